@@ -1,0 +1,47 @@
+/**
+ * What the layers above ask of the cached contents of files. Layer: cache; `content-cache.ts` implements it.
+ *
+ * Invariant: one download per content however many readers; a content is served only while the rule of
+ * proof (`content-proof.ts`) or its age allows it.
+ */
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { MaybePromise } from '../filesystem/front-end.ts'
+
+/** One content of one remote file, arriving or whole. Failures are `ServiceError`. */
+export interface Content {
+  /** The path it was downloaded from. */
+  readonly path: string
+  /** Bytes: as listed until the download says otherwise. */
+  readonly size: number
+  /** True once all of it is on the local disk. */
+  readonly complete: boolean
+  /** At most `length` bytes, fewer only at the end; waits for the part that is needed and no more. */
+  read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array>
+  /** Waits for all of it; the path of the local file, which stays readable until `release`. */
+  whole(signal?: AbortSignal): Promise<string>
+  /** Gives it back; a download that nobody holds any more ends. */
+  release(): void
+}
+
+export interface Contents {
+  /**
+   * The content of a file as it is now by `listed`, an entry of a listing of its directory: the cached one
+   * when that is proven or young enough, else a new one, whose download starts with the first read.
+   * `unchanged` of the answer says that it is the same content as the last one handed out for this path.
+   */
+  open(
+    path: string,
+    listed: RemoteEntry,
+    seen: { readonly begunOrder: number; readonly seenAt: number },
+  ): { readonly content: Content; readonly unchanged: boolean }
+  /** Whether the cached content of a path would still be served for `listed`; no request. */
+  isCurrent(
+    path: string,
+    listed: RemoteEntry,
+    seen: { readonly begunOrder: number; readonly seenAt: number },
+  ): boolean
+  /** Our own confirmed upload: the bytes of `file` (linked or copied, not taken) are the content of `path`. */
+  adopt(path: string, file: string, size: number): void
+  /** Nothing cached of this path is true any more. */
+  drop(path: string): void
+}

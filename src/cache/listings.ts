@@ -1,0 +1,50 @@
+/**
+ * What the layers above ask of the cached listings. Layer: cache; `metadata-cache.ts` implements it.
+ *
+ * Invariant: a listing carries when it was begun, and whoever compares it with a change of our own compares
+ * with that: an answer that was under way when the change was confirmed proves nothing.
+ */
+import type { RemoteEntry } from '../client/session-files.ts'
+
+export interface Listing {
+  readonly directory: string
+  readonly entries: ReadonlyMap<string, RemoteEntry>
+  /** `Clock.order()` taken before the request was sent. */
+  readonly begunOrder: number
+  /** `Clock.now()` when the last page arrived; its age counts from here. */
+  readonly endedAt: number
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number
+  /** True when the service says there is no such directory; `entries` is then empty. */
+  readonly missing: boolean
+}
+
+export interface ListingOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Serve a cached listing up to this age; default the TTL, 0: one begun after this call. */
+  readonly maxAgeMs?: number | undefined
+  readonly priority?: number | undefined
+}
+
+/** One name. `entry` undefined: the whole listing was seen and does not have it. */
+export interface LookupAnswer {
+  readonly entry: RemoteEntry | undefined
+  readonly begunOrder: number
+  /** `Clock.now()` at which this answer became known. */
+  readonly seenAt: number
+}
+
+export interface Listings {
+  /** The cached listing if it is younger than the TTL; no request. */
+  fresh(directory: string): Listing | undefined
+  /** The newest complete listing of whatever age; no request. */
+  newest(directory: string): Listing | undefined
+  /** A whole listing. One request per directory is under way at a time; callers share it. */
+  list(directory: string, options?: ListingOptions): Promise<Listing>
+  /** One name, answered as soon as a page shows it. */
+  lookup(directory: string, name: string, options?: ListingOptions): Promise<LookupAnswer>
+  /** For how long from now an answer of this age may still be used, in milliseconds; never below 0. */
+  remainingMs(seenAt: number, durationMs: number): number
+  /** Forgets what is cached of a directory (after a call that changed it outside the local changes). */
+  drop(directory: string): void
+}

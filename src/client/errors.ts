@@ -1,0 +1,83 @@
+/**
+ * The one family of errors of the service client. Layer: client.
+ *
+ * Invariant: whoever decides by an error decides by `code`, never by its message. The message says
+ * operation, path and what to do; `cause` keeps what was underneath.
+ */
+
+/**
+ * - `unauthorized` 401, `forbidden` 403, `session_not_found` 404 of the session, `session_not_ready` 424:
+ *   states of the session, not of one path
+ * - `not_found` 404 of a path, `bad_request` 400, `conflict` 409, `too_large` 413 or over the limit before
+ *   anything was sent, `unsupported` 404/405/501 of an optional operation (mkdir)
+ * - `throttled` 429, `server_error` 5xx, `timeout` 408 or one of our limits, `network` connect or reset,
+ *   `truncated` a body shorter than its Content-Length: worth another try
+ * - `protocol` an answer that is not of the service's form, `credential` no token to be had,
+ *   `insecure_endpoint` a token over plain http to a far host, `aborted` the caller's signal
+ */
+export type ServiceErrorCode =
+  | 'unauthorized'
+  | 'forbidden'
+  | 'session_not_found'
+  | 'session_not_ready'
+  | 'not_found'
+  | 'bad_request'
+  | 'conflict'
+  | 'too_large'
+  | 'unsupported'
+  | 'throttled'
+  | 'server_error'
+  | 'timeout'
+  | 'network'
+  | 'truncated'
+  | 'protocol'
+  | 'credential'
+  | 'insecure_endpoint'
+  | 'aborted'
+
+export interface ServiceErrorDetails {
+  /** HTTP status, when there was an answer. */
+  readonly status?: number | undefined
+  /** The service's own `error.code`, for display. */
+  readonly serviceCode?: string | undefined
+  readonly requestId?: string | undefined
+  /** The service's `Retry-After`, in milliseconds. */
+  readonly retryAfterMs?: number | undefined
+  /** True when the request may have been carried out although it failed for us. */
+  readonly ambiguous?: boolean | undefined
+  readonly cause?: unknown
+}
+
+const retryableCodes: ReadonlySet<ServiceErrorCode> = new Set([
+  'throttled',
+  'server_error',
+  'timeout',
+  'network',
+  'truncated',
+  'session_not_ready',
+])
+
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError'
+  readonly code: ServiceErrorCode
+  readonly status: number | undefined
+  readonly serviceCode: string | undefined
+  readonly requestId: string | undefined
+  readonly retryAfterMs: number | undefined
+  readonly ambiguous: boolean
+
+  constructor(code: ServiceErrorCode, message: string, details: ServiceErrorDetails = {}) {
+    super(message, { cause: details.cause })
+    this.code = code
+    this.status = details.status
+    this.serviceCode = details.serviceCode
+    this.requestId = details.requestId
+    this.retryAfterMs = details.retryAfterMs
+    this.ambiguous = details.ambiguous ?? false
+  }
+
+  /** Whether the same call may succeed later without anybody doing anything. */
+  get retryable(): boolean {
+    return retryableCodes.has(this.code)
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * What a front end (the FUSE protocol here) asks of the filesystem: POSIX words, no opcodes, no wire
+ * buffers, no negative numbers. Layer: filesystem.
+ *
+ * Failures are thrown as `FilesystemError`. An operation that can answer at once answers without a promise,
+ * so that the hot paths cost no turn of the event loop.
+ */
+
+export type MaybePromise<T> = T | Promise<T>
+
+/** What the front end addresses a file by: small, 1 is the root, valid from an `Entry` until forgotten. */
+export type NodeId = number
+
+/** An open file or directory. */
+export type HandleId = number
+
+export interface Time {
+  readonly seconds: number
+  readonly nanoseconds: number
+}
+
+export interface Attributes {
+  /** The inode number programs see: stable for the life of the mount. Not the `NodeId`. */
+  readonly inode: number
+  readonly kind: 'file' | 'directory'
+  readonly size: number
+  /** Units of 512 bytes. */
+  readonly blocks: number
+  /** Permission bits only (07777). */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly linkCount: number
+  readonly accessed: Time
+  readonly modified: Time
+  readonly changed: Time
+}
+
+export interface Entry {
+  /** 0: the name does not exist, and may be remembered so for `entryTtlMs`. */
+  readonly node: NodeId
+  readonly attributes: Attributes | undefined
+  readonly entryTtlMs: number
+  readonly attributesTtlMs: number
+}
+
+export interface AttributesReply {
+  readonly attributes: Attributes
+  readonly ttlMs: number
+}
+
+export interface Caller {
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+  /** Aborted when the caller was interrupted; whatever waits for it ends with `interrupted`. */
+  readonly signal: AbortSignal
+}
+
+export interface OpenFlags {
+  readonly read: boolean
+  readonly write: boolean
+  readonly append: boolean
+  readonly truncate: boolean
+  readonly exclusive: boolean
+}
+
+export interface OpenReply {
+  readonly handle: HandleId
+  /** The kernel may keep the pages it has: the content is proven the same. */
+  readonly keepCache: boolean
+  /** Reads and writes bypass the page cache (`.logs`, `.status`). */
+  readonly directIo: boolean
+}
+
+/** Only what is set changes. `'now'` is the current time. */
+export interface AttributeChanges {
+  readonly size?: number
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly accessed?: Time | 'now'
+  readonly modified?: Time | 'now'
+}
+
+export interface DirectoryEntry {
+  readonly name: string
+  readonly kind: 'file' | 'directory'
+  readonly inode: number
+  /** Where the next entry begins: what a later call hands in as `offset`. */
+  readonly nextOffset: number
+}
+
+export interface Statistics {
+  readonly blockSize: number
+  readonly blocks: number
+  readonly freeBlocks: number
+  readonly availableBlocks: number
+  readonly files: number
+  readonly freeFiles: number
+  readonly nameLength: number
+}
+
+/** What the filesystem tells the kernel unasked; handed down, never called from inside the request it concerns. */
+export interface KernelCache {
+  /** Drops cached attributes, and pages from `offset` on (`length` 0: to the end; negative `offset`: attributes only). */
+  invalidateNode(node: NodeId, offset: number, length: number): void
+  invalidateEntry(parent: NodeId, name: string): void
+}
+
+export interface FrontEnd {
+  lookup(parent: NodeId, name: string, caller: Caller): MaybePromise<Entry>
+  /** Takes back `count` of the look-ups that entries were counted by. */
+  forget(node: NodeId, count: number): void
+  getAttributes(node: NodeId, handle: HandleId | undefined, caller: Caller): MaybePromise<AttributesReply>
+  setAttributes(
+    node: NodeId,
+    handle: HandleId | undefined,
+    changes: AttributeChanges,
+    caller: Caller,
+  ): MaybePromise<AttributesReply>
+
+  makeDirectory(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry>
+  /** A regular file without opening it (mknod). */
+  makeFile(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry>
+  unlink(parent: NodeId, name: string, caller: Caller): MaybePromise<void>
+  removeDirectory(parent: NodeId, name: string, caller: Caller): MaybePromise<void>
+  rename(
+    parent: NodeId,
+    name: string,
+    newParent: NodeId,
+    newName: string,
+    options: { readonly noReplace: boolean },
+    caller: Caller,
+  ): MaybePromise<void>
+
+  create(
+    parent: NodeId,
+    name: string,
+    flags: OpenFlags,
+    mode: number,
+    caller: Caller,
+  ): MaybePromise<{ readonly entry: Entry; readonly open: OpenReply }>
+  /** An unnamed file (O_TMPFILE). */
+  createUnnamed(
+    parent: NodeId,
+    flags: OpenFlags,
+    mode: number,
+    caller: Caller,
+  ): MaybePromise<{ readonly entry: Entry; readonly open: OpenReply }>
+  open(node: NodeId, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply>
+  /** At most `length` bytes; fewer only at the end of the file. The bytes are valid until the reply is sent. */
+  read(handle: HandleId, offset: number, length: number, caller: Caller): MaybePromise<Uint8Array>
+  /** Takes all of `data`, valid only during the call (copy it before waiting); at the end of the file for an appending handle. */
+  write(handle: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number>
+  allocate(
+    handle: HandleId,
+    mode: 'extend' | 'keepSize' | 'punchHole',
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): MaybePromise<void>
+  seek(handle: HandleId, offset: number, whence: 'data' | 'hole', caller: Caller): MaybePromise<number>
+  copyRange(
+    from: HandleId,
+    fromOffset: number,
+    to: HandleId,
+    toOffset: number,
+    length: number,
+    caller: Caller,
+  ): MaybePromise<number>
+  /** One descriptor was closed; reports a background error once per handle. */
+  flush(handle: HandleId, caller: Caller): MaybePromise<void>
+  release(handle: HandleId): MaybePromise<void>
+  synchronize(handle: HandleId, caller: Caller): MaybePromise<void>
+
+  openDirectory(node: NodeId, caller: Caller): MaybePromise<HandleId>
+  /** From `offset` (0 or an entry's `nextOffset`) on; `.` and `..` included. */
+  readDirectory(handle: HandleId, offset: number, caller: Caller): MaybePromise<Iterable<DirectoryEntry>>
+  /** The entry of a name that `readDirectory` of this handle gave, counted as a look-up; undefined if it is gone since, or `.` or `..`. */
+  entryOf(handle: HandleId, name: string): Entry | undefined
+  releaseDirectory(handle: HandleId): void
+  synchronizeDirectory(handle: HandleId, caller: Caller): MaybePromise<void>
+
+  statistics(): Statistics
+}

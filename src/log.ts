@@ -1,0 +1,20 @@
+/**
+ * What the layers need of a logger. Layer: below everything; the command line hands in pino.
+ *
+ * Invariant: no token and no file content is ever logged. A look-up miss is `debug`, a failed operation is
+ * logged once, by the layer that gives up on it.
+ */
+
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+}
