@@ -5,7 +5,6 @@
  * proof (`content-proof.ts`) or its age allows it.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { MaybePromise } from '../filesystem/front-end.ts'
 
 /** One content of one remote file, arriving or whole. Failures are `ServiceError`. */
 export interface Content {
@@ -16,7 +15,7 @@ export interface Content {
   /** True once all of it is on the local disk. */
   readonly complete: boolean
   /** At most `length` bytes, fewer only at the end; waits for the part that is needed and no more. */
-  read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array>
+  read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array>
   /** Waits for all of it; the path of the local file, which stays readable until `release`. */
   whole(signal?: AbortSignal): Promise<string>
   /** Gives it back; a download that nobody holds any more ends. */
