@@ -63,6 +63,10 @@ export interface WorkingCopy {
   readonly size: number
   /** Grows with every change of the bytes; for cache validity. */
   readonly version: number
+  /** Whether it holds bytes that the service has not confirmed. */
+  readonly dirty: boolean
+  /** False once newer content on the service took its place while it was clean: stage again before writing. */
+  readonly current: boolean
   read(offset: number, length: number): Uint8Array
   /** `offset` undefined: at the end. Answers where it was written. */
   write(offset: number | undefined, data: Uint8Array): number

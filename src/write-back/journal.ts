@@ -1,0 +1,312 @@
+/**
+ * The durable memory of the write-back: one row per path that is not as the service has it, the attempts
+ * that were sent, and what the service cannot keep (mtime, mode, owner). Layer: write-back.
+ *
+ * Invariant: a change is in the journal before the call that made it returns. WAL with synchronous=NORMAL:
+ * it survives kill -9 at once, and a power cut up to the last sync, which is why rows carry the boot they
+ * were written in, and length and checksum of what the spool must then hold.
+ */
+import { closeSync, fdatasync, openSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { LocalAttributes } from './local-changes.ts'
+import type { Attempt, Parked, PathRecord, Remote } from './record.ts'
+import { noFailpoint, type Failpoint } from './failpoints.ts'
+
+/** Each entry upgrades by one version; never edit one that was released. */
+const upgrades = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE paths (
+     path TEXT PRIMARY KEY,
+     desired TEXT NOT NULL,      -- absent, directory, file
+     generation INTEGER,         -- of a file whose bytes are in the spool
+     source TEXT,                -- JSON {path, listed} of a file that is renamed and not fetched
+     size INTEGER,               -- known when sealed
+     crc32 INTEGER,
+     boot TEXT NOT NULL,
+     remote TEXT NOT NULL,       -- JSON of the last known remote state
+     heirs TEXT NOT NULL,        -- JSON list of names
+     since INTEGER NOT NULL,
+     doubt_since INTEGER,
+     parked TEXT                 -- JSON {code, message}
+   ) WITHOUT ROWID;
+   CREATE TABLE attempts (
+     path TEXT NOT NULL, generation INTEGER NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+     PRIMARY KEY (path, generation, sha256)
+   ) WITHOUT ROWID;
+   CREATE TABLE attributes (
+     path TEXT PRIMARY KEY, mode INTEGER, uid INTEGER, gid INTEGER,
+     modified_ns TEXT, accessed_ns TEXT, changed_ns TEXT
+   ) WITHOUT ROWID;
+   CREATE TABLE set_aside (
+     generation INTEGER PRIMARY KEY, path TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
+   );`,
+]
+
+export interface JournalRow {
+  readonly path: string
+  readonly desired: 'absent' | 'directory' | 'file'
+  readonly generation: number | undefined
+  readonly source: { readonly path: string; readonly listed: RemoteEntry } | undefined
+  readonly sealed: { readonly size: number; readonly crc32: number } | undefined
+  readonly boot: string
+  readonly remote: Remote
+  readonly heirs: readonly string[]
+  readonly since: number
+  readonly doubtSince: number | undefined
+  readonly parked: Parked | undefined
+  readonly attempts: readonly Attempt[]
+}
+
+export interface SetAside {
+  readonly generation: number
+  readonly path: string
+  readonly reason: string
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+export interface JournalOptions {
+  /** The database file; made when missing, upgraded in place when older. */
+  readonly file: string
+  /** Identity of this boot of the machine: decides whether the page cache that held the spool is still the same. */
+  readonly boot: string
+  readonly failpoint?: Failpoint
+}
+
+export class Journal {
+  readonly #database: DatabaseSync
+  readonly #boot: string
+  readonly #failpoint: Failpoint
+  readonly #walFd: number
+  readonly #statements = new Map<string, StatementSync>()
+  #depth = 0
+
+  constructor({ file, boot, failpoint = noFailpoint }: JournalOptions) {
+    this.#boot = boot
+    this.#failpoint = failpoint
+    this.#database = new DatabaseSync(file)
+    this.#database.exec(
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096',
+    )
+    this.#upgrade()
+    this.#walFd = openSync(`${file}-wal`, 'r')
+  }
+
+  /** All changes made inside happen together or not at all. */
+  transaction(changes: () => void): void {
+    if (this.#depth > 0) {
+      changes()
+      return
+    }
+    this.#depth++
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      changes()
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
+    } finally {
+      this.#depth--
+    }
+  }
+
+  meta(key: string): string | undefined {
+    return this.#prepare('SELECT value FROM meta WHERE key = ?').get(key)?.['value'] as string | undefined
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value)
+  }
+
+  /** The path's row as the record is, without length and checksum: whoever writes unseals. */
+  save(record: PathRecord, point: 'change' | 'confirm' = 'change'): void {
+    this.#failpoint(`journal.${point}.before`)
+    const { desired } = record
+    const isFile = desired.is === 'file'
+    this.#prepare('INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?, ?)').run(
+      record.path,
+      desired.is,
+      isFile && desired.from === 'spool' ? desired.copy.generation : null,
+      isFile && desired.from === 'remote'
+        ? JSON.stringify({ path: desired.path, listed: desired.listed })
+        : null,
+      this.#boot,
+      JSON.stringify(record.remote),
+      JSON.stringify(record.heirs),
+      record.since,
+      record.doubtSince ?? null,
+      record.parked ? JSON.stringify(record.parked) : null,
+    )
+    this.#failpoint(`journal.${point}.after`)
+  }
+
+  /** The path is as the service has it, or as if it had never been. */
+  forget(path: string): void {
+    this.#failpoint('journal.forget.before')
+    this.#prepare('DELETE FROM paths WHERE path = ?').run(path)
+    this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+    this.#failpoint('journal.forget.after')
+  }
+
+  /** The spool holds exactly this for a generation that is closed. Nothing, if the row has moved on. */
+  seal(path: string, generation: number, size: number, crc32: number): void {
+    this.#failpoint('journal.seal.before')
+    this.#prepare('UPDATE paths SET size = ?, crc32 = ?, boot = ? WHERE path = ? AND generation = ?').run(
+      size,
+      crc32,
+      this.#boot,
+      path,
+      generation,
+    )
+    this.#failpoint('journal.seal.after')
+  }
+
+  /** A sealed generation is about to be written again. */
+  unseal(path: string): void {
+    this.#prepare('UPDATE paths SET size = NULL, crc32 = NULL, boot = ? WHERE path = ?').run(this.#boot, path)
+  }
+
+  attempt(path: string, attempt: Attempt): void {
+    this.#failpoint('journal.attempt.before')
+    this.#prepare('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)').run(
+      path,
+      attempt.generation,
+      attempt.size,
+      attempt.sha256,
+    )
+    this.#failpoint('journal.attempt.after')
+  }
+
+  clearAttempts(path: string): void {
+    this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+  }
+
+  rows(): JournalRow[] {
+    const attempts = new Map<string, Attempt[]>()
+    for (const row of this.#prepare('SELECT * FROM attempts').all()) {
+      const list = attempts.get(row['path'] as string) ?? []
+      list.push({
+        generation: row['generation'] as number,
+        size: row['size'] as number,
+        sha256: row['sha256'] as string,
+      })
+      attempts.set(row['path'] as string, list)
+    }
+    return this.#prepare('SELECT * FROM paths ORDER BY path')
+      .all()
+      .map((row) => ({
+        path: row['path'] as string,
+        desired: row['desired'] as JournalRow['desired'],
+        generation: (row['generation'] ?? undefined) as number | undefined,
+        source: parse<NonNullable<JournalRow['source']>>(row['source']),
+        sealed:
+          row['crc32'] === null
+            ? undefined
+            : { size: row['size'] as number, crc32: row['crc32'] as number },
+        boot: row['boot'] as string,
+        remote: JSON.parse(row['remote'] as string) as Remote,
+        heirs: JSON.parse(row['heirs'] as string) as string[],
+        since: row['since'] as number,
+        doubtSince: (row['doubt_since'] ?? undefined) as number | undefined,
+        parked: parse<Parked>(row['parked']),
+        attempts: attempts.get(row['path'] as string) ?? [],
+      }))
+  }
+
+  attributes(): Map<string, LocalAttributes> {
+    const found = new Map<string, LocalAttributes>()
+    for (const row of this.#prepare('SELECT * FROM attributes').all()) {
+      found.set(row['path'] as string, {
+        mode: (row['mode'] ?? undefined) as number | undefined,
+        uid: (row['uid'] ?? undefined) as number | undefined,
+        gid: (row['gid'] ?? undefined) as number | undefined,
+        modifiedNs: bigint(row['modified_ns']),
+        accessedNs: bigint(row['accessed_ns']),
+        changedNs: bigint(row['changed_ns']),
+      })
+    }
+    return found
+  }
+
+  saveAttributes(path: string, attributes: LocalAttributes | undefined): void {
+    if (attributes === undefined) {
+      this.#prepare('DELETE FROM attributes WHERE path = ?').run(path)
+      return
+    }
+    this.#prepare('INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)').run(
+      path,
+      attributes.mode ?? null,
+      attributes.uid ?? null,
+      attributes.gid ?? null,
+      attributes.modifiedNs?.toString() ?? null,
+      attributes.accessedNs?.toString() ?? null,
+      attributes.changedNs?.toString() ?? null,
+    )
+  }
+
+  setAside(entry: SetAside): void {
+    this.#prepare('INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)').run(
+      entry.generation,
+      entry.path,
+      entry.reason,
+      entry.at,
+    )
+  }
+
+  listSetAside(): SetAside[] {
+    return this.#prepare('SELECT generation, path, reason, at FROM set_aside ORDER BY at, path').all() as unknown as SetAside[]
+  }
+
+  dropSetAside(): void {
+    this.#database.exec('DELETE FROM set_aside')
+  }
+
+  /** Calls back once everything committed so far survives a power cut; does not hold up the event loop. */
+  whenDurable(callback: () => void): void {
+    fdatasync(this.#walFd, (error) => {
+      if (!error) callback()
+    })
+  }
+
+  close(): void {
+    closeSync(this.#walFd)
+    this.#statements.clear()
+    this.#database.close()
+  }
+
+  #upgrade(): void {
+    const { user_version: version } = this.#database.prepare('PRAGMA user_version').get() as {
+      user_version: number
+    }
+    if (version > upgrades.length) {
+      throw new Error(
+        `the journal was written by a newer version (schema ${version}, this one knows ${upgrades.length}): use that version, or export it with \`mount-session recover --export\` there`,
+      )
+    }
+    for (const [index, upgrade] of upgrades.entries()) {
+      if (index < version) continue
+      this.#database.exec(`BEGIN; ${upgrade} PRAGMA user_version=${index + 1}; COMMIT`)
+    }
+    // the WAL file must be there before its descriptor is wanted
+    this.setMeta('openedAt', String(Date.now()))
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.#database.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function parse<T>(json: unknown): T | undefined {
+  return typeof json === 'string' ? (JSON.parse(json) as T) : undefined
+}
+
+function bigint(text: unknown): bigint | undefined {
+  return typeof text === 'string' ? BigInt(text) : undefined
+}

@@ -1,0 +1,126 @@
+/**
+ * What the write-back knows of one path: the desired state, the last known remote state, and where the work
+ * of making the second the first stands. Layer: write-back.
+ *
+ *     change ─▶ settling ──quiet──▶ ready ──slot──▶ calling ──2xx──▶ done ──newer listing──▶ (forgotten)
+ *                  ▲                  ▲  ▲             │  │            │
+ *                  │                  │  └─ backingOff ◀┘  │            └─ in doubt: verified after 10 s and 60 s,
+ *                  └── changed again ─┴──── parked ◀──────┘               else settling again
+ *
+ * Invariant: the next call for a path follows from `desired` and `remote` alone (`next-call.ts`), so that
+ * replaying it after a crash is idempotent.
+ */
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { SpooledCopy } from './spooled-copy.ts'
+
+export type Desired =
+  | { readonly is: 'absent' }
+  | { readonly is: 'directory' }
+  | { readonly is: 'file'; readonly from: 'spool'; readonly copy: SpooledCopy }
+  /* renamed and not fetched yet: the bytes are on the service under `path` */
+  | { readonly is: 'file'; readonly from: 'remote'; readonly path: string; readonly listed: RemoteEntry }
+  /* confirmed, the spool has let go of it */
+  | { readonly is: 'file'; readonly from: 'service'; readonly size: number }
+
+export type Remote =
+  | { readonly is: 'absent' }
+  | { readonly is: 'directory' }
+  | {
+      readonly is: 'file'
+      readonly size: number
+      /** Unix seconds as listed; undefined until a listing has shown our own upload. */
+      readonly modifiedSeconds: number | undefined
+      /** The generation of ours that it is, when it is one. */
+      readonly generation: number | undefined
+    }
+
+export interface Parked {
+  readonly code: string
+  readonly message: string
+}
+
+/** An upload as it was announced to the journal before it was sent. */
+export interface Attempt {
+  readonly generation: number
+  readonly size: number
+  readonly sha256: string
+}
+
+export type Phase =
+  | { readonly is: 'idle' }
+  | { readonly is: 'settling'; readonly dueAt: number; readonly cancel: () => void }
+  /* may go as soon as nothing it depends on is in the way; `queued` while it waits for a slot */
+  | { readonly is: 'ready'; readonly queued: boolean }
+  | { readonly is: 'calling'; readonly since: number; readonly what: Call['do'] }
+  | { readonly is: 'backingOff'; readonly failures: number; readonly error: Error; readonly cancel: () => void }
+  | { readonly is: 'parked' }
+
+/** What the service is asked next for a path. `expect`: what a 2xx makes of the remote state. */
+export type Call =
+  | { readonly do: 'nothing' }
+  | { readonly do: 'fetch' }
+  | { readonly do: 'upload' }
+  | { readonly do: 'delete' }
+  | { readonly do: 'makeDirectory' }
+
+export interface PathRecord {
+  readonly path: string
+  desired: Desired
+  remote: Remote
+  /** For an absent name: the names that took its content and must be on the service before it is deleted. */
+  heirs: readonly string[]
+  /** Wall clock, Unix milliseconds, of the oldest change that is not confirmed. */
+  since: number
+  /** Wall clock of the last ambiguous end of a call on this path, while it may still have a late effect. */
+  doubtSince: number | undefined
+  parked: Parked | undefined
+  attempts: readonly Attempt[]
+  /** Grows with each change of `desired`, and with each new generation. */
+  version: number
+  /** The highest version that the service has confirmed. */
+  doneVersion: number
+  /** `Clock.order()` of the newest confirmation: listings begun before it say nothing of this path. */
+  confirmedOrder: number
+  phase: Phase
+  /** Failures in a row of the call that is due. */
+  failures: number
+  /** A barrier waits for it: no settling, first in the queue, empty directories are materialised. */
+  urgent: boolean
+  /** Stays local for good (`--local-names`). */
+  readonly scratch: boolean
+  /** Came from the journal of an earlier run and is not confirmed since: conflicts are decided the other way round. */
+  recovered: boolean
+  /** Whether the journal has a row for it. */
+  journalled: boolean
+}
+
+export function isDone(record: PathRecord): boolean {
+  const { desired, remote } = record
+  switch (desired.is) {
+    case 'absent':
+      return remote.is === 'absent'
+    case 'directory':
+      return remote.is === 'directory'
+    case 'file':
+      if (desired.from === 'service') return true
+      return desired.from === 'spool' && remote.is === 'file' && remote.generation === desired.copy.generation
+  }
+}
+
+export function parentOf(path: string): string {
+  const cut = path.lastIndexOf('/')
+  return cut < 0 ? '' : path.slice(0, cut)
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+export function joinPath(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
+}
+
+/** Whether `path` is `ancestor` or lies below it. */
+export function isWithin(path: string, ancestor: string): boolean {
+  return ancestor === '' || path === ancestor || path.startsWith(`${ancestor}/`)
+}
