@@ -13,7 +13,7 @@ export interface Listing {
   readonly begunOrder: number
   /** `Clock.now()` when the last page arrived; its age counts from here. */
   readonly endedAt: number
-  /** How long it took, in milliseconds. */
+  /** How long it took, in milliseconds; waiting for a slow start counts no more than two seconds. */
   readonly durationMs: number
   /** True when the service says there is no such directory; `entries` is then empty. */
   readonly missing: boolean
@@ -32,6 +32,8 @@ export interface LookupAnswer {
   readonly begunOrder: number
   /** `Clock.now()` at which this answer became known. */
   readonly seenAt: number
+  /** How long the listing that showed it has taken so far, for `remainingMs`. */
+  readonly durationMs: number
 }
 
 export interface Listings {

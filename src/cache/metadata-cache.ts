@@ -1,0 +1,169 @@
+/**
+ * The listings of the session's directories, remembered. Layer: cache; implements `Listings`.
+ *
+ * Invariant: at most one request per directory is under way and at most one more waits behind it; an answer
+ * to "begun after my call" never comes from one that was under way when the call was made.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import type { SessionFiles } from '../client/session-files.ts'
+import type { Logger } from '../log.ts'
+import { abortedError } from './abortable.ts'
+import { ListingRequest } from './listing-request.ts'
+import type { Listing, ListingOptions, Listings, LookupAnswer } from './listings.ts'
+
+/** A listing that took long may be used for so many times its duration, or a big directory would be listed without end. */
+const durationFactor = 5
+
+export interface MetadataCacheOptions {
+  readonly files: SessionFiles
+  readonly clock: Clock
+  /** For how long a listing may be used, in milliseconds; 0: every call asks. */
+  readonly ttlMs: number
+  /**
+   * How many names all remembered listings may have together, about 200 bytes each. A directory that has more
+   * by itself is remembered alone.
+   */
+  readonly maxEntries: number
+  /** Sees each complete listing before anybody who waits for it. Default: nobody. */
+  readonly onListing?: (listing: Listing) => void
+  readonly logger: Logger
+}
+
+/** The requests of one directory. */
+interface Lane {
+  running: ListingRequest
+  next: ListingRequest | undefined
+}
+
+export class MetadataCache implements Listings {
+  readonly #options: MetadataCacheOptions
+  readonly #listings: LRUCache<string, Listing>
+  readonly #lanes = new Map<string, Lane>()
+
+  constructor(options: MetadataCacheOptions) {
+    this.#options = options
+    this.#listings = new LRUCache({
+      maxSize: options.maxEntries,
+      sizeCalculation: (listing) => Math.min(listing.entries.size + 1, options.maxEntries),
+    })
+  }
+
+  fresh(directory: string): Listing | undefined {
+    const listing = this.#listings.get(directory)
+    if (listing === undefined) return undefined
+    return this.remainingMs(listing.endedAt, listing.durationMs) > 0 ? listing : undefined
+  }
+
+  newest(directory: string): Listing | undefined {
+    return this.#listings.get(directory)
+  }
+
+  async list(directory: string, options: ListingOptions = {}): Promise<Listing> {
+    const cached = this.#cached(directory, options.maxAgeMs)
+    if (cached !== undefined) return cached
+    if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
+    const request = this.#request(directory, options.maxAgeMs)
+    const listing = request.list(options.priority ?? 0, options.signal)
+    this.#beginWaiting(directory, request)
+    return listing
+  }
+
+  async lookup(directory: string, name: string, options: ListingOptions = {}): Promise<LookupAnswer> {
+    const cached = this.#cached(directory, options.maxAgeMs)
+    if (cached !== undefined) {
+      const { begunOrder, endedAt, durationMs } = cached
+      return { entry: cached.entries.get(name), begunOrder, seenAt: endedAt, durationMs }
+    }
+    if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
+    const request = this.#request(directory, options.maxAgeMs)
+    const answer = request.lookup(name, options.priority ?? 0, options.signal)
+    this.#beginWaiting(directory, request)
+    return answer
+  }
+
+  remainingMs(seenAt: number, durationMs: number): number {
+    if (this.#options.ttlMs === 0) return 0
+    const ttlMs = Math.max(this.#options.ttlMs, durationFactor * durationMs)
+    return Math.max(0, ttlMs - (this.#options.clock.now() - seenAt))
+  }
+
+  drop(directory: string): void {
+    this.#listings.delete(directory)
+    const lane = this.#lanes.get(directory)
+    if (lane !== undefined) lane.running.outdated = true
+  }
+
+  #cached(directory: string, maxAgeMs: number | undefined): Listing | undefined {
+    if (maxAgeMs === undefined) return this.fresh(directory)
+    if (maxAgeMs <= 0) return undefined
+    const listing = this.#listings.get(directory)
+    if (listing === undefined) return undefined
+    return this.#options.clock.now() - listing.endedAt <= maxAgeMs ? listing : undefined
+  }
+
+  /** The request whose answer serves a caller who accepts this age: the running one, the next, or a new one. */
+  #request(directory: string, maxAgeMs: number | undefined): ListingRequest {
+    const lane = this.#lanes.get(directory)
+    if (lane === undefined) {
+      const running = this.#newRequest(directory)
+      this.#lanes.set(directory, { running, next: undefined })
+      return running
+    }
+    const mustBeginLater = (maxAgeMs ?? this.#options.ttlMs) <= 0
+    if (!mustBeginLater && !lane.running.outdated) return lane.running
+    lane.next ??= this.#newRequest(directory)
+    return lane.next
+  }
+
+  /** After the caller has joined: begins a new request, or makes way for it where nobody waits for the one before. */
+  #beginWaiting(directory: string, request: ListingRequest): void {
+    const lane = this.#lanes.get(directory)
+    if (lane === undefined) return
+    if (lane.running === request) request.begin()
+    else if (lane.next === request && lane.running.waiting === 0) lane.running.cancel()
+  }
+
+  #newRequest(directory: string): ListingRequest {
+    const { files, clock, logger, onListing } = this.#options
+    const request: ListingRequest = new ListingRequest({
+      directory,
+      files,
+      clock,
+      onListing: (listing) => {
+        if (!request.outdated) this.#listings.set(directory, listing)
+        onListing?.(listing)
+      },
+      onIdle: (interrupted) => {
+        this.#idle(directory, request, interrupted)
+      },
+      onEnd: (error) => {
+        if (error !== undefined) logger.debug({ directory, error }, 'listing failed')
+        this.#ended(directory, request)
+      },
+    })
+    return request
+  }
+
+  /**
+   * Nobody waits for this request any more. One whose callers all have their answer goes on, so that a big
+   * directory is known whole in the end, unless a newer one waits for its place.
+   */
+  #idle(directory: string, request: ListingRequest, interrupted: boolean): void {
+    const lane = this.#lanes.get(directory)
+    if (lane?.next === request) lane.next = undefined
+    else if (lane?.running === request && (interrupted || lane.next !== undefined)) request.cancel()
+  }
+
+  #ended(directory: string, request: ListingRequest): void {
+    const lane = this.#lanes.get(directory)
+    if (lane?.running !== request) return
+    if (lane.next === undefined) {
+      this.#lanes.delete(directory)
+      return
+    }
+    lane.running = lane.next
+    lane.next = undefined
+    lane.running.begin()
+  }
+}
