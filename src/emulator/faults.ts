@@ -1,0 +1,115 @@
+/**
+ * Scripted faults: which request meets which. Layer: emulator.
+ *
+ * Invariant: a request meets at most one fault, that of the oldest rule that matches it and is not used up.
+ * How a fault is carried out is `fault-effects.ts`.
+ */
+
+import type { Verb } from './traffic.ts'
+
+/**
+ * - `status`: an error answer before anything is done; `retryAfter` in seconds
+ * - `reset`: the connection is reset, before the change is made or after it
+ * - `stall`: no answer ever comes, or its body stops after `afterBytes` (default: half of it)
+ * - `cut`: the answer announces its full length and ends after `afterBytes`
+ * - `late-commit`: the body is taken, the connection is reset, and the change is made `afterMs` later
+ * - `partial`: the first `bytes` of an upload become visible under its name, then the connection is reset
+ * - `delay`: `ms` before anything is done
+ * - `hold`: waits for its release before anything is done, or with the answer ready (`at`, default arrival)
+ */
+export type Fault =
+  | {
+      readonly kind: 'status'
+      readonly status: number
+      readonly code?: string
+      readonly retryAfter?: number
+    }
+  | { readonly kind: 'reset'; readonly when: 'before-commit' | 'after-commit' }
+  | { readonly kind: 'stall'; readonly where: 'headers' | 'body'; readonly afterBytes?: number }
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+  | { readonly kind: 'late-commit'; readonly afterMs: number }
+  | { readonly kind: 'partial'; readonly bytes: number }
+  | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'hold'; readonly at?: 'arrival' | 'answer' }
+
+export interface FaultMatch {
+  /** Default: every verb. */
+  readonly verb?: Verb
+  /** The normal form of the `path` parameter, or a pattern of it. `mkdir` has none. Default: every path. */
+  readonly path?: string | RegExp
+  /** How many requests meet it. Default: all until it is removed. */
+  readonly times?: number
+}
+
+export type FaultRule = FaultMatch & Fault
+
+/** A rule at work. */
+export interface LiveFault {
+  readonly id: string
+  readonly rule: FaultRule
+  /** Requests that met it. */
+  readonly met: number
+  /** Resolves when the first request meets it; never, when none does. */
+  readonly reached: Promise<void>
+  /** Resolves when the rule is removed, which is the release of a hold. */
+  readonly removed: Promise<void>
+  remove(): void
+}
+
+interface Entry extends LiveFault {
+  met: number
+  readonly markReached: () => void
+}
+
+export class Faults {
+  readonly #entries = new Map<string, Entry>()
+  #count = 0
+
+  add(rule: FaultRule): LiveFault {
+    const id = String(++this.#count)
+    const reached = Promise.withResolvers<undefined>()
+    const removed = Promise.withResolvers<undefined>()
+    const entry: Entry = {
+      id,
+      rule,
+      met: 0,
+      reached: reached.promise,
+      markReached: () => reached.resolve(undefined),
+      removed: removed.promise,
+      remove: () => {
+        this.#entries.delete(id)
+        removed.resolve(undefined)
+      },
+    }
+    this.#entries.set(id, entry)
+    return entry
+  }
+
+  /** Used up rules are found too, until they are removed. */
+  find(id: string): LiveFault | undefined {
+    return this.#entries.get(id)
+  }
+
+  /** The fault that this request meets, which counts as met. */
+  take(verb: Verb, path: string): LiveFault | undefined {
+    if (this.#entries.size === 0) return undefined
+    for (const entry of this.#entries.values()) {
+      if (!matches(entry, verb, path)) continue
+      entry.met++
+      entry.markReached()
+      return entry
+    }
+    return undefined
+  }
+
+  clear(): void {
+    for (const entry of [...this.#entries.values()]) entry.remove()
+  }
+}
+
+function matches({ rule, met }: Entry, verb: Verb, path: string): boolean {
+  if (met >= (rule.times ?? Infinity)) return false
+  if (rule.verb !== undefined && rule.verb !== verb) return false
+  if (rule.path === undefined) return true
+  return typeof rule.path === 'string' ? rule.path === path : rule.path.test(path)
+}

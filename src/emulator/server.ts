@@ -1,0 +1,145 @@
+/**
+ * The HTTP server: fastify with the service's routes, envelope and headers. Layer: emulator.
+ *
+ * Invariant: whatever happens to a request, its answer is in the service's form, or its connection was cut
+ * on purpose.
+ */
+
+import { randomBytes } from 'node:crypto'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import type { Logger } from '../log.ts'
+import type { Certificate } from './certificate.ts'
+import type { Emulator } from './control.ts'
+import { badRequest, notFound, sendFailure, ServiceFailure } from './envelope.ts'
+import { ConnectionCut } from './fault-effects.ts'
+import type { Faults } from './faults.ts'
+import type { LogStreams } from './log-streams.ts'
+import { adminRoutes } from './routes/admin.ts'
+import { agentRoutes } from './routes/agents.ts'
+import { contentRoutes } from './routes/content.ts'
+import type { ServiceContext } from './routes/context.ts'
+import { fileRoutes } from './routes/files.ts'
+import { logStreamRoutes } from './routes/log-stream.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+
+/** The one project there is. */
+export const basePath = '/api/projects/demo'
+
+/** Names of 255 bytes are three times as long in a URL, and paths have several. */
+const maxHeaderSize = 64 * 1024
+
+export interface ServerParts {
+  readonly context: ServiceContext
+  readonly emulator: Emulator
+  readonly faults: Faults
+  readonly logStreams: LogStreams
+  readonly logger: Logger
+  readonly certificate: Certificate | undefined
+}
+
+export function buildServer(parts: ServerParts): FastifyInstance {
+  const { context, emulator, faults, logStreams, logger, certificate } = parts
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    genReqId: () => randomBytes(16).toString('hex'),
+    routerOptions: { maxParamLength: 300 },
+    serverFactory: (handler) => {
+      const settings = { maxHeaderSize, requestTimeout: 0, keepAliveTimeout: 72_000 }
+      // An https server has every method of an http server that fastify uses.
+      return certificate
+        ? https.createServer({ ...settings, cert: certificate.cert, key: certificate.key }, handler)
+        : http.createServer(settings, handler)
+    },
+  })
+  app.decorateRequest('fault', undefined)
+  app.decorateRequest('call', undefined)
+  readJsonBodies(app)
+  answerFailures(app, logger)
+
+  app.addHook('onSend', (request, reply, payload, done) => {
+    reply.header('x-request-id', request.id)
+    reply.header('apim-request-id', request.id)
+    reply.header('api-supported-versions', '1.0,2025-05-15-preview,2025-11-15-preview')
+    reply.header('x-ms-response-type', reply.statusCode < 400 ? 'standard' : 'error')
+    reply.header('x-content-type-options', 'nosniff')
+    if (request.fault === undefined) {
+      done(null, payload)
+      return
+    }
+    context.effects.onAnswer(request, reply, request.fault, payload).then(
+      (changed) => done(null, changed),
+      // Cut: there is nobody to send anything to.
+      () => undefined,
+    )
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    context.gate.answered(request, reply)
+    done()
+  })
+
+  void app.register(
+    (service, _options, done) => {
+      for (const routes of [
+        sessionRoutes,
+        agentRoutes,
+        fileRoutes,
+        contentRoutes,
+        logStreamRoutes(logStreams),
+      ]) {
+        routes(service, context)
+      }
+      done()
+    },
+    { prefix: basePath },
+  )
+  void app.register(
+    (admin, _options, done) => {
+      admin.addHook('onRequest', (request, _reply, next) => {
+        const isOpen = request.headers.authorization === `Bearer ${emulator.token}`
+        next(isOpen ? undefined : new ServiceFailure(401, 'unauthorized', 'The token is not right.'))
+      })
+      adminRoutes(admin, emulator, faults)
+      done()
+    },
+    { prefix: '/__emulator' },
+  )
+  return app
+}
+
+/** A body may be missing wherever JSON is taken. */
+function readJsonBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'string' },
+    (_request, body, done) => {
+      try {
+        done(null, body === '' ? undefined : JSON.parse(body.toString()))
+      } catch {
+        done(badRequest('The request body is not valid JSON.'))
+      }
+    },
+  )
+}
+
+function answerFailures(app: FastifyInstance, logger: Logger): void {
+  app.setNotFoundHandler((request, reply) => sendFailure(request, reply, notFound('There is no such route.')))
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    // The connection is gone: no answer is sent, and fastify must not try.
+    if (error instanceof ConnectionCut || request.raw.socket.destroyed) return reply.hijack()
+    if (error instanceof ServiceFailure) return sendFailure(request, reply, error)
+    const { statusCode } = error
+    if (statusCode !== undefined && statusCode < 500) {
+      return sendFailure(request, reply, new ServiceFailure(statusCode, 'invalid_request', error.message))
+    }
+    logger.error({ err: error, method: request.method, url: request.url }, 'request failed')
+    return sendFailure(
+      request,
+      reply,
+      new ServiceFailure(500, 'server_error', 'The server had an error. Please try again.'),
+    )
+  })
+}
