@@ -1,0 +1,146 @@
+/**
+ * What the command line and a running mount say to each other. Layer: beside the composition root, which
+ * answers; the command line asks.
+ *
+ * One request a connection, one line of JSON each way and as many lines of progress as there are:
+ *   → {"method":"unmount","force":false}
+ *   ← {"event":"progress","progress":{…}}   …   ← {"event":"result","result":…} or {"event":"error",…}
+ * Closing the connection takes the request back.
+ */
+
+/** How far a sync or an unmount has come. */
+export interface Progress {
+  /** Paths that the service has not confirmed. */
+  readonly paths: number
+  /** Bytes of upload among them. */
+  readonly bytes: number
+  /** Why nothing moves, when nothing does: the session does not accept calls, the link is down. */
+  readonly waitingFor?: string | undefined
+}
+
+/** A change that the service has not confirmed. */
+export interface Leftover {
+  /** Relative to the mount point. */
+  readonly path: string
+  /** - `waiting` for its turn, `uploading`, `suspect` sent with an unknown end and being verified,
+   *  - `parked` refused by the service until somebody acts */
+  readonly state: 'waiting' | 'uploading' | 'suspect' | 'parked'
+  /** What the service is to have there. */
+  readonly wanted: 'file' | 'directory' | 'nothing'
+  readonly bytes: number
+  /** Milliseconds since it changed. */
+  readonly ageMs: number
+  readonly error?: string | undefined
+}
+
+export interface StatusReport {
+  readonly version: string
+  readonly pid: number
+  readonly endpoint: string
+  readonly agent: string
+  readonly session: string
+  readonly directory: string
+  readonly readOnly: boolean
+  /** When the mount began, ISO 8601. */
+  readonly mountedAt: string
+  /** Whether the session accepts calls; if not why, and for how long it has not. */
+  readonly service:
+    | { readonly state: 'ready' }
+    | { readonly state: 'paused'; readonly reason: string; readonly sinceMs: number }
+  /** Everything that the service has not confirmed. */
+  readonly paths: readonly Leftover[]
+  /** Number of calls by verb, then by HTTP status or error code. */
+  readonly calls: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Milliseconds of the calls of a verb. */
+  readonly latencies: Readonly<
+    Record<string, { readonly median: number; readonly p95: number; readonly max: number }>
+  >
+  readonly bytes: { readonly uploaded: number; readonly downloaded: number }
+  readonly cache: {
+    readonly listingHits: number
+    readonly listingMisses: number
+    readonly contentHits: number
+    readonly contentMisses: number
+    readonly bytes: number
+  }
+}
+
+/** What can be asked of a running mount, and what each answers. */
+export interface ControlHandlers {
+  /** Answers at once, whatever reads and uploads do. */
+  status(): StatusReport
+  /** As `sync(1)` of a path relative to the mount point, '' for all: rejects while anything below is unconfirmed. */
+  sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void>
+  /**
+   * Uploads what is waiting, then unmounts and ends. Resolves with what is left: nothing, or, when it could
+   * not be uploaded, what keeps it mounted. `force`: does not wait, detaches even a busy mount; what is left
+   * stays on this machine for the next mount.
+   */
+  unmount(
+    force: boolean,
+    signal: AbortSignal,
+    onProgress: (progress: Progress) => void,
+  ): Promise<readonly Leftover[]>
+  /** Tries everything that waits or is parked again now. Answers how many paths. */
+  retry(): number | Promise<number>
+  /** Gives up the unconfirmed changes at and below a path: the service's content shows again. Answers how many. */
+  discard(path: string): number | Promise<number>
+}
+
+export type ControlRequest =
+  | { readonly method: 'status' }
+  | { readonly method: 'sync'; readonly path: string }
+  | { readonly method: 'unmount'; readonly force: boolean }
+  | { readonly method: 'retry' }
+  | { readonly method: 'discard'; readonly path: string }
+
+export interface ControlResults {
+  readonly status: StatusReport
+  readonly sync: null
+  readonly unmount: readonly Leftover[]
+  readonly retry: number
+  readonly discard: number
+}
+
+export type ControlEvent =
+  | { readonly event: 'progress'; readonly progress: Progress }
+  | { readonly event: 'result'; readonly result: ControlResults[keyof ControlResults] }
+  | { readonly event: 'error'; readonly code: string; readonly message: string }
+
+/** Longest line of a request, in bytes: a path of 4096 bytes written as JSON fits. */
+export const maxRequestBytes = 64 * 1024
+
+/**
+ * - `held` another process has this session: see `holder`
+ * - `notRunning` nothing answers: the daemon ended, `silent` it is there and does not answer
+ * - `refused` the request failed: `reason` is the code of what failed (`busy`, `timedOut`, …)
+ */
+export type ControlErrorCode = 'held' | 'notRunning' | 'silent' | 'refused'
+
+/** Who has a session. `directory` is undefined for a process that has it without mounting it. */
+export interface SessionHolder {
+  readonly pid: number
+  readonly directory: string | undefined
+}
+
+export class ControlError extends Error {
+  override readonly name = 'ControlError'
+  readonly code: ControlErrorCode
+  readonly reason: string | undefined
+  readonly holder: SessionHolder | undefined
+
+  constructor(
+    code: ControlErrorCode,
+    message: string,
+    details: {
+      readonly reason?: string
+      readonly holder?: SessionHolder | undefined
+      readonly cause?: unknown
+    } = {},
+  ) {
+    super(message, { cause: details.cause })
+    this.code = code
+    this.reason = details.reason
+    this.holder = details.holder
+  }
+}
