@@ -1,0 +1,193 @@
+/**
+ * One connection to the log stream, from the request to its end. Layer: logs.
+ *
+ *   openStream ──▶ opening burst ──quiet──▶ live ──▶ outcome (ended | failed | refused)
+ *
+ * Invariant: every line that is neither a replay nor beyond a failure of the disk is in the file when `run`
+ * resolves; `run` never rejects.
+ */
+import type { Clock } from '../clock.ts'
+import type { LogFile } from './log-file.ts'
+import type { ConnectionEnd } from './reconnect-delay.ts'
+import { isConnectionFrame } from './connection-frame.ts'
+import { ServiceError, type ServiceErrorCode } from '../client/errors.ts'
+import { ReplayOverlap } from './replay-overlap.ts'
+import { SseDecoder } from './sse-decoder.ts'
+
+/**
+ * Asks the service for the log stream. May reject with a `ServiceError`, or answer a status other than 200.
+ * The body ends, or throws, when the signal is aborted.
+ */
+export type OpenStream = (
+  signal: AbortSignal,
+) => Promise<{ readonly status: number; readonly body: AsyncIterable<Uint8Array> }>
+
+export interface ConnectionOutcome {
+  readonly end: ConnectionEnd
+  /** For the log: why. */
+  readonly reason: string
+  readonly cause: unknown
+  /** Console lines that had not been seen before. */
+  readonly newLines: number
+}
+
+export interface LogConnectionOptions {
+  readonly openStream: OpenStream
+  readonly clock: Clock
+  readonly file: LogFile
+  /** The service has answered. */
+  readonly onOpen: () => void
+  /** The opening burst is over: console lines came, and then none for a while. */
+  readonly onQuiet: () => void
+  /** An event larger than the decoder takes was skipped. */
+  readonly onOversized: () => void
+}
+
+/* the service says something at least every 60 s and gives up after 120 */
+const silenceMs = 150_000
+const burstQuietMs = 300
+/* a replay that pauses this long without having reached what we have is not one */
+const agreeingQuietMs = 10_000
+const searchingQuietMs = 1_000
+const searchingMs = 10_000
+
+/** What only a new login, a waking session or free space can change. */
+const refusals: ReadonlySet<ServiceErrorCode> = new Set([
+  'unauthorized',
+  'forbidden',
+  'session_not_found',
+  'session_not_ready',
+  'not_found',
+  'bad_request',
+  'conflict',
+  'unsupported',
+  'credential',
+  'insecure_endpoint',
+])
+const refusalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 424])
+
+/** The local disk did not take a line; the next connection may bring it again. */
+class RecordingError extends Error {}
+
+export class LogConnection {
+  readonly #options: LogConnectionOptions
+  readonly #abort = new AbortController()
+  readonly #decoder: SseDecoder
+  #overlap: ReplayOverlap | undefined
+  #arrived: string[] = []
+  #newLines = 0
+  #lastByteAt = 0
+  #searchingSince: number | undefined
+  #bursting = true
+  #cancelSilence = (): void => undefined
+  #cancelQuiet = (): void => undefined
+  #cancelSettle = (): void => undefined
+
+  constructor(options: LogConnectionOptions) {
+    this.#options = options
+    this.#decoder = new SseDecoder({
+      onPayload: (payload) => this.#arrived.push(...payload.split('\n')),
+      onOversized: options.onOversized,
+    })
+  }
+
+  /** Ends it; `run` resolves soon after. */
+  close(): void {
+    this.#abort.abort(new Error('no longer needed'))
+  }
+
+  async run(): Promise<ConnectionOutcome> {
+    let outcome: Omit<ConnectionOutcome, 'newLines'>
+    try {
+      outcome = await this.#read()
+    } catch (error) {
+      outcome = outcomeOf(error)
+    }
+    this.#abort.abort() /* an unread body is given up */
+    for (const cancel of [this.#cancelSilence, this.#cancelQuiet, this.#cancelSettle]) cancel()
+    try {
+      this.#record(this.#overlap?.abandon() ?? [])
+    } catch (error) {
+      outcome = outcomeOf(error)
+    }
+    return { ...outcome, newLines: this.#newLines }
+  }
+
+  async #read(): Promise<Omit<ConnectionOutcome, 'newLines'>> {
+    this.#abort.signal.throwIfAborted()
+    const overlap = (this.#overlap = new ReplayOverlap(this.#options.file.recent))
+    this.#lastByteAt = this.#options.clock.now()
+    this.#watchSilence(silenceMs)
+    const { status, body } = await this.#options.openStream(this.#abort.signal)
+    if (status !== 200) {
+      const end = refusalStatuses.has(status) ? 'refused' : 'failed'
+      return { end, reason: `status ${status}`, cause: undefined }
+    }
+    this.#options.onOpen()
+    for await (const chunk of body) {
+      this.#lastByteAt = this.#options.clock.now()
+      this.#decoder.feed(chunk)
+      this.#take(this.#arrived.splice(0), overlap)
+    }
+    return { end: 'ended', reason: 'the service ended the stream', cause: undefined }
+  }
+
+  #take(lines: readonly string[], overlap: ReplayOverlap): void {
+    if (lines.length === 0) return
+    this.#record(lines.flatMap((line) => overlap.push(line)))
+    this.#cancelSettle()
+    if (overlap.phase === 'agreeing' || overlap.phase === 'searching') this.#settleWhenQuiet(overlap)
+    /* frames about the connection come at once, the console only when the container has been reached */
+    if (!this.#bursting || lines.every(isConnectionFrame)) return
+    this.#cancelQuiet()
+    this.#cancelQuiet = this.#options.clock.after(burstQuietMs, () => {
+      this.#bursting = false
+      this.#options.onQuiet()
+    })
+  }
+
+  /** Timers run outside `run`'s own course: a failure of the disk in one ends the connection. */
+  #settleWhenQuiet(overlap: ReplayOverlap): void {
+    const { clock } = this.#options
+    let waitMs = agreeingQuietMs
+    if (overlap.phase === 'searching') {
+      this.#searchingSince ??= clock.now()
+      waitMs = Math.min(searchingQuietMs, this.#searchingSince + searchingMs - clock.now())
+    }
+    this.#cancelSettle = clock.after(waitMs, () => {
+      try {
+        this.#record(overlap.settle())
+      } catch (error) {
+        this.#abort.abort(error)
+      }
+    })
+  }
+
+  #record(lines: readonly string[]): void {
+    if (lines.length === 0) return
+    try {
+      this.#options.file.append(lines)
+    } catch (cause) {
+      throw new RecordingError('the console log cannot be written to the local disk', { cause })
+    }
+    this.#newLines += lines.filter((line) => !isConnectionFrame(line)).length
+  }
+
+  #watchSilence(waitMs: number): void {
+    this.#cancelSilence = this.#options.clock.after(waitMs, () => {
+      const leftMs = this.#lastByteAt + silenceMs - this.#options.clock.now()
+      if (leftMs > 0) this.#watchSilence(leftMs)
+      else this.#abort.abort(new Error(`no byte for ${silenceMs / 1000} s`))
+    })
+  }
+}
+
+function outcomeOf(error: unknown): Omit<ConnectionOutcome, 'newLines'> {
+  const refused =
+    error instanceof RecordingError || (error instanceof ServiceError && refusals.has(error.code))
+  return {
+    end: refused ? 'refused' : 'failed',
+    reason: error instanceof Error ? error.message : String(error),
+    cause: error,
+  }
+}
