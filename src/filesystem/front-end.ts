@@ -151,8 +151,18 @@ export interface FrontEnd {
   open(node: NodeId, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply>
   /** At most `length` bytes; fewer only at the end of the file. The bytes are valid until the reply is sent. */
   read(handle: HandleId, offset: number, length: number, caller: Caller): MaybePromise<Uint8Array>
-  /** Takes all of `data`, valid only during the call (copy it before waiting); at the end of the file for an appending handle. */
-  write(handle: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number>
+  /**
+   * Takes all of `data`, valid only during the call (copy it before waiting). With `append` at the end of the file
+   * whatever `offset` says. It is told per write and not by the handle's flags: fcntl(2) may have changed them, and
+   * a store through a mapping goes to its offset even when the file was opened with O_APPEND.
+   */
+  write(
+    handle: HandleId,
+    offset: number,
+    data: Uint8Array,
+    caller: Caller,
+    append: boolean,
+  ): MaybePromise<number>
   allocate(
     handle: HandleId,
     mode: 'extend' | 'keepSize' | 'punchHole',

@@ -1,0 +1,116 @@
+/**
+ * System calls that Node does not offer. Layer: fuse; the only file with native calls.
+ *
+ * Invariant: every call either cannot block, or runs in libuv's pool and can be woken.
+ */
+
+import { closeSync } from 'node:fs'
+import { promisify } from 'node:util'
+import koffi from 'koffi'
+
+const libc = koffi.load(null)
+const nativeRead = libc.func('intptr_t read(int fd, void *buffer, size_t size)') as unknown as (
+  fd: number,
+  buffer: Uint8Array,
+  size: number,
+) => number
+const nativeFcntl = libc.func('int fcntl(int fd, int command, int argument)') as unknown as (
+  fd: number,
+  command: number,
+  argument: number,
+) => number
+const nativeSocketpair = libc.func('int socketpair(int domain, int type, int protocol, void *pair)')
+const nativeEventfd = libc.func('int eventfd(unsigned int initial, int flags)') as unknown as (
+  initial: number,
+  flags: number,
+) => number
+type NativeCallback = (error: Error | null, result: number) => void
+const nativePoll = libc.func('int poll(void *entries, unsigned long count, int timeoutMs)') as unknown as {
+  async: (entries: Uint8Array, count: number, timeoutMs: number, done: NativeCallback) => void
+}
+const nativeRecvmsg = promisify(
+  (
+    libc.func('intptr_t recvmsg(int fd, void *message, int flags)') as unknown as {
+      async: (fd: number, message: Uint8Array, flags: number, done: NativeCallback) => void
+    }
+  ).async,
+)
+
+const getFlags = 3
+const setFlags = 4
+const nonblocking = 0o4000
+const closeOnExec = 0o2000000
+const unixDomain = 1
+const streamSocket = 1
+const closeReceivedOnExec = 0x4000_0000
+const pollIn = 1
+
+/** Bytes read, or a negative errno; the descriptor must be non-blocking. Cheaper than an exception for each EAGAIN. */
+export function readNow(fd: number, buffer: Uint8Array): number {
+  const count = nativeRead(fd, buffer, buffer.length)
+  return count < 0 ? -koffi.errno() : count
+}
+
+export function setNonblocking(fd: number): void {
+  const flags = nativeFcntl(fd, getFlags, 0)
+  if (flags < 0 || nativeFcntl(fd, setFlags, flags | nonblocking) < 0) throw failure('fcntl')
+}
+
+export function socketPair(): readonly [number, number] {
+  const pair = new Int32Array(2)
+  if (nativeSocketpair(unixDomain, streamSocket | closeOnExec, 0, pair) !== 0) throw failure('socketpair')
+  return [pair[0] ?? -1, pair[1] ?? -1]
+}
+
+/** A descriptor to wake a `Readiness` with: readable as soon as 8 bytes of a counter were written to it. */
+export function eventDescriptor(): number {
+  const fd = nativeEventfd(0, closeOnExec | nonblocking)
+  if (fd < 0) throw failure('eventfd')
+  return fd
+}
+
+/** Waits in libuv's pool until one of two descriptors can be read. One wait at a time. */
+export class Readiness {
+  readonly #entries = Buffer.alloc(16)
+
+  constructor(fd: number, wakeFd: number) {
+    this.#entries.writeInt32LE(fd, 0)
+    this.#entries.writeInt16LE(pollIn, 4)
+    this.#entries.writeInt32LE(wakeFd, 8)
+    this.#entries.writeInt16LE(pollIn, 12)
+  }
+
+  wait(ready: () => void): void {
+    nativePoll.async(this.#entries, 2, -1, () => ready())
+  }
+}
+
+/** The descriptor that comes over a Unix socket (SCM_RIGHTS); undefined when the other end closed without sending one. */
+export async function receiveDescriptor(socket: number): Promise<number | undefined> {
+  // A `struct msghdr` of a 64-bit Linux with what it points to, in one block so that all of it lives until the end
+  // of the call: its iovec, one byte of data, and room for one control message with one descriptor.
+  const block = Buffer.alloc(56 + 16 + 8 + 24)
+  const start = koffi.address(block)
+  block.writeBigUInt64LE(start + 56n, 16) // msg_iov
+  block.writeBigUInt64LE(1n, 24)
+  block.writeBigUInt64LE(start + 80n, 32) // msg_control
+  block.writeBigUInt64LE(24n, 40)
+  block.writeBigUInt64LE(start + 72n, 56) // iov_base
+  block.writeBigUInt64LE(1n, 64)
+  const count = await nativeRecvmsg(socket, block, closeReceivedOnExec)
+  const hasDescriptor = count > 0 && block.readBigUInt64LE(40) >= 20n
+  return hasDescriptor ? block.readInt32LE(80 + 16) : undefined
+}
+
+/** Closes without a word about a descriptor that is closed already. */
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // Nothing is left to be done about it.
+  }
+}
+
+function failure(call: string): Error {
+  return new Error(`${call} failed with errno ${koffi.errno()}`)
+}

@@ -1,0 +1,49 @@
+/**
+ * What is mounted where, from /proc/self/mountinfo. Layer: fuse.
+ *
+ * Invariant: asking sends nothing to the filesystem asked about, so a hanging or dead mount can be looked up.
+ */
+
+import { readFile } from 'node:fs/promises'
+
+export interface MountEntry {
+  readonly directory: string
+  /** `fuse.mount-session` for ours. */
+  readonly type: string
+  readonly source: string
+  /** Options of the superblock, `user_id` among them. */
+  readonly options: readonly string[]
+  /** `major:minor`; the minor number names the connection in /sys/fs/fuse/connections. */
+  readonly device: string
+}
+
+/** Spaces, tabs, newlines and backslashes are written as octal numbers. */
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_match, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  )
+}
+
+export function parseMountTable(text: string): MountEntry[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [fixed = '', filesystem = ''] = line.split(' - ', 2)
+      const [, , device = '', , directory = ''] = fixed.split(' ')
+      const [type = '', source = '', options = ''] = filesystem.split(' ')
+      return {
+        device,
+        directory: unescape(directory),
+        type,
+        source: unescape(source),
+        options: options.split(','),
+      }
+    })
+}
+
+/** The uppermost mount on exactly this absolute, resolved path. */
+export async function mountAt(directory: string): Promise<MountEntry | undefined> {
+  const table = parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'))
+  return table.findLast((entry) => entry.directory === directory)
+}

@@ -1,0 +1,64 @@
+/**
+ * One request of the kernel while it is being answered; what the filesystem sees of it is the `Caller`.
+ * Layer: fuse.
+ *
+ * Invariant: the signal is aborted exactly when the kernel asked to interrupt this request (or the
+ * connection ended), no matter whether anybody had looked at it before. The controller is made on first
+ * use: most requests never need one, and making one costs more than answering them.
+ */
+
+import { FilesystemError } from '../filesystem/errors.ts'
+import type { Caller } from '../filesystem/front-end.ts'
+
+export class Request implements Caller {
+  readonly opcode: number
+  readonly uniqueLow: number
+  readonly uniqueHigh: number
+  /** The node the request is about; for most naming calls the directory. */
+  readonly node: number
+  /** The second directory of a rename. */
+  otherNode: number | undefined
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+  #controller: AbortController | undefined
+  #interrupted = false
+
+  /** Reads a `fuse_in_header` at the start of the buffer. */
+  constructor(view: DataView) {
+    this.opcode = view.getUint32(4, true)
+    this.uniqueLow = view.getUint32(8, true)
+    this.uniqueHigh = view.getUint32(12, true)
+    this.node = view.getUint32(16, true) + view.getUint32(20, true) * 0x1_0000_0000
+    this.uid = view.getUint32(24, true)
+    this.gid = view.getUint32(28, true)
+    this.pid = view.getUint32(32, true)
+  }
+
+  /** What INTERRUPT names the request by. Exact up to 2^53, which a kernel does not reach by counting. */
+  get unique(): number {
+    return this.uniqueLow + this.uniqueHigh * 0x1_0000_0000
+  }
+
+  get interrupted(): boolean {
+    return this.#interrupted
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#interrupted) this.#controller.abort(interruption())
+    }
+    return this.#controller.signal
+  }
+
+  interrupt(): void {
+    if (this.#interrupted) return
+    this.#interrupted = true
+    this.#controller?.abort(interruption())
+  }
+}
+
+function interruption(): FilesystemError {
+  return new FilesystemError('interrupted', 'the caller was interrupted')
+}
