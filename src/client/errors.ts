@@ -8,8 +8,8 @@
 /**
  * - `unauthorized` 401, `forbidden` 403, `session_not_found` 404 of the session, `session_not_ready` 424:
  *   states of the session, not of one path
- * - `not_found` 404 of a path, `bad_request` 400, `conflict` 409, `too_large` 413 or over the limit before
- *   anything was sent, `unsupported` 404/405/501 of an optional operation (mkdir)
+ * - `not_found` 404 of a path, `bad_request` 400 or another refusal, `conflict` 409, `too_large` 413 or over
+ *   the limit before anything was sent, `unsupported` 405/501/505, and 404 of an optional operation (mkdir)
  * - `throttled` 429, `server_error` 5xx, `timeout` 408 or one of our limits, `network` connect or reset,
  *   `truncated` a body shorter than its Content-Length: worth another try
  * - `protocol` an answer that is not of the service's form, `credential` no token to be had,
@@ -74,6 +74,14 @@ export class ServiceError extends Error {
     this.requestId = details.requestId
     this.retryAfterMs = details.retryAfterMs
     this.ambiguous = details.ambiguous ?? false
+  }
+
+  /** The same failure, of a request that may have been carried out. */
+  asAmbiguous(): ServiceError {
+    if (this.ambiguous) return this
+    const { code, message, status, serviceCode, requestId, retryAfterMs, cause } = this
+    const details = { status, serviceCode, requestId, retryAfterMs, cause, ambiguous: true }
+    return new ServiceError(code, message, details)
   }
 
   /** Whether the same call may succeed later without anybody doing anything. */

@@ -1,0 +1,51 @@
+/**
+ * One limit that starts anew with each sign of progress. Layer: client.
+ *
+ * Invariant: at most one limit is running; what is awaited at the moment is what the message names.
+ */
+import type { Clock } from '../clock.ts'
+
+/** All in milliseconds; 0 is no limit. */
+export interface Timeouts {
+  /** Until the connection is there. Default 10,000. */
+  readonly connectMs: number
+  /** From the end of the request to the answer's first line; a sleeping sandbox wakes within it. Default 60,000. */
+  readonly firstByteMs: number
+  /** Without a byte sent, or received while one is being waited for. Default 20,000. */
+  readonly stallMs: number
+  /** A body that nobody reads on is given up after this. Default 120,000. */
+  readonly unreadMs: number
+  /** One attempt as a whole, its body included. Default 0. */
+  readonly totalMs: number
+}
+
+export const defaultTimeouts: Timeouts = {
+  connectMs: 10_000,
+  firstByteMs: 60_000,
+  stallMs: 20_000,
+  unreadMs: 120_000,
+  totalMs: 0,
+}
+
+export class ProgressWatch {
+  readonly #clock: Clock
+  readonly #expire: (message: string) => void
+  #cancel: (() => void) | undefined
+
+  /** `expire` is called with what did not happen in time. */
+  constructor(clock: Clock, expire: (message: string) => void) {
+    this.#clock = clock
+    this.#expire = expire
+  }
+
+  /** From now on `what` must happen within `ms`, in place of what was awaited before. */
+  expect(ms: number, what: string): void {
+    this.stop()
+    if (ms > 0) this.#cancel = this.#clock.after(ms, () => this.#expire(`${what} within ${ms} ms`))
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+}

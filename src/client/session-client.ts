@@ -1,0 +1,398 @@
+/**
+ * Every operation of the service on the sessions of hosted agents. Layer: client; usable by itself.
+ *
+ * Invariant: routes, parameters, headers and statuses are all written here, once; how a call is carried
+ * out is `request.ts`. Failures are `ServiceError`.
+ */
+import { systemClock } from '../clock.ts'
+import { type Logger, silentLogger } from '../log.ts'
+import type { AgentPatch } from './agent-patch.ts'
+import type { Call } from './call.ts'
+import {
+  defaultMaxFileBytes,
+  type Identity,
+  identityHeaders,
+  type RequestOptions,
+  type SessionClientOptions,
+} from './client-options.ts'
+import { TokenSource } from './credential.ts'
+import { parseEndpoint, remotePath } from './endpoint.ts'
+import { ServiceError } from './errors.ts'
+import { Lane, type LaneLoad } from './lane.ts'
+import type {
+  DeleteOptions,
+  ListOptions,
+  LogStream,
+  LogStreamOptions,
+  NewSession,
+} from './operation-options.ts'
+import { pageQuery, pages } from './pages.ts'
+import { defaultTimeouts, type Timeouts } from './progress-watch.ts'
+import { RemoteFiles } from './remote-files.ts'
+import { readJson } from './reply-json.ts'
+import { Caller } from './request.ts'
+import { defaultRetryPolicy } from './retry.ts'
+import { Routes } from './routes.ts'
+import type { Download, RemoteEntry, SessionFiles, UploadSource } from './session-files.ts'
+import { type Reply, Transport } from './transport.ts'
+import { checkSource, jsonBody, uploadBody, type UploadStream } from './upload-body.ts'
+import {
+  type Agent,
+  type FilePage,
+  lastName,
+  parseAgent,
+  parseFilePage,
+  parseSession,
+  parseSessionPage,
+  parseUploadReply,
+  type Session,
+  type SessionPage,
+  toRemoteEntry,
+  type UploadReply,
+} from './wire.ts'
+
+/** The fields of a call that differ from operation to operation. */
+type Operation<T> = Pick<Call<T>, 'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'> &
+  Partial<Pick<Call<T>, 'query' | 'body' | 'idempotent'>> & { readonly accept?: string }
+
+export class SessionClient {
+  /** Bytes above which an upload is refused before anything is sent. */
+  readonly maxFileBytes: number
+  readonly #routes: Routes
+  readonly #identity: Identity
+  readonly #apiVersion: string
+  readonly #userAgent: string
+  readonly #timeouts: Timeouts
+  readonly #reads: Lane
+  readonly #writes: Lane
+  readonly #calls: Transport
+  readonly #streams: Transport
+  readonly #caller: Caller
+  readonly #logger: Logger
+  readonly #namedDirectories = new Set<string>()
+
+  constructor(options: SessionClientOptions) {
+    const { clock = systemClock, logger = silentLogger, limits, ca } = options
+    const { reads = 32, writes = 16 } = limits ?? {}
+    identityHeaders(options)
+    const { origin, basePath } = parseEndpoint(options.endpoint)
+    this.#routes = new Routes(basePath)
+    this.#identity = { isolationKey: options.isolationKey, userIdentity: options.userIdentity }
+    this.#apiVersion = options.apiVersion ?? 'v1'
+    this.#userAgent = options.userAgent ?? 'mount-session'
+    this.#timeouts = { ...defaultTimeouts, ...options.timeouts }
+    this.maxFileBytes = options.maxFileBytes ?? defaultMaxFileBytes
+    this.#logger = logger
+    this.#reads = new Lane({ limit: reads, clock })
+    this.#writes = new Lane({ limit: writes, clock })
+    const connection = { origin, clock, connectMs: this.#timeouts.connectMs, ca }
+    this.#calls = new Transport({ ...connection, connections: reads + writes })
+    this.#streams = new Transport(connection)
+    this.#caller = new Caller({
+      tokens: new TokenSource(options.credential, clock),
+      clock,
+      logger,
+      retry: { ...defaultRetryPolicy, ...options.retry },
+      random: options.random ?? Math.random,
+      onCall: options.onCall ?? (() => undefined),
+    })
+  }
+
+  /** Attempts under way and waiting, and how many the service bears at the moment. */
+  get load(): { readonly reads: LaneLoad; readonly writes: LaneLoad } {
+    return { reads: this.#reads.load, writes: this.#writes.load }
+  }
+
+  /** A new session, mostly `active` at once. An id that is taken: `conflict`; an agent that is not there: `not_found`. */
+  createSession(agent: string, session: NewSession = {}, options: RequestOptions = {}): Promise<Session> {
+    const { sessionId, agentVersion } = session
+    const what = `create session of ${agent}`
+    const version = { type: 'version_ref', agent_version: agentVersion }
+    return this.#run(options, {
+      verb: 'createSession',
+      what,
+      method: 'POST',
+      path: this.#routes.sessions(agent),
+      subject: 'agent',
+      body: jsonBody({
+        ...(sessionId === undefined ? {} : { agent_session_id: sessionId }),
+        ...(agentVersion === undefined ? {} : { version_indicator: version }),
+      }),
+      idempotent: false,
+      receive: async (reply) => parseSession(await readJson(what, reply), what),
+    })
+  }
+
+  getSession(agent: string, session: string, options: RequestOptions = {}): Promise<Session> {
+    const what = `get session ${agent}/${session}`
+    return this.#run(options, {
+      verb: 'getSession',
+      what,
+      method: 'GET',
+      path: this.#routes.session(agent, session),
+      subject: 'session',
+      receive: async (reply) => parseSession(await readJson(what, reply), what),
+    })
+  }
+
+  /** All sessions of an agent that the caller may see, over as many pages as there are. */
+  async *listSessions(agent: string, options: ListOptions = {}): AsyncGenerator<Session, void, undefined> {
+    const what = `list sessions of ${agent}`
+    const fetch = (after: string | undefined): Promise<SessionPage> =>
+      this.#run(options, {
+        verb: 'listSessions',
+        what,
+        method: 'GET',
+        path: this.#routes.sessions(agent),
+        query: pageQuery(options, after),
+        subject: 'agent',
+        receive: async (reply) => parseSessionPage(await readJson(what, reply), what),
+      })
+    for await (const page of pages(what, fetch, ({ data }) => data.at(-1)?.agent_session_id)) yield* page.data
+  }
+
+  /** Takes the compute away and keeps the files. A session that is stopped already is no error. */
+  async stopSession(agent: string, session: string, options: RequestOptions = {}): Promise<void> {
+    try {
+      await this.#run(options, {
+        verb: 'stopSession',
+        what: `stop session ${agent}/${session}`,
+        method: 'POST',
+        path: this.#routes.stop(agent, session),
+        subject: 'session',
+        receive: ignoreBody,
+      })
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.serviceCode === 'session_already_stopped')) throw error
+    }
+  }
+
+  /** For ever, with its files. Takes some seconds. */
+  async deleteSession(agent: string, session: string, options: RequestOptions = {}): Promise<void> {
+    await this.#run(options, {
+      verb: 'deleteSession',
+      what: `delete session ${agent}/${session}`,
+      method: 'DELETE',
+      path: this.#routes.session(agent, session),
+      subject: 'session',
+      receive: ignoreBody,
+    }).catch(unlessAlreadyGone('session_not_found'))
+  }
+
+  patchAgent(agent: string, patch: AgentPatch, options: RequestOptions = {}): Promise<Agent> {
+    const what = `patch agent ${agent}`
+    return this.#run(options, {
+      verb: 'patchAgent',
+      what,
+      method: 'PATCH',
+      path: this.#routes.agent(agent),
+      subject: 'agent',
+      body: jsonBody(patch, 'application/merge-patch+json'),
+      receive: async (reply) => parseAgent(await readJson(what, reply), what),
+    })
+  }
+
+  /** The direct children of a directory; '' is the session's home. */
+  async *listSessionFiles(
+    agent: string,
+    session: string,
+    directory = '',
+    options: ListOptions = {},
+  ): AsyncGenerator<RemoteEntry, void, undefined> {
+    for await (const page of this.listSessionFilePages(agent, session, directory, options)) yield* page
+  }
+
+  /** `listSessionFiles` a page at a time, one request each. Names that no directory can have are left out and logged. */
+  async *listSessionFilePages(
+    agent: string,
+    session: string,
+    directory = '',
+    options: ListOptions = {},
+  ): AsyncGenerator<readonly RemoteEntry[], void, undefined> {
+    const what = `list ${directory === '' ? '/' : directory}`
+    const path = remotePath(directory)
+    const fetch = (after: string | undefined): Promise<FilePage> =>
+      this.#run(options, {
+        verb: 'list',
+        what,
+        method: 'GET',
+        path: this.#routes.files(agent, session),
+        query: { path, ...pageQuery(options, after) },
+        // The home is always there: what is not found is the session, or its agent.
+        subject: path === '.' ? 'session' : 'path',
+        receive: async (reply) => parseFilePage(await readJson(what, reply), what),
+      })
+    for await (const page of pages(what, fetch, lastName)) {
+      const entries = page.entries.map(toRemoteEntry).filter((entry) => entry !== undefined)
+      if (entries.length < page.entries.length) this.#logHostileNames(directory)
+      yield entries
+    }
+  }
+
+  /** Creates or replaces a file, and its parents. Over `maxFileBytes`: `too_large`, and nothing is sent. */
+  async uploadSessionFile(
+    agent: string,
+    session: string,
+    path: string,
+    source: UploadSource | UploadStream,
+    options: RequestOptions = {},
+  ): Promise<UploadReply> {
+    const what = `upload ${path}`
+    const size = source instanceof Uint8Array ? source.length : source.size
+    if (size > this.maxFileBytes)
+      throw new ServiceError('too_large', `${what}: ${size} bytes are over the limit of ${this.maxFileBytes}`)
+    await checkSource(what, source)
+    return this.#run(options, {
+      verb: 'upload',
+      what,
+      method: 'PUT',
+      path: this.#routes.content(agent, session),
+      query: { path: remotePath(path) },
+      subject: 'path',
+      body: uploadBody(what, source),
+      receive: async (reply) => {
+        const answer = parseUploadReply((await readJson(what, reply)) ?? {}, what)
+        const written = answer.bytes_written ?? size
+        if (written !== size)
+          throw new ServiceError('truncated', `${what}: the service has ${written} of ${size} bytes`)
+        return answer
+      },
+    })
+  }
+
+  /** The bytes of a file, streamed; a body cut before its first byte has been asked for again by then. */
+  downloadSessionFile(
+    agent: string,
+    session: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Download> {
+    const what = `download ${path}`
+    return this.#run(options, {
+      verb: 'download',
+      what,
+      method: 'GET',
+      path: this.#routes.content(agent, session),
+      query: { path: remotePath(path) },
+      accept: 'application/octet-stream',
+      subject: 'path',
+      receive: async ({ body, headers, status }) => {
+        if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+          throw new ServiceError('protocol', `${what}: the answer is encoded, though it must not be`, {
+            status,
+          })
+        await body.peek()
+        const date = typeof headers['date'] === 'string' ? Date.parse(headers['date']) : NaN
+        return { length: body.length, serverDateMs: Number.isNaN(date) ? undefined : date, body }
+      },
+    })
+  }
+
+  /** A file or an empty directory; with `recursive` a directory and all below it. */
+  async deleteSessionFile(
+    agent: string,
+    session: string,
+    path: string,
+    options: DeleteOptions = {},
+  ): Promise<void> {
+    await this.#run(options, {
+      verb: 'delete',
+      what: `delete ${path}`,
+      method: 'DELETE',
+      path: this.#routes.files(agent, session),
+      query: { path: remotePath(path), recursive: options.recursive },
+      subject: 'path',
+      receive: ignoreBody,
+    }).catch(unlessAlreadyGone('not_found'))
+  }
+
+  /** A directory and its parents; `unsupported` where the service has no such call. */
+  makeSessionDirectory(
+    agent: string,
+    session: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<void> {
+    return this.#run(options, {
+      verb: 'mkdir',
+      what: `make directory ${path}`,
+      method: 'POST',
+      path: this.#routes.mkdir(agent, session),
+      subject: 'operation',
+      body: jsonBody({ path: remotePath(path) }),
+      receive: ignoreBody,
+    })
+  }
+
+  /** The console as server-sent events, on a connection of its own, undecoded. */
+  getSessionLogStream(agent: string, session: string, options: LogStreamOptions = {}): Promise<LogStream> {
+    const { agentVersion: version, kind, tail, follow, stallMs = 150_000 } = options
+    const operation: Operation<LogStream> = {
+      verb: 'logStream',
+      what: `log stream of ${agent}/${session}`,
+      method: 'GET',
+      path: this.#routes.logStream(agent, session, version),
+      query: version === undefined ? { kind, tail, follow } : {},
+      accept: 'text/event-stream',
+      subject: 'session',
+      receive: ({ status, body }) => Promise.resolve({ status, body, close: () => void body.return() }),
+    }
+    const timeouts = { ...this.#timeouts, stallMs, unreadMs: 0, totalMs: 0 }
+    return this.#run(options, operation, { lane: undefined, transport: this.#streams, timeouts })
+  }
+
+  /** The files of one session, as the layers above use them. */
+  files(agent: string, session: string, identity: Identity = {}): SessionFiles {
+    return new RemoteFiles(this, agent, session, identity)
+  }
+
+  /** Ends every call with `aborted` and closes all connections; the client is of no use afterwards. */
+  async close(): Promise<void> {
+    this.#caller.close()
+    await Promise.all([this.#calls.destroy(), this.#streams.destroy()])
+  }
+
+  #run<T>(
+    options: RequestOptions,
+    operation: Operation<T>,
+    special?: Pick<Call<T>, 'lane' | 'transport' | 'timeouts'>,
+  ): Promise<T> {
+    const { accept = 'application/json', query, ...rest } = operation
+    const identity = {
+      isolationKey: options.isolationKey ?? this.#identity.isolationKey,
+      userIdentity: options.userIdentity ?? this.#identity.userIdentity,
+    }
+    const call: Call<T> = {
+      ...rest,
+      query: { 'api-version': this.#apiVersion, ...query },
+      headers: {
+        accept,
+        'accept-encoding': accept === 'application/json' ? 'gzip, deflate' : 'identity',
+        'user-agent': this.#userAgent,
+        ...identityHeaders(identity),
+      },
+      lane: operation.method === 'GET' ? this.#reads : this.#writes,
+      transport: this.#calls,
+      timeouts: this.#timeouts,
+      ...special,
+    }
+    return this.#caller.run(call, options)
+  }
+
+  #logHostileNames(directory: string): void {
+    if (this.#namedDirectories.has(directory)) return
+    this.#namedDirectories.add(directory)
+    this.#logger.warn({ directory }, 'the service lists names that no directory can have; they are left out')
+  }
+}
+
+async function ignoreBody({ body }: Reply): Promise<void> {
+  await body.whole(1024 * 1024)
+}
+
+/** A deletion repeated after an attempt of unknown end finds nothing: that attempt had done it. */
+function unlessAlreadyGone(code: 'not_found' | 'session_not_found'): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof ServiceError && error.code === code && error.ambiguous)) throw error
+  }
+}
