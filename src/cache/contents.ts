@@ -6,7 +6,22 @@
  */
 import type { RemoteEntry } from '../client/session-files.ts'
 
-/** One content of one remote file, arriving or whole. Failures are `ServiceError`. */
+/** The local disk under the cache failed; `diskFull` also when only its reserve is left. */
+export class CacheDiskError extends Error {
+  override readonly name = 'CacheDiskError'
+  readonly reason: 'diskFull' | 'localDisk'
+
+  constructor(reason: 'diskFull' | 'localDisk', message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/**
+ * One content of one remote file, arriving or whole. Failures are `ServiceError`, or `CacheDiskError`.
+ * `timeout`: no byte came for the stall limit; `truncated`: the service does not give all of it, or gave
+ * other bytes when the download had to begin again; `aborted`: the caller's signal.
+ */
 export interface Content {
   /** The path it was downloaded from. */
   readonly path: string
@@ -26,7 +41,8 @@ export interface Contents {
   /**
    * The content of a file as it is now by `listed`, an entry of a listing of its directory: the cached one
    * when that is proven or young enough, else a new one, whose download starts with the first read.
-   * `unchanged` of the answer says that it is the same content as the last one handed out for this path.
+   * `unchanged` of the answer says that it is the same content as the last one handed out for this path, so
+   * that what the kernel has of it is still true; false also where that is not known any more.
    */
   open(
     path: string,
@@ -43,4 +59,9 @@ export interface Contents {
   adopt(path: string, file: string, size: number): void
   /** Nothing cached of this path is true any more. */
   drop(path: string): void
+  /**
+   * For how long from now, in milliseconds, open handles should stay with the content they have although
+   * the listing shows another: a file that is followed is then downloaded a tenth of the time at most.
+   */
+  restMs(path: string): number
 }

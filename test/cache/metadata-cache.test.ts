@@ -30,7 +30,7 @@ function rig(options: { ttlMs?: number; maxEntries?: number; pageSize?: number }
   return { clock, files, cache, observed }
 }
 
-t.test('one listing answers hits and misses until it is older than the ttl', async (t) => {
+void t.test('one listing answers hits and misses until it is older than the ttl', async (t) => {
   const { clock, files, cache } = rig()
   files.put('d/a', 'aaa')
   t.equal((await cache.lookup('d', 'a')).entry?.size, 3)
@@ -50,7 +50,7 @@ t.test('one listing answers hits and misses until it is older than the ttl', asy
   t.equal(files.count('list'), 2)
 })
 
-t.test('callers at the same time share one request', async (t) => {
+void t.test('callers at the same time share one request', async (t) => {
   const { files, cache, observed } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
@@ -62,7 +62,7 @@ t.test('callers at the same time share one request', async (t) => {
   t.equal(observed.length, 1)
 })
 
-t.test('a look-up is answered by the page that shows the name, a miss by the last', async (t) => {
+void t.test('a look-up is answered by the page that shows the name, a miss by the last', async (t) => {
   const { files, cache } = rig({ pageSize: 2 })
   for (const name of ['a', 'b', 'c', 'd', 'e']) files.put(name, name)
   const gate = files.hold({ verb: 'list' })
@@ -80,7 +80,7 @@ t.test('a look-up is answered by the page that shows the name, a miss by the las
   t.equal(files.count('list'), 3, 'three pages')
 })
 
-t.test('an answered look-up lets the listing of a big directory come to its end', async (t) => {
+void t.test('an answered look-up lets the listing of a big directory come to its end', async (t) => {
   const { clock, files, cache, observed } = rig({ pageSize: 10 })
   for (let index = 0; index < 100; index += 1) files.put(`big/${String(index).padStart(3, '0')}`, 'x')
   const gate = files.hold({ verb: 'list' })
@@ -101,7 +101,7 @@ t.test('an answered look-up lets the listing of a big directory come to its end'
   t.equal(cache.fresh('big'), undefined)
 })
 
-t.test('a slow start does not make a listing last', async (t) => {
+void t.test('a slow start does not make a listing last', async (t) => {
   const { clock, files, cache } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
@@ -112,7 +112,7 @@ t.test('a slow start does not make a listing last', async (t) => {
   t.equal((await listing).durationMs, 2_000)
 })
 
-t.test('whoever wants one begun later shares exactly one further request', async (t) => {
+void t.test('whoever wants one begun later shares exactly one further request', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
@@ -132,7 +132,7 @@ t.test('whoever wants one begun later shares exactly one further request', async
   t.equal(files.count('list'), 2)
 })
 
-t.test('a request that nobody waits for makes way for a later one', async (t) => {
+void t.test('a request that nobody waits for makes way for a later one', async (t) => {
   const { files, cache } = rig({ pageSize: 1 })
   for (const name of ['a', 'b', 'c']) files.put(name, name)
   const gate = files.hold({ verb: 'list' })
@@ -148,7 +148,7 @@ t.test('a request that nobody waits for makes way for a later one', async (t) =>
   t.equal(files.count('list'), 5, 'two pages of the first, three of the second')
 })
 
-t.test('with ttl 0 each call sees a listing begun after it', async (t) => {
+void t.test('with ttl 0 each call sees a listing begun after it', async (t) => {
   const { files, cache } = rig({ ttlMs: 0 })
   files.put('a', '1')
   await cache.list('')
@@ -170,7 +170,7 @@ t.test('with ttl 0 each call sees a listing begun after it', async (t) => {
   t.equal(cache.remainingMs(0, 0), 0)
 })
 
-t.test('a directory that is not there is remembered as missing', async (t) => {
+void t.test('a directory that is not there is remembered as missing', async (t) => {
   const { files, cache } = rig()
   const listing = await cache.list('nowhere')
   t.ok(listing.missing)
@@ -179,7 +179,7 @@ t.test('a directory that is not there is remembered as missing', async (t) => {
   t.equal(files.count('list'), 1)
 })
 
-t.test('a failure goes to those who wait and is not remembered', async (t) => {
+void t.test('a failure goes to those who wait and is not remembered', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   files.fail({ verb: 'list', error: 'server_error' })
@@ -187,7 +187,7 @@ t.test('a failure goes to those who wait and is not remembered', async (t) => {
   t.equal((await cache.list('')).entries.size, 1)
 })
 
-t.test('an aborted caller leaves the others waiting', async (t) => {
+void t.test('an aborted caller leaves the others waiting', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
@@ -202,7 +202,7 @@ t.test('an aborted caller leaves the others waiting', async (t) => {
   t.equal(files.count('list'), 1)
 })
 
-t.test('when the last caller is aborted the request ends, and the next one asks anew', async (t) => {
+void t.test('when the last caller is aborted the request ends, and the next one asks anew', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
@@ -218,7 +218,7 @@ t.test('when the last caller is aborted the request ends, and the next one asks 
   t.equal(files.count('list'), 2, 'an aborted caller sends nothing')
 })
 
-t.test('an aborted caller of a later request takes it away', async (t) => {
+void t.test('an aborted caller of a later request takes it away', async (t) => {
   const { files, cache } = rig()
   const gate = files.hold({ verb: 'list' })
   const first = cache.list('')
@@ -232,7 +232,7 @@ t.test('an aborted caller of a later request takes it away', async (t) => {
   t.equal(files.count('list'), 1)
 })
 
-t.test('a dropped directory is asked for again, also past a request under way', async (t) => {
+void t.test('a dropped directory is asked for again, also past a request under way', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   await cache.list('')
@@ -253,7 +253,7 @@ t.test('a dropped directory is asked for again, also past a request under way', 
   t.equal(files.count('list'), 3)
 })
 
-t.test('the number of remembered names is bounded, oldest used directory first', async (t) => {
+void t.test('the number of remembered names is bounded, oldest used directory first', async (t) => {
   const { files, cache } = rig({ maxEntries: 10 })
   for (const directory of ['x', 'y', 'z'])
     for (const name of ['1', '2', '3']) files.put(`${directory}/${name}`, name)

@@ -1,0 +1,271 @@
+/**
+ * The contents of the session's files, remembered on the local disk. Layer: cache; implements `Contents`.
+ *
+ * Invariant: each path has at most one current content; one that somebody holds is never removed, the
+ * others go when there is no room, the one not used for longest first.
+ */
+import { LRUCache } from 'lru-cache'
+import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import { judge, type ProofRules } from './content-proof.ts'
+import { CacheDiskError, type Content, type Contents } from './contents.ts'
+import { DiskStore } from './disk-store.ts'
+import type { Listings } from './listings.ts'
+import { checkSize } from './size-check.ts'
+import { StreamedContent } from './streamed-content.ts'
+
+export interface ContentCacheOptions {
+  readonly files: SessionFiles
+  readonly listings: Listings
+  readonly clock: Clock
+  readonly logger: Logger
+  /** A directory for this mount alone; what is in it is removed. */
+  readonly directory: string
+  /** How old an unproven content may be when it is opened, in milliseconds; 0: every open asks. */
+  readonly ttlMs: number
+  /** How long our own confirmed upload is trusted, in milliseconds; default 60,000. */
+  readonly ownTtlMs?: number
+  /** See `ProofRules`. */
+  readonly contentTtlMs?: number | undefined
+  readonly immutable?: boolean | undefined
+  /** Bytes on the disk, exceeded only by what is open; default 1 GiB. */
+  readonly maxBytes?: number
+  /** Bytes of the disk that stay free; default 256 MiB. */
+  readonly reserveBytes?: number
+  /** How long a read waits without a byte, in milliseconds; default 20,000. */
+  readonly stallMs?: number
+  /** A new download has brought other bytes than the content before it. Default: nobody hears of it. */
+  readonly onChanged?: (path: string) => void
+}
+
+interface Seen {
+  readonly begunOrder: number
+  readonly seenAt: number
+}
+
+/** What the disk takes for a file, at least. */
+const blockBytes = 4096
+
+export class ContentCache implements Contents {
+  readonly #options: ContentCacheOptions
+  readonly #rules: ProofRules
+  readonly #store: DiskStore
+  readonly #maxBytes: number
+  /** The current content of each path. */
+  readonly #current = new Map<string, StreamedContent>()
+  /** Those of them that are whole and that nobody holds. */
+  readonly #idle: LRUCache<string, StreamedContent>
+  /** All that somebody holds, current or not. */
+  readonly #held = new Set<StreamedContent>()
+
+  constructor(options: ContentCacheOptions) {
+    const { clock, directory, ttlMs, contentTtlMs, immutable } = options
+    this.#options = options
+    this.#rules = { ttlMs, ownTtlMs: options.ownTtlMs ?? 60_000, contentTtlMs, immutable }
+    this.#store = new DiskStore({ directory, clock, reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024 })
+    this.#maxBytes = options.maxBytes ?? 1024 * 1024 * 1024
+    this.#idle = new LRUCache({
+      maxSize: this.#maxBytes,
+      sizeCalculation: diskBytes,
+      dispose: (content, _path, reason) => {
+        if (reason === 'evict') this.#forget(content)
+      },
+    })
+  }
+
+  open(path: string, listed: RemoteEntry, seen: Seen): { content: Content; unchanged: boolean } {
+    const content = this.#find(path, listed, seen)
+    const unchanged = content.handedOut
+    content.handedOut = true
+    return { content: this.#hold(content, 0), unchanged }
+  }
+
+  isCurrent(path: string, listed: RemoteEntry, seen: Seen): boolean {
+    const content = this.#current.get(path)
+    return content !== undefined && this.#serves(content, listed, seen)
+  }
+
+  /** Downloads ahead of a reader, after everything else; `open` then joins it. Rejects as `Content.whole` does. */
+  async fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal): Promise<void> {
+    const content = this.#hold(this.#find(path, listed, seen), -1)
+    try {
+      await content.whole(signal)
+    } finally {
+      content.release()
+    }
+  }
+
+  adopt(path: string, file: string, size: number): void {
+    this.drop(path)
+    const listed: RemoteEntry = { name: path, isDirectory: false, size, modifiedSeconds: 0 }
+    const content = this.#newContent(path, listed, undefined)
+    try {
+      content.becomeOwn(this.#store.take(file), size)
+    } catch (error) {
+      this.#options.logger.debug({ path, error }, 'our own upload is not kept in the cache')
+      content.release()
+      return
+    }
+    this.#current.set(path, content)
+    this.#rest(content)
+  }
+
+  drop(path: string): void {
+    const content = this.#current.get(path)
+    if (content !== undefined) this.#forget(content)
+  }
+
+  restMs(path: string): number {
+    return this.#current.get(path)?.restMs ?? 0
+  }
+
+  /** Bytes that the cached contents have on the disk, for display. */
+  get bytes(): number {
+    let bytes = this.#idle.calculatedSize
+    for (const content of this.#held) bytes += diskBytes(content)
+    return bytes
+  }
+
+  #serves(content: StreamedContent, listed: RemoteEntry, seen: Seen): boolean {
+    if (content.failed) return false
+    const sighting = { listed, begunOrder: seen.begunOrder }
+    return judge(content.provenance, sighting, this.#options.clock.now(), this.#rules) !== 'stale'
+  }
+
+  /** The current content where it may be served, else a new one in its place. */
+  #find(path: string, listed: RemoteEntry, seen: Seen): StreamedContent {
+    const before = this.#current.get(path)
+    if (before !== undefined && this.#serves(before, listed, seen)) {
+      if (seen.begunOrder > (before.provenance.endedOrder ?? Infinity)) before.noteListed(listed)
+      return before
+    }
+    const content = this.#newContent(path, listed, before?.complete === true ? before : undefined)
+    if (listed.size === 0) content.becomeEmpty(seen.begunOrder, seen.seenAt)
+    if (before !== undefined) this.#forget(before)
+    this.#current.set(path, content)
+    return content
+  }
+
+  #newContent(path: string, listed: RemoteEntry, previous: StreamedContent | undefined): StreamedContent {
+    const { files, clock, listings, stallMs, onChanged } = this.#options
+    const content: StreamedContent = new StreamedContent(
+      {
+        files,
+        clock,
+        store: this.#store,
+        stallMs: stallMs ?? 20_000,
+        makeRoom: (bytes) => this.#makeRoom(bytes),
+        checkSize: (entry, received, signal) => checkSize(listings, path, entry, received, signal),
+        onChanged: () => onChanged?.(path),
+        onSettled: () => this.#settled(content),
+      },
+      path,
+      listed,
+      previous,
+    )
+    return content
+  }
+
+  #hold(content: StreamedContent, priority: number): Content {
+    content.retain()
+    content.readers += 1
+    this.#held.add(content)
+    if (this.#current.get(content.path) === content) this.#idle.delete(content.path)
+    return new OpenContent(content, priority, () => this.#released(content))
+  }
+
+  #released(content: StreamedContent): void {
+    content.readers -= 1
+    if (content.readers === 0 && !content.nearlyWhole) this.#rest(content)
+    content.release()
+  }
+
+  #settled(content: StreamedContent): void {
+    if (content.failed && this.#current.get(content.path) === content) this.#forget(content)
+    else if (content.readers === 0) this.#rest(content)
+  }
+
+  /** Nobody holds it: kept if it is whole and current, else it ends here. */
+  #rest(content: StreamedContent): void {
+    this.#held.delete(content)
+    content.file.close()
+    if (this.#current.get(content.path) !== content) return
+    const isKept = content.complete && diskBytes(content) <= this.#maxBytes
+    if (!isKept) {
+      this.#forget(content)
+      return
+    }
+    this.#idle.set(content.path, content)
+    this.#trim()
+  }
+
+  /** It is not the current content of its path any more. */
+  #forget(content: StreamedContent): void {
+    this.#current.delete(content.path)
+    this.#idle.delete(content.path)
+    if (content.readers === 0) this.#held.delete(content)
+    content.release()
+  }
+
+  /** What is open counts too: the others make way for it. */
+  #trim(): void {
+    let excess = this.bytes - this.#maxBytes
+    while (excess > 0 && this.#idle.size > 0) {
+      this.#idle.pop()
+      excess = this.bytes - this.#maxBytes
+    }
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    this.#trim()
+    while (!(await this.#store.hasRoom(bytes))) {
+      if (this.#idle.pop() === undefined)
+        throw new CacheDiskError('diskFull', 'the disk under the cache directory has only its reserve left')
+    }
+  }
+}
+
+/** One holder's view of a content. */
+class OpenContent implements Content {
+  readonly #content: StreamedContent
+  readonly #priority: number
+  readonly #onRelease: () => void
+  #released = false
+
+  constructor(content: StreamedContent, priority: number, onRelease: () => void) {
+    this.#content = content
+    this.#priority = priority
+    this.#onRelease = onRelease
+  }
+
+  get path(): string {
+    return this.#content.path
+  }
+
+  get size(): number {
+    return this.#content.size
+  }
+
+  get complete(): boolean {
+    return this.#content.complete
+  }
+
+  read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array> {
+    return this.#content.read(offset, length, this.#priority, signal)
+  }
+
+  whole(signal?: AbortSignal): Promise<string> {
+    return this.#content.whole(this.#priority, signal)
+  }
+
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    this.#onRelease()
+  }
+}
+
+function diskBytes(content: StreamedContent): number {
+  return Math.max(1, Math.ceil(content.size / blockBytes)) * blockBytes
+}

@@ -1,0 +1,131 @@
+/**
+ * One attempt to bring a content to the local disk: a request, its bytes, a watch over their coming. Layer: cache.
+ *
+ * Invariant: an attempt that was ended touches nothing any more, whatever its request still does.
+ */
+import type { Clock } from '../clock.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { SessionFiles } from '../client/session-files.ts'
+import type { ContentFile } from './content-file.ts'
+import { diskError } from './disk-store.ts'
+
+export interface AttemptOptions {
+  readonly path: string
+  readonly files: SessionFiles
+  readonly clock: Clock
+  readonly file: ContentFile
+  readonly priority: number
+  /** So long without a byte ends the attempt, in milliseconds. */
+  readonly stallMs: number
+  /** Makes room on the disk for so many bytes, or throws. */
+  readonly makeRoom: (bytes: number) => Promise<void>
+  /** A piece has come and is not yet on the disk; `here` is how many bytes came before it. */
+  readonly onPiece: (piece: Uint8Array, here: number) => void
+  /** The file has more bytes. */
+  readonly onProgress: () => void
+  readonly onStall: () => void
+}
+
+/** What a body that came to its end says. */
+export interface Received {
+  readonly bytes: number
+  readonly begunOrder: number
+  /** `Clock.now()` when the answer began. */
+  readonly knownAt: number
+  readonly serverDateMs: number | undefined
+}
+
+/** Room is made for so many bytes at a time where the length is not known, and looked after every so many. */
+const roomBytes = 16 * 1024 * 1024
+
+export class DownloadAttempt {
+  readonly #options: AttemptOptions
+  readonly #controller = new AbortController()
+  #cancelWatch: (() => void) | undefined
+  #ended = false
+  /** Bytes that this attempt has brought so far. */
+  position = 0
+
+  constructor(options: AttemptOptions) {
+    this.#options = options
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Ends it; the request is aborted if it is still under way. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#cancelWatch?.()
+    this.#controller.abort()
+  }
+
+  /** Counts the stall limit anew. */
+  watch(): void {
+    this.#cancelWatch?.()
+    this.#cancelWatch = this.#options.clock.after(this.#options.stallMs, this.#options.onStall)
+  }
+
+  /** Downloads from the start to the end. Rejects with a `ServiceError` or a `CacheDiskError`. */
+  async transfer(): Promise<Received> {
+    const { path, files, clock, file, priority, makeRoom, onPiece, onProgress } = this.#options
+    this.watch()
+    this.position = 0
+    createFile(file)
+    const begunOrder = clock.order()
+    const { length, serverDateMs, body } = await files.download(path, { signal: this.signal, priority })
+    const knownAt = clock.now()
+    this.#check()
+    const handle = await file.openForWriting().catch(rethrowDisk)
+    try {
+      let room = Math.max(file.received, 0)
+      for await (const piece of body) {
+        this.#check()
+        this.watch()
+        onPiece(piece, this.position)
+        while (this.position + piece.length > room) {
+          const more = Math.min(roomBytes, Math.max(piece.length, (length ?? Infinity) - room))
+          await makeRoom(more)
+          room += more
+          this.#check()
+        }
+        await file.place(handle, piece, this.position).catch(rethrowDisk)
+        this.position += piece.length
+        if (!this.#ended) onProgress()
+      }
+    } finally {
+      await handle.close()
+    }
+    this.#check()
+    if (length !== undefined && this.position < length) throw cutError(path, this.position, length)
+    file.cut(this.position)
+    return { bytes: this.position, begunOrder, knownAt, serverDateMs }
+  }
+
+  #check(): void {
+    if (this.#ended) throw new ServiceError('aborted', `download ${this.#options.path}: nobody waits for it`)
+  }
+}
+
+/** The service has given less of a file than it has. */
+export function cutError(path: string, received: number, size: number): ServiceError {
+  return new ServiceError('truncated', `download ${path}: cut after ${received} of ${size} bytes`)
+}
+
+function createFile(file: ContentFile): void {
+  try {
+    file.create()
+  } catch (error) {
+    throw diskError(error)
+  }
+}
+
+function rethrowDisk(error: unknown): never {
+  throw error instanceof ServiceError ? error : diskError(error)
+}

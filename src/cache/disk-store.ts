@@ -1,0 +1,81 @@
+/**
+ * The directory that cached contents lie in. Layer: cache.
+ *
+ * Invariant: it is this mount's alone; what a run before has left in it is removed at the start, and the
+ * reserve of the disk under it is never used.
+ */
+import { constants, copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { CacheDiskError } from './contents.ts'
+
+/** One look at the disk serves so many bytes and so long; others write to it too. */
+const lookBytes = 64 * 1024 * 1024
+const lookMs = 5_000
+
+export interface DiskStoreOptions {
+  readonly directory: string
+  readonly clock: Clock
+  /** Bytes of the disk that stay free. */
+  readonly reserveBytes: number
+}
+
+export class DiskStore {
+  readonly #options: DiskStoreOptions
+  #made = 0
+  #credit = 0
+  #lookedAt = -Infinity
+
+  constructor(options: DiskStoreOptions) {
+    this.#options = options
+    rmSync(options.directory, { recursive: true, force: true })
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 })
+  }
+
+  /** The path of a file that is not there yet. */
+  newPath(): string {
+    this.#made += 1
+    return join(this.#options.directory, String(this.#made))
+  }
+
+  /** A file with the bytes of `file`: the same inode where the disk allows it, else a copy. */
+  take(file: string): string {
+    const path = this.newPath()
+    try {
+      linkSync(file, path)
+    } catch {
+      copyFileSync(file, path, constants.COPYFILE_FICLONE)
+    }
+    return path
+  }
+
+  /** Removes a file that may not be there; what cannot be removed goes at the next start. */
+  remove(path: string): void {
+    rmSync(path, { force: true })
+    this.#lookedAt = -Infinity
+  }
+
+  /** Whether `bytes` more leave the reserve alone; they count as used then. */
+  async hasRoom(bytes: number): Promise<boolean> {
+    const { clock, directory, reserveBytes } = this.#options
+    if (this.#credit < bytes || clock.now() - this.#lookedAt > lookMs) {
+      const disk = await statfs(directory)
+      this.#lookedAt = clock.now()
+      this.#credit = Math.min(disk.bavail * disk.bsize - reserveBytes, Math.max(lookBytes, bytes))
+    }
+    if (this.#credit < bytes) return false
+    this.#credit -= bytes
+    return true
+  }
+}
+
+/** A failure of the local disk as the one error of it. */
+export function diskError(error: unknown): CacheDiskError {
+  if (error instanceof CacheDiskError) return error
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+  return new CacheDiskError(isFull ? 'diskFull' : 'localDisk', 'the cache directory cannot be used', {
+    cause: error,
+  })
+}
