@@ -172,7 +172,8 @@ export class LogFollower {
     const { clock, random = Math.random } = this.#options
     const lastedMs = clock.now() - since
     this.#fruitless = outcome.newLines > 0 || lastedMs >= fruitfulMs ? 0 : this.#fruitless + 1
-    const delayMs = reconnectDelayMs(outcome.end, Math.max(0, this.#fruitless - 1), random())
+    const ownDelayMs = reconnectDelayMs(outcome.end, Math.max(0, this.#fruitless - 1), random())
+    const delayMs = Math.max(ownDelayMs, outcome.retryAfterMs ?? 0)
     this.#report(outcome, delayMs)
     this.#state = {
       kind: 'backingOff',

@@ -27,6 +27,8 @@ export interface ConnectionOutcome {
   /** For the log: why. */
   readonly reason: string
   readonly cause: unknown
+  /** The service asked to be left alone for so long. */
+  readonly retryAfterMs?: number | undefined
   /** Console lines that had not been seen before. */
   readonly newLines: number
 }
@@ -188,6 +190,7 @@ function outcomeOf(error: unknown): Omit<ConnectionOutcome, 'newLines'> {
   return {
     end: refused ? 'refused' : 'failed',
     reason: error instanceof Error ? error.message : String(error),
+    retryAfterMs: error instanceof ServiceError ? error.retryAfterMs : undefined,
     cause: error,
   }
 }

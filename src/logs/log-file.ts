@@ -20,7 +20,7 @@ import { join } from 'node:path'
 import { RecentLines } from './recent-lines.ts'
 
 /* how much is read back from the disk for the first comparison after a start */
-const readBackBytes = 16 * 1024 * 1024
+const readBackBytes = 4 * 1024 * 1024
 const newline = 0x0a
 
 export interface LogFileOptions {

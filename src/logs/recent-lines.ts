@@ -16,8 +16,8 @@ export class RecentLines {
   #forgotten = false
   readonly #frames = new Set<number>()
 
-  /** `limit`: how many console lines are remembered; default 65,536 (half a megabyte). */
-  constructor(limit = 65_536) {
+  /** `limit`: how many console lines are remembered; default 16,384; a replay is a few hundred. */
+  constructor(limit = 16_384) {
     this.#limit = limit
   }
 

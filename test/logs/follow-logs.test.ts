@@ -212,6 +212,16 @@ void t.test('a service that refuses is asked slowly, and the log says so once', 
   t.equal(warnings.length, 2, 'another reason is news')
 })
 
+void t.test('a service that says when to come back is not asked before', async (t) => {
+  const { stream, passes, opened } = setup(t)
+  await opened()
+  stream.last.refuse(new ServiceError('throttled', 'slow down', { status: 429, retryAfterMs: 20_000 }))
+  await passes(19_999)
+  t.equal(stream.connections.length, 1)
+  await passes(1)
+  t.equal(stream.connections.length, 2)
+})
+
 void t.test('somebody who opens the log does not wait for the slow pace', async (t) => {
   const { stream, passes, opened } = setup(t)
   await opened()
@@ -248,6 +258,7 @@ void t.test('always connects by itself and stays, off never does', async (t) => 
   always.stream.last.send('a')
   await turns()
   t.same(always.lines(), ['a'])
+  await always.passes(300)
   await always.follower.retain()
   always.follower.release()
   for (let minute = 0; minute < 10; minute++) {
