@@ -43,6 +43,11 @@ const upgrades = [
    );`,
 ]
 
+/** What of a record is written down. */
+export type DurableState = Readonly<
+  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'parked'>
+>
+
 export interface JournalRow {
   readonly path: string
   readonly desired: 'absent' | 'directory' | 'file'
@@ -120,18 +125,16 @@ export class Journal {
     this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value)
   }
 
-  /** The path's row as the record is, without length and checksum: whoever writes unseals. */
-  save(record: PathRecord, point: 'change' | 'confirm' = 'change'): void {
+  /** The path's row, without length and checksum: whoever writes unseals. `generation`: of bytes in the spool. */
+  save(record: DurableState, generation: number | undefined, point: 'change' | 'confirm' = 'change'): void {
     this.#failpoint(`journal.${point}.before`)
     const { desired } = record
-    const isFile = desired.is === 'file'
+    const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
     this.#prepare('INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?, ?)').run(
       record.path,
       desired.is,
-      isFile && desired.from === 'spool' ? desired.copy.generation : null,
-      isFile && desired.from === 'remote'
-        ? JSON.stringify({ path: desired.path, listed: desired.listed })
-        : null,
+      generation ?? null,
+      source ? JSON.stringify({ path: source.path, listed: source.listed }) : null,
       this.#boot,
       JSON.stringify(record.remote),
       JSON.stringify(record.heirs),
@@ -200,17 +203,15 @@ export class Journal {
         path: row['path'] as string,
         desired: row['desired'] as JournalRow['desired'],
         generation: (row['generation'] ?? undefined) as number | undefined,
-        source: parse<NonNullable<JournalRow['source']>>(row['source']),
+        source: parse(row['source']) as JournalRow['source'],
         sealed:
-          row['crc32'] === null
-            ? undefined
-            : { size: row['size'] as number, crc32: row['crc32'] as number },
+          row['crc32'] === null ? undefined : { size: row['size'] as number, crc32: row['crc32'] as number },
         boot: row['boot'] as string,
         remote: JSON.parse(row['remote'] as string) as Remote,
         heirs: JSON.parse(row['heirs'] as string) as string[],
         since: row['since'] as number,
         doubtSince: (row['doubt_since'] ?? undefined) as number | undefined,
-        parked: parse<Parked>(row['parked']),
+        parked: parse(row['parked']) as Parked | undefined,
         attempts: attempts.get(row['path'] as string) ?? [],
       }))
   }
@@ -256,7 +257,9 @@ export class Journal {
   }
 
   listSetAside(): SetAside[] {
-    return this.#prepare('SELECT generation, path, reason, at FROM set_aside ORDER BY at, path').all() as unknown as SetAside[]
+    return this.#prepare(
+      'SELECT generation, path, reason, at FROM set_aside ORDER BY at, path',
+    ).all() as unknown as SetAside[]
   }
 
   dropSetAside(): void {
@@ -303,8 +306,8 @@ export class Journal {
   }
 }
 
-function parse<T>(json: unknown): T | undefined {
-  return typeof json === 'string' ? (JSON.parse(json) as T) : undefined
+function parse(json: unknown): unknown {
+  return typeof json === 'string' ? JSON.parse(json) : undefined
 }
 
 function bigint(text: unknown): bigint | undefined {

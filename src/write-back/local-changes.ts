@@ -39,11 +39,18 @@ export type LocalContent =
   | { readonly from: 'remote'; readonly path: string; readonly listed: RemoteEntry }
 
 /** What the local side says of a path; it lies over the listing. */
-export type LocalEntry =
+export type LocalEntry = (
   | { readonly kind: 'absent' }
   /* `remote`: whether the service may have children below it that must be listed */
   | { readonly kind: 'directory'; readonly remote: boolean }
   | { readonly kind: 'file'; readonly size: number; readonly content: LocalContent }
+) & {
+  /**
+   * The service has it, and only a listing begun since is missing before it gives way: whoever answers by
+   * it must see to it that there is one within the TTL, or foreign changes would never show.
+   */
+  readonly confirmed?: boolean | undefined
+}
 
 /** What the service cannot keep of a path, kept here for this machine. Times in nanoseconds since the epoch. */
 export interface LocalAttributes {
@@ -114,6 +121,7 @@ export interface LocalChanges {
     to: string,
     remote: ReadonlyMap<string, RemoteEntry>,
     remoteDirectory: boolean,
+    over?: RemoteEntry,
   ): void
   /** An unnamed working copy (O_TMPFILE). */
   createUnnamed(): WorkingCopy

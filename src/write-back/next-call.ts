@@ -9,7 +9,7 @@
  * - children are gone before their directory, a file is gone before something is put below its name, and an
  *   empty directory is made only when nothing that is put below it makes it anyway.
  */
-import { isDone, type Call, type PathRecord } from './record.ts'
+import { certain, isDone, type Call, type PathRecord } from './record.ts'
 
 export function nextCall(record: PathRecord): Call {
   const { desired, remote } = record
@@ -18,11 +18,18 @@ export function nextCall(record: PathRecord): Call {
     case 'absent':
       return { do: 'delete' }
     case 'directory':
-      return remote.is === 'file' ? { do: 'delete' } : { do: 'makeDirectory' }
+      return certain(remote).is === 'file' || mayHoldOurUpload(record)
+        ? { do: 'delete' }
+        : { do: 'makeDirectory' }
     case 'file':
       if (desired.from === 'remote') return { do: 'fetch' }
-      return remote.is === 'directory' ? { do: 'delete' } : { do: 'upload' }
+      return certain(remote).is === 'directory' ? { do: 'delete' } : { do: 'upload' }
   }
+}
+
+/** Whether an upload of this very path may have become a file there. */
+function mayHoldOurUpload(record: PathRecord): boolean {
+  return record.remote.is === 'uncertain' && record.attempts.length > 0
 }
 
 /** What the queue knows of the neighbourhood of a path. */
@@ -54,7 +61,7 @@ export function obstacle(record: PathRecord, call: Call, around: Surroundings): 
       if (around.wanted(record.path)) return { kind: 'wanted' }
       const heir = around.missingHeir(record)
       if (heir) return { kind: 'record', record: heir }
-      if (record.remote.is === 'directory' && around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
+      if (record.remote.is !== 'file' && around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
       return undefined
     }
     case 'upload': {

@@ -11,6 +11,7 @@
  * replaying it after a crash is idempotent.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
+import type { WriteBackError } from './local-changes.ts'
 import type { SpooledCopy } from './spooled-copy.ts'
 
 export type Desired =
@@ -33,6 +34,8 @@ export type Remote =
       /** The generation of ours that it is, when it is one. */
       readonly generation: number | undefined
     }
+  /* an upload at or below this path is under way or ended ambiguously; `before` is what was known until then */
+  | { readonly is: 'uncertain'; readonly before: Remote }
 
 export interface Parked {
   readonly code: string
@@ -48,14 +51,19 @@ export interface Attempt {
 
 export type Phase =
   | { readonly is: 'idle' }
-  | { readonly is: 'settling'; readonly dueAt: number; readonly cancel: () => void }
+  | { readonly is: 'settling'; readonly cancel: () => void }
   /* may go as soon as nothing it depends on is in the way; `queued` while it waits for a slot */
   | { readonly is: 'ready'; readonly queued: boolean }
   | { readonly is: 'calling'; readonly since: number; readonly what: Call['do'] }
-  | { readonly is: 'backingOff'; readonly failures: number; readonly error: Error; readonly cancel: () => void }
-  | { readonly is: 'parked' }
+  | {
+      readonly is: 'backingOff'
+      readonly failures: number
+      readonly error: Error
+      readonly cancel: () => void
+    }
+  | { readonly is: 'parked'; readonly error: WriteBackError }
 
-/** What the service is asked next for a path. `expect`: what a 2xx makes of the remote state. */
+/** What the service is asked next for a path. */
 export type Call =
   | { readonly do: 'nothing' }
   | { readonly do: 'fetch' }
@@ -82,6 +90,8 @@ export interface PathRecord {
   /** `Clock.order()` of the newest confirmation: listings begun before it say nothing of this path. */
   confirmedOrder: number
   phase: Phase
+  /** `Clock.now()` until which further changes are waited for. */
+  notBefore: number
   /** Failures in a row of the call that is due. */
   failures: number
   /** A barrier waits for it: no settling, first in the queue, empty directories are materialised. */
@@ -105,6 +115,23 @@ export function isDone(record: PathRecord): boolean {
       if (desired.from === 'service') return true
       return desired.from === 'spool' && remote.is === 'file' && remote.generation === desired.copy.generation
   }
+}
+
+/** The remote state as last known for certain. */
+export function certain(remote: Remote): Exclude<Remote, { is: 'uncertain' }> {
+  return remote.is === 'uncertain' ? certain(remote.before) : remote
+}
+
+/** The desired state in which nothing is to be done. */
+export function fulfilled(remote: Remote): Desired {
+  const known = certain(remote)
+  return known.is === 'file' ? { is: 'file', from: 'service', size: known.size } : { is: known.is }
+}
+
+export function remoteOf(entry: RemoteEntry | undefined): Remote {
+  if (!entry) return { is: 'absent' }
+  if (entry.isDirectory) return { is: 'directory' }
+  return { is: 'file', size: entry.size, modifiedSeconds: entry.modifiedSeconds, generation: undefined }
 }
 
 export function parentOf(path: string): string {

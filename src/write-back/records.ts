@@ -4,10 +4,21 @@
  *
  * Invariant: `apply` is the only way in which `desired`, `remote` or `heirs` of a record change.
  */
-import { isDone, nameOf, parentOf, type Desired, type PathRecord, type Remote } from './record.ts'
+import {
+  isDone,
+  nameOf,
+  parentOf,
+  type Desired,
+  type Parked,
+  type PathRecord,
+  type Remote,
+} from './record.ts'
 import type { Surroundings } from './next-call.ts'
 
 export interface RecordChange {
+  readonly since?: number
+  readonly doubtSince?: number | undefined
+  readonly parked?: Parked | undefined
   readonly desired?: Desired
   readonly remote?: Remote
   readonly heirs?: readonly string[]
@@ -59,7 +70,7 @@ export class Records implements Surroundings {
     this.#byPath.set(record.path, record)
     const directory = parentOf(record.path)
     let names = this.#byDirectory.get(directory)
-    if (!names) this.#byDirectory.set(directory, (names = new Map()))
+    if (!names) this.#byDirectory.set(directory, (names = new Map<string, PathRecord>()))
     names.set(nameOf(record.path), record)
     this.#link(record, 1)
     this.recount(record)

@@ -9,6 +9,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -47,6 +48,10 @@ export class Spool {
   /** What is on the disk. */
   generations(): number[] {
     return readdirSync(this.#directory).map(Number).filter(Number.isSafeInteger)
+  }
+
+  has(generation: number): boolean {
+    return existsSync(this.file(generation))
   }
 
   file(generation: number): string {
@@ -96,7 +101,7 @@ export class Spool {
 
   zero(generation: number, offset: number, length: number): void {
     const fd = this.#descriptor(generation)
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       done += writeSync(fd, zeroes, 0, Math.min(zeroes.length, length - done), offset + done)
     }
   }

@@ -14,7 +14,7 @@ export interface CopyOwner {
   /** The bytes of `copy` are about to change; `generation` is where they will be. */
   willChange(copy: SpooledCopy, generation: number): void
   /** Nobody needs this generation any more. */
-  discard(generation: number): void
+  discardGeneration(generation: number): void
   flushed(copy: SpooledCopy): void
   released(copy: SpooledCopy): void
   barrier(copy: SpooledCopy, signal: AbortSignal): Promise<void>
@@ -32,6 +32,12 @@ export class SpooledCopy implements WorkingCopy {
   /** False until it differs from what the service has. */
   dirty: boolean
   current = true
+  /** The newest generation that the service has confirmed under some name of this file. */
+  confirmedGeneration = 0
+  /** Whether it was never written to since it was staged. */
+  pristine: boolean
+  /** Whether the journal has length and checksum of it. */
+  sealed = false
   /** Open handles that may write. */
   retained = 0
   #frozen = false
@@ -47,6 +53,7 @@ export class SpooledCopy implements WorkingCopy {
     this.generation = generation
     this.size = size
     this.dirty = dirty
+    this.pristine = !dirty
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -133,11 +140,12 @@ export class SpooledCopy implements WorkingCopy {
         const old = this.generation
         this.generation = fresh
         this.#frozen = false
-        this.#owner.discard(old)
+        this.#owner.discardGeneration(old)
       }
     })
     this.#digest = undefined
     this.dirty = true
+    this.pristine = false
     this.version++
   }
 
@@ -168,9 +176,12 @@ export class SpooledCopy implements WorkingCopy {
 export function localFailure(path: string, error: unknown): WriteBackError {
   if (error instanceof WriteBackError) return error
   const { code, errcode } = error as { code?: unknown; errcode?: unknown }
-  const full = code === 'ENOSPC' || code === 'EDQUOT' || (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull)
+  const full =
+    code === 'ENOSPC' || code === 'EDQUOT' || (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull)
   return full
-    ? new WriteBackError('diskFull', path, `${path}: the disk that holds unsent changes is full`, { cause: error })
+    ? new WriteBackError('diskFull', path, `${path}: the disk that holds unsent changes is full`, {
+        cause: error,
+      })
     : new WriteBackError('localDisk', path, `${path}: the local spool or journal failed`, { cause: error })
 }
 

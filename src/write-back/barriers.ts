@@ -1,0 +1,172 @@
+/**
+ * Waiting until the service has confirmed what is there now: fsync, sync, unmount. Layer: write-back.
+ *
+ * Invariant: a barrier ends well only when each of its goals was confirmed in or after the state it had when
+ * the barrier began; it fails when one is parked, when the session refuses a probe made since, when nothing
+ * moves for the time limit, or when its caller gives up. Failing consumes nothing: the next barrier fails too.
+ */
+import type { Clock } from '../clock.ts'
+import { WriteBackError } from './local-changes.ts'
+import { isDone, type PathRecord } from './record.ts'
+import type { Records } from './records.ts'
+import type { SpooledCopy } from './spooled-copy.ts'
+import type { UploadQueue } from './upload-queue.ts'
+
+export type Goal =
+  | { readonly of: 'copy'; readonly copy: SpooledCopy; readonly generation: number }
+  | { readonly of: 'record'; readonly record: PathRecord; readonly version: number }
+
+export interface BarriersOptions {
+  readonly records: Records
+  readonly queue: UploadQueue
+  readonly clock: Clock
+  /** Milliseconds without a byte or a call completed. */
+  readonly timeoutMs: number
+}
+
+export class Barriers {
+  readonly #options: BarriersOptions
+  readonly #waiting = new Set<() => void>()
+  #lastProgress = 0
+  #announced = false
+
+  constructor(options: BarriersOptions) {
+    this.#options = options
+  }
+
+  /** A byte or a call has gone through. */
+  progress(): void {
+    this.#lastProgress = this.#options.clock.now()
+  }
+
+  /** A record has come to rest, or something that a barrier may fail for has happened. */
+  look(): void {
+    if (this.#announced || this.#waiting.size === 0) return
+    this.#announced = true
+    queueMicrotask(() => {
+      this.#announced = false
+      for (const look of [...this.#waiting]) look()
+    })
+  }
+
+  goalOf(record: PathRecord): Goal | undefined {
+    const { desired } = record
+    if (record.scratch) return undefined
+    if (desired.is === 'file' && desired.from === 'spool') {
+      return desired.copy.dirty
+        ? { of: 'copy', copy: desired.copy, generation: desired.copy.generation }
+        : undefined
+    }
+    return isDone(record) ? undefined : { of: 'record', record, version: record.version }
+  }
+
+  wait(goals: readonly Goal[], signal: AbortSignal): Promise<void> {
+    const { queue, clock, timeoutMs } = this.#options
+    let open = goals.filter((goal) => !this.#isReached(goal))
+    if (open.length === 0) return Promise.resolve()
+    const refusalsBefore = queue.gate.refusals
+    this.#lastProgress = clock.now()
+    return new Promise((resolve, reject) => {
+      let cancelTimer = (): void => undefined
+      const end = (error?: WriteBackError): void => {
+        this.#waiting.delete(look)
+        cancelTimer()
+        signal.removeEventListener('abort', onAbort)
+        if (error) reject(error)
+        else resolve()
+      }
+      const onAbort = (): void => {
+        end(
+          new WriteBackError('interrupted', nameOfGoal(open[0]), 'interrupted while waiting for the service'),
+        )
+      }
+      const look = (): void => {
+        open = open.filter((goal) => !this.#isReached(goal))
+        if (open.length === 0) end()
+        else {
+          const failure = this.#failure(open, refusalsBefore)
+          if (failure) end(failure)
+          else for (const goal of open) this.#urge(goal)
+        }
+      }
+      const watch = (): void => {
+        const left = this.#lastProgress + timeoutMs - clock.now()
+        if (left > 0) cancelTimer = clock.after(left, watch)
+        else end(this.#timedOut(open))
+      }
+      if (signal.aborted) {
+        onAbort()
+        return
+      }
+      this.#waiting.add(look)
+      signal.addEventListener('abort', onAbort, { once: true })
+      watch()
+      look()
+    })
+  }
+
+  #isReached(goal: Goal): boolean {
+    if (goal.of === 'copy') {
+      return goal.copy.record === undefined || goal.copy.confirmedGeneration >= goal.generation
+    }
+    const { record, version } = goal
+    return (
+      record.doneVersion >= version || this.#options.records.get(record.path) !== record || isDone(record)
+    )
+  }
+
+  #urge(goal: Goal): void {
+    const { queue, records } = this.#options
+    const record = recordOf(goal)
+    if (!record) return
+    if (!record.urgent) queue.urge(record)
+    const heir = records.missingHeir(record)
+    if (heir && !heir.urgent) queue.urge(heir)
+  }
+
+  #failure(open: readonly Goal[], refusalsBefore: number): WriteBackError | undefined {
+    const { gate } = this.#options.queue
+    for (const goal of open) {
+      const record = recordOf(goal)
+      const stuck = record && this.#parked(record)
+      if (stuck) {
+        return new WriteBackError(
+          'parked',
+          stuck.path,
+          stuck.parked?.message ?? `${stuck.path}: refused by the service`,
+        )
+      }
+    }
+    if (gate.error && gate.refusals > refusalsBefore && gate.error.code !== 'session_not_ready') {
+      return new WriteBackError('session', nameOfGoal(open[0]), gate.error.message, { cause: gate.error })
+    }
+    return undefined
+  }
+
+  /** The record itself, or what it waits for, when that is given up. */
+  #parked(record: PathRecord): PathRecord | undefined {
+    if (record.phase.is === 'parked') return record
+    const heir = this.#options.records.missingHeir(record)
+    return heir?.phase.is === 'parked' ? heir : undefined
+  }
+
+  #timedOut(open: readonly Goal[]): WriteBackError {
+    const { queue, timeoutMs } = this.#options
+    const record = open.map(recordOf).find((candidate) => candidate?.phase.is === 'backingOff')
+    const cause = record?.phase.is === 'backingOff' ? record.phase.error : queue.gate.error
+    const path = record?.path ?? nameOfGoal(open[0])
+    const why = cause ? `: ${cause.message}` : ''
+    const text = `${path}: not on the service yet, no progress for ${timeoutMs / 1000} s${why}; it is kept here and goes on in the background`
+    return queue.gate.error
+      ? new WriteBackError('session', path, text, { cause })
+      : new WriteBackError('timedOut', path, text, { cause })
+  }
+}
+
+function recordOf(goal: Goal): PathRecord | undefined {
+  return goal.of === 'copy' ? goal.copy.record : goal.record
+}
+
+function nameOfGoal(goal: Goal | undefined): string {
+  return (goal && recordOf(goal)?.path) ?? ''
+}

@@ -1,0 +1,177 @@
+/**
+ * The records in memory and their rows in the journal, changed together. Layer: write-back.
+ *
+ * Invariant: the journal is written first; when it cannot be, memory is as it was. Inside `transaction` that
+ * holds for all changes as one.
+ */
+import type { Clock } from '../clock.ts'
+import type { LocalAttributes } from './local-changes.ts'
+import type { Journal } from './journal.ts'
+import type { LocalNames } from './local-names.ts'
+import {
+  certain,
+  fulfilled,
+  isDone,
+  nameOf,
+  type Attempt,
+  type Desired,
+  type Parked,
+  type PathRecord,
+  type Remote,
+} from './record.ts'
+import { Records } from './records.ts'
+import { localFailure } from './spooled-copy.ts'
+
+export interface LedgerChange {
+  readonly desired?: Desired
+  readonly remote?: Remote
+  readonly heirs?: readonly string[]
+  readonly doubtSince?: number | undefined
+  readonly parked?: Parked | undefined
+  readonly since?: number
+}
+
+export class Ledger {
+  readonly records = new Records()
+  readonly #journal: Journal
+  readonly #clock: Clock
+  readonly #localNames: LocalNames
+  readonly #attributes: Map<string, LocalAttributes>
+  #undo: (() => void)[] | undefined
+
+  constructor(journal: Journal, clock: Clock, localNames: LocalNames) {
+    this.#journal = journal
+    this.#clock = clock
+    this.#localNames = localNames
+    this.#attributes = journal.attributes()
+  }
+
+  transaction(changes: () => void): void {
+    const undo: (() => void)[] = []
+    this.#undo = undo
+    try {
+      this.#journal.transaction(changes)
+    } catch (error) {
+      for (const back of undo.reverse()) back()
+      throw localFailure('', error)
+    } finally {
+      this.#undo = undefined
+    }
+  }
+
+  /** The record of a path, made without being written down when there is none. */
+  of(path: string, remote: Remote): PathRecord {
+    const known = this.records.get(path)
+    if (known) return known
+    const record: PathRecord = {
+      path,
+      desired: fulfilled(remote),
+      remote,
+      heirs: [],
+      since: this.#clock.wallMs(),
+      doubtSince: undefined,
+      parked: undefined,
+      attempts: [],
+      version: 0,
+      doneVersion: 0,
+      confirmedOrder: 0,
+      phase: { is: 'idle' },
+      notBefore: 0,
+      failures: 0,
+      urgent: false,
+      scratch: remote.is === 'absent' && this.#localNames.matches(nameOf(path)),
+      recovered: false,
+      journalled: false,
+    }
+    this.adopt(record)
+    this.#undo?.push(() => this.records.remove(record))
+    return record
+  }
+
+  /** Takes up a record that the journal has, or that needs no row. */
+  adopt(record: PathRecord): void {
+    this.records.add(record)
+  }
+
+  /** Writes down and carries out a change. A row that has nothing left to say goes. */
+  change(record: PathRecord, change: LedgerChange, point: 'change' | 'confirm' = 'change'): void {
+    const before = {
+      desired: record.desired,
+      remote: record.remote,
+      heirs: record.heirs,
+      doubtSince: record.doubtSince,
+      parked: record.parked,
+      since: record.since,
+    }
+    const { version, journalled } = record
+    const wasDone = isDone(record)
+    const since = wasDone && change.desired ? this.#clock.wallMs() : record.since
+    const next = { ...record, since, ...change }
+    const needsRow = next.scratch
+      ? next.desired.is !== 'absent'
+      : !isDone(next) || next.doubtSince !== undefined
+    if (needsRow) {
+      const { desired } = next
+      const generation =
+        desired.is === 'file' && desired.from === 'spool' ? desired.copy.generation : undefined
+      this.#journal.save(next, generation, point)
+    } else if (journalled) this.#journal.forget(record.path)
+    this.#undo?.push(() => {
+      this.records.apply(record, before)
+      record.version = version
+      record.journalled = journalled
+    })
+    this.records.apply(record, { since, ...change })
+    record.journalled = needsRow
+    if (change.desired) record.version++
+  }
+
+  /** A working copy's bytes are about to be in another generation, or to differ from the service for the first time. */
+  changeGeneration(record: PathRecord, generation: number): void {
+    const { remote } = record
+    const base: Remote = remote.is === 'file' ? { ...remote, generation: undefined } : remote
+    const since = isDone(record) ? this.#clock.wallMs() : record.since
+    this.#journal.save({ ...record, remote: base, since }, generation)
+    record.journalled = true
+    record.version++
+    this.records.apply(record, { remote: base, since })
+  }
+
+  /** Nothing more is known of a path than its listing says. */
+  forget(record: PathRecord): void {
+    if (record.journalled) this.#journal.forget(record.path)
+    this.#undo?.push(() => this.records.add(record))
+    this.records.remove(record)
+    record.journalled = false
+  }
+
+  /** An upload is about to be sent. */
+  attempt(record: PathRecord, attempt: Attempt): void {
+    this.#journal.attempt(record.path, attempt)
+    record.attempts = [...record.attempts.filter((other) => other.sha256 !== attempt.sha256), attempt]
+    this.records.apply(record, { remote: { is: 'uncertain', before: certain(record.remote) } })
+  }
+
+  clearAttempts(record: PathRecord): void {
+    if (record.attempts.length === 0) return
+    this.#journal.clearAttempts(record.path)
+    record.attempts = []
+  }
+
+  attributes(path: string): LocalAttributes | undefined {
+    return this.#attributes.get(path)
+  }
+
+  setAttributes(path: string, attributes: LocalAttributes | undefined): void {
+    const before = this.#attributes.get(path)
+    if (before === undefined && attributes === undefined) return
+    this.#journal.saveAttributes(path, attributes)
+    this.#undo?.push(() => this.#keepAttributes(path, before))
+    this.#keepAttributes(path, attributes)
+  }
+
+  #keepAttributes(path: string, attributes: LocalAttributes | undefined): void {
+    if (attributes) this.#attributes.set(path, attributes)
+    else this.#attributes.delete(path)
+  }
+}

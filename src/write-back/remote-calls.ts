@@ -1,0 +1,329 @@
+/**
+ * Carries out the calls that the queue decides on, and writes down what came of them. Layer: write-back.
+ *
+ * Invariant: an upload is announced to the journal before it is sent, and its result is written down for the
+ * generation that was sent, whatever has become of the path meanwhile. Nothing here decides when.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { Contents } from '../cache/contents.ts'
+import type { Listing, Listings } from '../cache/listings.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { CallOptions, SessionFiles } from '../client/session-files.ts'
+import { isSame, type Conflicts } from './conflicts.ts'
+import type { Failpoint } from './failpoints.ts'
+import type { Ledger } from './ledger.ts'
+import { certain, isDone, joinPath, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
+import type { Spool } from './spool.ts'
+import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
+import type { Outcome } from './upload-queue.ts'
+
+export interface RemoteCallsOptions {
+  readonly ledger: Ledger
+  readonly spool: Spool
+  readonly files: SessionFiles
+  readonly listings: Listings
+  readonly contents: Contents
+  readonly conflicts: Conflicts
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly failpoint: Failpoint
+  readonly owner: CopyOwner
+  readonly signal: AbortSignal
+  /** Keeps a generation's file while it is read. */
+  readonly pin: (generation: number) => () => void
+  readonly onProgress: () => void
+  readonly wake: (record: PathRecord) => void
+}
+
+export class RemoteCalls {
+  readonly #options: RemoteCallsOptions
+  /** Whether the service can make a directory; undefined until it was asked. */
+  #makesDirectories: boolean | undefined
+
+  constructor(options: RemoteCallsOptions) {
+    this.#options = options
+  }
+
+  mayMakeDirectory = (record: PathRecord): boolean => this.#makesDirectories !== false || record.urgent
+
+  perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
+    try {
+      switch (call.do) {
+        case 'nothing':
+          return { is: 'moved' }
+        case 'fetch':
+          return await this.#fetch(record)
+        case 'upload':
+          return await this.#upload(record)
+        case 'delete':
+          return await this.#delete(record)
+        case 'makeDirectory':
+          return await this.#makeDirectory(record)
+      }
+    } catch (error) {
+      return this.#failed(record, error)
+    } finally {
+      this.#options.onProgress()
+    }
+  }
+
+  async #upload(record: PathRecord): Promise<Outcome> {
+    const { ledger, spool, files, conflicts, contents, clock, failpoint, pin, signal } = this.#options
+    const { desired } = record
+    if (desired.is !== 'file' || desired.from !== 'spool') return { is: 'moved' }
+    const { copy } = desired
+    const { generation } = copy
+    const { version } = record
+    copy.freeze()
+    const unpin = pin(generation)
+    try {
+      const { size, sha256 } = await copy.digest()
+      const clash = await conflicts.resolve(record, signal)
+      if (clash) return clash
+      if (record.desired !== desired || copy.generation !== generation) return { is: 'moved' }
+      const before = certain(record.remote)
+      ledger.attempt(record, { generation, size, sha256 })
+      this.#markAbove(record.path, 'uncertain')
+      failpoint('remote.upload.before')
+      try {
+        await files.upload(record.path, { file: spool.file(generation), size }, this.#callOptions(record))
+      } catch (error) {
+        if (error instanceof ServiceError && !error.ambiguous && record.doubtSince === undefined) {
+          ledger.clearAttempts(record)
+          ledger.records.apply(record, { remote: before })
+        }
+        throw error
+      }
+      failpoint('remote.upload.after')
+      record.confirmedOrder = clock.order()
+      record.doneVersion = Math.max(record.doneVersion, version)
+      copy.confirmedGeneration = Math.max(copy.confirmedGeneration, generation)
+      if (copy.generation === generation && copy.record === record) copy.dirty = false
+      contents.adopt(record.path, spool.file(generation), size)
+      if (record.doubtSince === undefined) ledger.clearAttempts(record)
+      ledger.change(
+        record,
+        { remote: { is: 'file', size, modifiedSeconds: undefined, generation } },
+        'confirm',
+      )
+      this.#markAbove(record.path, 'directory')
+      return { is: 'moved' }
+    } finally {
+      unpin()
+    }
+  }
+
+  async #delete(record: PathRecord): Promise<Outcome> {
+    const { ledger, files, clock, failpoint, listings, logger, contents } = this.#options
+    const { version, path } = record
+    if (record.heirs.length > 0 && !(await this.#heirsAreThere(record))) return { is: 'moved' }
+    failpoint('remote.delete.before')
+    try {
+      await files.remove(path, this.#callOptions(record))
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      if (
+        error.code === 'conflict' &&
+        certain(record.remote).is !== 'file' &&
+        record.desired.is === 'absent'
+      ) {
+        logger.warn(
+          { path },
+          'not removed: somebody has put something into this directory; it is shown again',
+        )
+        ledger.forget(record)
+        listings.drop(path)
+        listings.drop(parentOf(path))
+        return { is: 'moved' }
+      }
+      if (error.code !== 'not_found') throw error
+    }
+    failpoint('remote.delete.after')
+    record.confirmedOrder = clock.order()
+    if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
+    if (record.doubtSince === undefined) ledger.clearAttempts(record)
+    contents.drop(path)
+    ledger.change(record, { remote: { is: 'absent' }, heirs: [] }, 'confirm')
+    return { is: 'moved' }
+  }
+
+  /** The last look before the delete that ends a rename: what was copied must be there, and the old name unchanged. */
+  async #heirsAreThere(record: PathRecord): Promise<boolean> {
+    const { ledger, logger } = this.#options
+    const keep = (why: string): false => {
+      logger.warn({ path: record.path, heirs: record.heirs }, `renamed, but the old name stays: ${why}`)
+      ledger.forget(record)
+      return false
+    }
+    for (const path of record.heirs) {
+      const heir = ledger.records.get(path)
+      if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
+      const listing = await this.#listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder)
+      const shown = listing.entries.get(nameOf(path))
+      const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
+      if (!shown || shown.isDirectory || (size !== undefined && shown.size !== size)) {
+        return keep(`${path} is not on the service as it was copied`)
+      }
+    }
+    const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
+    const own = listing.entries.get(nameOf(record.path))
+    if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
+      return keep('somebody has changed it meanwhile')
+    }
+    return true
+  }
+
+  #listingAfter(directory: string, order: number): Promise<Listing> {
+    const { listings, signal } = this.#options
+    const newest = listings.newest(directory)
+    if (newest && newest.begunOrder > order) return Promise.resolve(newest)
+    return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
+  }
+
+  async #makeDirectory(record: PathRecord): Promise<Outcome> {
+    const { ledger, files, clock, failpoint } = this.#options
+    const { version, path } = record
+    failpoint('remote.makeDirectory.before')
+    if (this.#makesDirectories === false) {
+      if (!(await this.#materialise(record))) {
+        const error = new Error(
+          `${path}: this service does not keep an empty directory; put a file into it or remove it`,
+        )
+        return { is: 'parked', code: 'unsupported', error }
+      }
+    } else {
+      try {
+        await files.makeDirectory(path, this.#callOptions(record))
+        this.#makesDirectories = true
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error
+        if (error.code === 'unsupported') {
+          this.#makesDirectories = false
+          return { is: 'moved' }
+        }
+        if (error.code !== 'conflict' || !(await this.#isDirectory(path))) throw error
+      }
+    }
+    failpoint('remote.makeDirectory.after')
+    record.confirmedOrder = clock.order()
+    if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
+    ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
+    this.#markAbove(path, 'directory')
+    return { is: 'moved' }
+  }
+
+  /** Parents come to be with an upload: put a marker, take it away, and see what stays. */
+  async #materialise(record: PathRecord): Promise<boolean> {
+    const { files } = this.#options
+    const marker = joinPath(record.path, `.mount-session-${randomUUID()}`)
+    await files.upload(marker, new Uint8Array(), this.#callOptions(record))
+    await files.remove(marker, this.#callOptions(record))
+    return this.#isDirectory(record.path)
+  }
+
+  async #isDirectory(path: string): Promise<boolean> {
+    const { listings, signal } = this.#options
+    const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
+    return listing.entries.get(nameOf(path))?.isDirectory ?? false
+  }
+
+  /** Brings the bytes of a renamed file into the spool, from where they can be uploaded under the new name. */
+  async #fetch(record: PathRecord): Promise<Outcome> {
+    const { ledger, spool, contents, listings, clock, logger, failpoint, owner, signal, wake } = this.#options
+    const { desired } = record
+    if (desired.is !== 'file' || desired.from !== 'remote') return { is: 'moved' }
+    const newest = listings.newest(parentOf(desired.path))
+    const seen = { begunOrder: newest?.begunOrder ?? clock.order(), seenAt: newest?.endedAt ?? clock.now() }
+    failpoint('fetch.before')
+    const { content } = contents.open(desired.path, desired.listed, seen)
+    try {
+      const file = await content.whole(signal)
+      const generation = await spool.import(file)
+      if (record.desired !== desired) {
+        spool.unlink(generation)
+        return { is: 'moved' }
+      }
+      const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: true })
+      ledger.change(record, { desired: { is: 'file', from: 'spool', copy } })
+      copy.record = record
+      failpoint('fetch.after')
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'not_found' || record.desired !== desired)
+        throw error
+      logger.error(
+        { path: record.path, from: desired.path },
+        'renamed, but somebody removed the file on the service before it was copied: it is gone',
+      )
+      ledger.forget(record)
+    } finally {
+      content.release()
+    }
+    const source = ledger.records.get(desired.path)
+    if (source) wake(source)
+    return { is: 'moved' }
+  }
+
+  /** Directories above come to be with what is put below them. */
+  #markAbove(path: string, remote: 'uncertain' | 'directory'): void {
+    const { ledger, clock } = this.#options
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const record = ledger.records.get(above)
+      if (!record || record.remote.is === 'directory') continue
+      if (remote === 'directory') {
+        record.confirmedOrder = clock.order()
+        ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
+        if (isDone(record)) record.doneVersion = record.version
+      } else if (record.remote.is === 'absent') {
+        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote } })
+      }
+    }
+  }
+
+  #callOptions(record: PathRecord): CallOptions {
+    const { signal, onProgress } = this.#options
+    return { signal, retry: false, priority: record.urgent ? 1 : 0, onProgress }
+  }
+
+  #failed(record: PathRecord, error: unknown): Outcome {
+    const { ledger, clock, logger } = this.#options
+    if (!(error instanceof ServiceError)) {
+      const failure = localFailure(record.path, error)
+      logger.error({ path: record.path, err: error }, failure.message)
+      return { is: 'failed', error: failure }
+    }
+    if (error.ambiguous) {
+      try {
+        ledger.change(record, { doubtSince: clock.wallMs() })
+      } catch (journalError) {
+        logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
+        record.doubtSince = clock.wallMs()
+      }
+    }
+    switch (error.code) {
+      case 'unauthorized':
+      case 'forbidden':
+      case 'session_not_found':
+      case 'session_not_ready':
+      case 'credential':
+      case 'insecure_endpoint':
+        return { is: 'refused', error }
+      case 'bad_request':
+      case 'conflict':
+      case 'too_large':
+      case 'unsupported':
+        return { is: 'parked', code: error.code, error }
+      case 'aborted':
+        return { is: 'waiting' }
+      case 'not_found':
+      case 'throttled':
+      case 'server_error':
+      case 'timeout':
+      case 'network':
+      case 'truncated':
+      case 'protocol':
+        return { is: 'failed', error, retryAfterMs: error.retryAfterMs }
+    }
+  }
+}

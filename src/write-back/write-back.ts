@@ -1,0 +1,375 @@
+/**
+ * The write-back: local changes that lie over the remote listings and travel by themselves. Layer: write-back.
+ * This file ties the parts together; each rule stands in the part that holds it (`record.ts` has the diagram).
+ *
+ * Invariant: what a method here answered is in the journal, and stays there until the service has confirmed it.
+ */
+import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { Contents } from '../cache/contents.ts'
+import type { Listing, Listings } from '../cache/listings.ts'
+import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
+import { Barriers, type Goal } from './barriers.ts'
+import { Conflicts } from './conflicts.ts'
+import { Doubts } from './doubts.ts'
+import { noFailpoint, type Failpoint } from './failpoints.ts'
+import { Generations } from './generations.ts'
+import { Handover } from './handover.ts'
+import { Journal } from './journal.ts'
+import { Ledger } from './ledger.ts'
+import type { LocalAttributes, LocalChanges, LocalEntry, WorkingCopy } from './local-changes.ts'
+import { entryOf } from './local-entry.ts'
+import { LocalNames } from './local-names.ts'
+import { Naming, settleMs } from './naming.ts'
+import { fulfilled, isDone, nameOf, type PathRecord } from './record.ts'
+import { recover } from './recovery.ts'
+import { RemoteCalls } from './remote-calls.ts'
+import { Spool } from './spool.ts'
+import { SpooledCopy, type CopyOwner } from './spooled-copy.ts'
+import { statusOf, type WriteBackStatus } from './status.ts'
+import { UploadQueue } from './upload-queue.ts'
+
+export interface WriteBackOptions {
+  /** Private to this session and identity; holds `journal.db` and `spool/`. */
+  readonly directory: string
+  /** Identity of this boot of the machine (`/proc/sys/kernel/random/boot_id`). */
+  readonly boot: string
+  readonly files: SessionFiles
+  readonly listings: Listings
+  readonly contents: Contents
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Calls that change something, at once; default 16. */
+  readonly uploads?: number
+  /** Milliseconds without progress after which a barrier fails; default 120,000. */
+  readonly timeoutMs?: number
+  /** Milliseconds after which a file that stays open and dirty is sent anyway; default 30,000. */
+  readonly dirtyExpireMs?: number
+  /** Default 52,428,800. */
+  readonly maxFileBytes?: number
+  /** Shell patterns of names that never travel. */
+  readonly localNames?: readonly string[]
+  readonly conflict?: 'keep' | 'overwrite'
+  readonly failpoint?: Failpoint
+  /** In [0, 1); for jitter. */
+  readonly random?: () => number
+}
+
+export class WriteBack implements LocalChanges, CopyOwner {
+  readonly maxFileBytes: number
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #journal: Journal
+  readonly #spool: Spool
+  readonly #ledger: Ledger
+  readonly #queue: UploadQueue
+  readonly #generations: Generations
+  readonly #naming: Naming
+  readonly #barriers: Barriers
+  readonly #doubts: Doubts
+  readonly #handover: Handover
+  readonly #ending = new AbortController()
+  readonly #dirtyExpireMs: number
+
+  /** Opens the journal of an earlier run or a new one, and starts sending what it holds. */
+  static async open(options: WriteBackOptions): Promise<WriteBack> {
+    const writeBack = new WriteBack(options)
+    await writeBack.#recover(options)
+    return writeBack
+  }
+
+  private constructor(options: WriteBackOptions) {
+    const { directory, boot, files, listings, contents, clock, logger } = options
+    const failpoint = options.failpoint ?? noFailpoint
+    const random = options.random ?? Math.random
+    this.maxFileBytes = options.maxFileBytes ?? 52_428_800
+    this.#dirtyExpireMs = options.dirtyExpireMs ?? 30_000
+    this.#clock = clock
+    this.#logger = logger
+    this.#journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
+    this.#spool = new Spool(join(directory, 'spool'), 0)
+    const spool = this.#spool
+    const { signal } = this.#ending
+    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames ?? []))
+    this.#ledger = ledger
+    const wake = (record: PathRecord): void => this.#queue.wake(record)
+    const conflicts = new Conflicts({
+      ledger,
+      listings,
+      files,
+      clock,
+      logger,
+      maxFileBytes: this.maxFileBytes,
+      mode: options.conflict ?? 'keep',
+      wake,
+    })
+    this.#generations = new Generations({ spool, journal: this.#journal, clock, logger, failpoint })
+    const calls = new RemoteCalls({
+      ledger,
+      spool,
+      files,
+      listings,
+      contents,
+      conflicts,
+      clock,
+      logger,
+      failpoint,
+      owner: this,
+      signal,
+      pin: (generation) => this.#generations.pin(generation),
+      onProgress: () => this.#barriers.progress(),
+      wake,
+    })
+    this.#queue = new UploadQueue({
+      records: ledger.records,
+      clock,
+      logger,
+      concurrency: options.uploads ?? 16,
+      random,
+      perform: calls.perform,
+      mayMakeDirectory: calls.mayMakeDirectory,
+      onRest: (record) => this.#handover.rested(record),
+      onPark: (record, error, code) => this.#parked(record, error, code),
+    })
+    this.#barriers = new Barriers({
+      records: ledger.records,
+      queue: this.#queue,
+      clock,
+      timeoutMs: options.timeoutMs ?? 120_000,
+    })
+    this.#doubts = new Doubts({
+      ledger,
+      spool,
+      files,
+      listings,
+      clock,
+      logger,
+      signal,
+      wake,
+      onCleared: (record) => this.#handover.rested(record),
+    })
+    this.#handover = new Handover({
+      ledger,
+      queue: this.#queue,
+      generations: this.#generations,
+      barriers: this.#barriers,
+      doubts: this.#doubts,
+    })
+    this.#naming = new Naming({
+      ledger,
+      spool,
+      queue: this.#queue,
+      clock,
+      owner: this,
+      dirtyExpireMs: this.#dirtyExpireMs,
+    })
+  }
+
+  get(path: string): LocalEntry | undefined {
+    const record = this.#ledger.records.get(path)
+    return record && entryOf(record)
+  }
+
+  *children(directory: string): Iterable<readonly [string, LocalEntry]> {
+    for (const record of this.#ledger.records.in(directory)) yield [nameOf(record.path), entryOf(record)]
+  }
+
+  observe(listing: Listing): void {
+    this.#handover.observe(listing)
+  }
+
+  attributes(path: string): LocalAttributes | undefined {
+    return this.#ledger.attributes(path)
+  }
+
+  setAttributes(path: string, changes: LocalAttributes): void {
+    this.#ledger.setAttributes(path, { ...this.#ledger.attributes(path), ...changes })
+  }
+
+  create(path: string, over: RemoteEntry | undefined): WorkingCopy {
+    return this.#naming.create(path, over)
+  }
+
+  async stage(
+    path: string,
+    base: { readonly file: string; readonly listed: RemoteEntry },
+  ): Promise<WorkingCopy> {
+    const known = this.#ledger.records.get(path)?.desired
+    if (known?.is === 'file' && known.from === 'spool') return known.copy
+    const generation = await this.#spool.import(base.file)
+    const { desired } = this.#ledger.records.get(path) ?? {}
+    if (desired?.is === 'file' && desired.from === 'spool') {
+      this.#spool.unlink(generation)
+      return desired.copy
+    }
+    return this.#naming.stage(path, base.listed, generation)
+  }
+
+  createUnnamed(): WorkingCopy {
+    return new SpooledCopy(this.#spool, this, {
+      generation: this.#spool.createEmpty(),
+      size: 0,
+      dirty: false,
+    })
+  }
+
+  removeFile(path: string, over: RemoteEntry | undefined): void {
+    this.#naming.removeFile(path, over)
+  }
+
+  makeDirectory(path: string, over: RemoteEntry | undefined): void {
+    this.#naming.makeDirectory(path, over)
+  }
+
+  removeDirectory(path: string, remote: boolean): void {
+    this.#naming.removeDirectory(path, remote)
+  }
+
+  renameFile(from: string, to: string, source: RemoteEntry | undefined, over: RemoteEntry | undefined): void {
+    this.#naming.renameFile(from, to, source, over)
+  }
+
+  renameDirectory(
+    from: string,
+    to: string,
+    remote: ReadonlyMap<string, RemoteEntry>,
+    remoteDirectory: boolean,
+    over?: RemoteEntry,
+  ): void {
+    this.#naming.renameDirectory(from, to, remote, remoteDirectory, over)
+  }
+
+  hold(path: string): () => void {
+    const release = this.#ledger.records.want(path)
+    return () => {
+      release()
+      const record = this.#ledger.records.get(path)
+      if (record) this.#queue.wake(record)
+    }
+  }
+
+  async barrier(what: string | SpooledCopy, signal: AbortSignal): Promise<void> {
+    if (typeof what === 'string') {
+      const goals: Goal[] = []
+      for (const record of this.#ledger.records.within(what)) {
+        const goal = this.#barriers.goalOf(record)
+        if (goal) goals.push(goal)
+      }
+      return this.#barriers.wait(goals, signal)
+    }
+    const { record } = what
+    if (!record) return
+    if (record.scratch) return this.#spool.makeDurable(what.generation)
+    const goal = this.#barriers.goalOf(record)
+    return goal && this.#barriers.wait([goal], signal)
+  }
+
+  /** As a barrier over everything, and until nothing is in doubt any more: what unmounting waits for. */
+  async drain(signal: AbortSignal): Promise<void> {
+    await this.barrier('', signal)
+    await this.#doubts.settled(signal)
+  }
+
+  status(): WriteBackStatus {
+    return statusOf(this.#ledger.records, this.#queue.gate, this.#clock)
+  }
+
+  /** Parked paths, and those that back off, try again now. */
+  retry(): void {
+    for (const record of [...this.#ledger.records.values()]) {
+      if (record.phase.is === 'parked') {
+        this.#ledger.change(record, { parked: undefined })
+        this.#queue.unpark(record)
+      } else if (record.phase.is === 'backingOff') this.#queue.settle(record, 0)
+    }
+    this.#queue.gate.probe()
+  }
+
+  /** Gives up the local change of one path; false if there is none, or a call on it is under way. */
+  discard(path: string): boolean {
+    const record = this.#ledger.records.get(path)
+    if (!record || isDone(record) || record.phase.is === 'calling') return false
+    const { desired } = record
+    this.#queue.drop(record)
+    this.#ledger.change(record, { desired: fulfilled(record.remote), parked: undefined, heirs: [] })
+    if (desired.is === 'file' && desired.from === 'spool') {
+      desired.copy.record = undefined
+      desired.copy.current = false
+      if (desired.copy.retained === 0) this.discardGeneration(desired.copy.generation)
+    }
+    this.#ledger.forget(record)
+    this.#barriers.look()
+    return true
+  }
+
+  /** Stops sending and closes the journal; what is not confirmed stays in it. */
+  async close(): Promise<void> {
+    this.#doubts.close()
+    this.#ending.abort(new Error('the mount is ending'))
+    await this.#queue.close()
+    await this.#generations.close()
+    this.#spool.close()
+    this.#journal.close()
+  }
+
+  // what the working copies tell
+
+  willChange(copy: SpooledCopy, generation: number): void {
+    const { record } = copy
+    if (!record) return
+    if (!copy.dirty || generation !== copy.generation) {
+      this.#ledger.changeGeneration(record, generation)
+      this.#queue.settle(record, this.#dirtyExpireMs)
+    } else if (copy.sealed) this.#journal.unseal(record.path)
+    copy.sealed = false
+  }
+
+  discardGeneration(generation: number): void {
+    this.#generations.discard(generation)
+  }
+
+  flushed(copy: SpooledCopy): void {
+    if (copy.record && copy.dirty) {
+      this.#queue.hasten(copy.record, copy.retained > 1 ? settleMs.open : settleMs.closed)
+    }
+  }
+
+  released(copy: SpooledCopy): void {
+    if (copy.retained > 0) return
+    const { record } = copy
+    if (!record) this.#generations.discard(copy.generation)
+    else if (copy.dirty) {
+      this.#queue.hasten(record, settleMs.closed)
+      this.#generations.seal(copy)
+    } else this.#handover.letGo(record)
+  }
+
+  backgroundError(copy: SpooledCopy): Error | undefined {
+    const { record } = copy
+    return record?.phase.is === 'parked' ? record.phase.error : undefined
+  }
+
+  #parked(record: PathRecord, error: Error, code: string): void {
+    this.#logger.error(
+      { path: record.path, code },
+      `given up until it changes or is retried: ${error.message}`,
+    )
+    this.#ledger.change(record, { parked: { code, message: error.message } })
+    this.#barriers.look()
+  }
+
+  async #recover(options: WriteBackOptions): Promise<void> {
+    const records = await recover({
+      journal: this.#journal,
+      ledger: this.#ledger,
+      spool: this.#spool,
+      owner: this,
+      boot: options.boot,
+      clock: this.#clock,
+      logger: this.#logger,
+      failpoint: options.failpoint ?? noFailpoint,
+    })
+    for (const record of records) this.#queue.wake(record)
+  }
+}
