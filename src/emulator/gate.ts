@@ -59,10 +59,9 @@ export class Gate {
     }
   }
 
-  answered(request: FastifyRequest, reply: FastifyReply): void {
-    if (request.call !== undefined && reply.raw.headersSent) {
-      this.#settings.traffic.answered(request.call, reply.raw.statusCode)
-    }
+  /** Notes that an answer begins. */
+  answers(request: FastifyRequest, reply: FastifyReply): void {
+    if (request.call !== undefined) this.#settings.traffic.answered(request.call, reply.statusCode)
   }
 
   async #slowly(request: FastifyRequest): Promise<void> {

@@ -66,18 +66,18 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     reply.header('x-ms-response-type', reply.statusCode < 400 ? 'standard' : 'error')
     reply.header('x-content-type-options', 'nosniff')
     if (request.fault === undefined) {
+      context.gate.answers(request, reply)
       done(null, payload)
       return
     }
     context.effects.onAnswer(request, reply, request.fault, payload).then(
-      (changed) => done(null, changed),
+      (changed) => {
+        context.gate.answers(request, reply)
+        done(null, changed)
+      },
       // Cut: there is nobody to send anything to.
       () => undefined,
     )
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    context.gate.answered(request, reply)
-    done()
   })
 
   void app.register(
