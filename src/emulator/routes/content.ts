@@ -90,14 +90,17 @@ async function receive(
     return { file, bytes: announced }
   }
   let bytes = 0
+  // What is too much is read all the same, for nothing: an answer before the end may never be seen.
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, next) {
       bytes += chunk.length
-      next(bytes > maxFileBytes ? tooLarge(maxFileBytes) : null, chunk)
+      if (bytes > maxFileBytes) next()
+      else next(null, chunk)
     },
   })
   try {
     await pipeline(body, bounded, fs.createWriteStream(file, { highWaterMark: chunkBytes }))
+    if (bytes > maxFileBytes) throw tooLarge(maxFileBytes)
   } catch (error) {
     home.discard(file)
     throw error
