@@ -1,0 +1,71 @@
+/**
+ * The failures of the layers below, as reasons. Layer: filesystem; the one place that knows both families.
+ *
+ * Invariant: total over the codes of `ServiceError` and the reasons of `WriteBackError`: a new one does not
+ * compile until it has a reason here. Decided by code, never by message.
+ */
+import { ServiceError, type ServiceErrorCode } from '../client/errors.ts'
+import { WriteBackError, type WriteBackReason } from '../write-back/local-changes.ts'
+import { FilesystemError, type Reason } from './errors.ts'
+
+const byServiceCode: Readonly<Record<ServiceErrorCode, Reason>> = {
+  unauthorized: 'accessDenied',
+  forbidden: 'accessDenied',
+  credential: 'accessDenied',
+  session_not_found: 'sessionGone',
+  not_found: 'missing',
+  too_large: 'tooLarge',
+  timeout: 'timedOut',
+  aborted: 'interrupted',
+  session_not_ready: 'serviceFailed',
+  bad_request: 'serviceFailed',
+  conflict: 'serviceFailed',
+  unsupported: 'serviceFailed',
+  throttled: 'serviceFailed',
+  server_error: 'serviceFailed',
+  network: 'serviceFailed',
+  truncated: 'serviceFailed',
+  protocol: 'serviceFailed',
+  insecure_endpoint: 'serviceFailed',
+}
+
+const byWriteBackReason: Readonly<Record<WriteBackReason, Reason>> = {
+  tooLarge: 'tooLarge',
+  diskFull: 'diskFull',
+  localDisk: 'serviceFailed',
+  parked: 'serviceFailed',
+  session: 'serviceFailed',
+  timedOut: 'timedOut',
+  conflict: 'notEmpty',
+  interrupted: 'interrupted',
+}
+
+export function toFilesystemError(error: unknown): FilesystemError {
+  if (error instanceof FilesystemError) return error
+  const reason = reasonOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return new FilesystemError(reason, message, { cause: error })
+}
+
+function reasonOf(error: unknown): Reason {
+  if (error instanceof ServiceError) return byServiceCode[error.code]
+  if (error instanceof WriteBackError) {
+    const reason = byWriteBackReason[error.reason]
+    /* what the service said of the path or the session is more telling than that it said no */
+    if (reason === 'serviceFailed' && error.cause instanceof ServiceError)
+      return parkedReason(byServiceCode[error.cause.code])
+    return reason
+  }
+  if (error instanceof Error && error.name === 'AbortError') return 'interrupted'
+  return 'internal'
+}
+
+/** A local file that the service refuses is not missing, nor was the caller interrupted. */
+function parkedReason(reason: Reason): Reason {
+  return reason === 'missing' || reason === 'interrupted' ? 'serviceFailed' : reason
+}
+
+/** An operation that has failed to its caller changes nothing afterwards: asked after each wait, before acting. */
+export function stopIfInterrupted(signal: AbortSignal): void {
+  if (signal.aborted) throw new FilesystemError('interrupted')
+}

@@ -1,0 +1,283 @@
+/**
+ * Where the bytes of a file are now, for all who have it open. Layer: filesystem; the states are drawn in
+ * `node.ts`.
+ *
+ * Invariant: one file has one current content. When a newer one is adopted every clean handle moves to it and
+ * the kernel drops its pages; a working copy with unsent bytes adopts nothing.
+ */
+import type { Contents } from '../cache/contents.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { Clock } from '../clock.ts'
+import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
+import { listedNs, msToNs, overlaid } from './attributes.ts'
+import { FilesystemError } from './errors.ts'
+import type { MaybePromise } from './front-end.ts'
+import type { FileHandle } from './handles.ts'
+import { HeldContent } from './held-content.ts'
+import type { KernelNews } from './kernel-news.ts'
+import { chain, isPromise } from './maybe-promise.ts'
+import type { FileNode } from './node.ts'
+import type { Tree } from './tree.ts'
+import type { FileSight, View } from './view.ts'
+
+export interface FileBytesParts {
+  readonly tree: Tree
+  readonly view: View
+  readonly changes: LocalChanges
+  readonly contents: Contents
+  readonly news: KernelNews
+  readonly clock: Clock
+}
+
+export class FileBytes {
+  readonly #tree: Tree
+  readonly #view: View
+  readonly #changes: LocalChanges
+  readonly #contents: Contents
+  readonly #news: KernelNews
+  readonly #clock: Clock
+
+  constructor(parts: FileBytesParts) {
+    this.#tree = parts.tree
+    this.#view = parts.view
+    this.#changes = parts.changes
+    this.#contents = parts.contents
+    this.#news = parts.news
+    this.#clock = parts.clock
+  }
+
+  /** The working copy that has the bytes now; undefined while they are what the service has. */
+  copyOf(node: FileNode): WorkingCopy | undefined {
+    const path = this.#tree.findPath(node)
+    if (path === undefined) return node.state.kind === 'working' ? node.state.copy : undefined
+    const local = this.#changes.get(path)
+    if (local?.kind === 'file' && local.content.from === 'spool') {
+      this.work(node, local.content.copy)
+      return local.content.copy
+    }
+    if (node.state.kind !== 'working') return undefined
+    const { copy } = node.state
+    if (copy.current && [...node.handles].some((handle) => handle.retained === copy)) return copy
+    for (const handle of node.handles) release(handle)
+    node.state = { kind: 'clean', content: undefined, staging: undefined }
+    return undefined
+  }
+
+  /** From now on the bytes are in this copy. */
+  work(node: FileNode, copy: WorkingCopy): void {
+    const { state } = node
+    if (state.kind === 'working' && state.copy === copy) return
+    if (state.kind === 'clean') state.content?.drop()
+    for (const handle of node.handles) if (handle.retained !== undefined) retain(handle, copy)
+    node.state = { kind: 'working', copy }
+    node.shown = undefined
+  }
+
+  /** Bytes; by the best that is known without asking. */
+  sizeOf(node: FileNode, sight: FileSight | undefined): number {
+    const copy = this.copyOf(node)
+    if (copy !== undefined) return copy.size
+    if (node.state.kind === 'clean' && node.state.content !== undefined)
+      return node.state.content.content.size
+    if (sight === undefined) return node.shown?.size ?? 0
+    return sight.local === undefined ? sight.listed.size : sight.local.size
+  }
+
+  /** Opens what the service has, for reading. Answers whether the kernel's pages are still right. */
+  open(node: FileNode, sight: FileSight): boolean {
+    const copy = this.copyOf(node)
+    if (copy !== undefined) return hadPagesOf(node, copy)
+    const { content, listed, unchanged } = this.#contentFor(sight)
+    if (node.state.kind !== 'clean') throw new FilesystemError('internal', 'a working copy came from nowhere')
+    const before = node.state.content
+    if (unchanged && before?.content.path === content.path) {
+      content.release()
+    } else {
+      node.state.content = new HeldContent(content, listed)
+      before?.drop()
+      if (before !== undefined) this.#news.pages(node.id)
+    }
+    const had = hadPagesOf(node, content.path)
+    return unchanged && had
+  }
+
+  read(node: FileNode, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+    const copy = this.copyOf(node)
+    if (copy !== undefined) return copy.read(offset, length)
+    return chain(this.held(node, signal), (held) => {
+      if (held === undefined) return this.read(node, offset, length, signal)
+      const size = held.content.size
+      const bytes = held.read(offset, length, signal)
+      if (!isPromise(bytes)) return bytes
+      return bytes.then(
+        (arrived) => {
+          if (held.content.size !== size) this.#news.attributes(node.id)
+          return arrived
+        },
+        (error: unknown) => this.#readAgain(node, held, error, () => this.read(node, offset, length, signal)),
+      )
+    })
+  }
+
+  /** The content of a clean file, opened again if need be; undefined when it is not clean any more. */
+  held(node: FileNode, signal: AbortSignal): MaybePromise<HeldContent | undefined> {
+    if (node.state.kind !== 'clean') return undefined
+    if (node.state.content !== undefined) return node.state.content
+    const { parent, name } = node
+    if (parent === undefined) throw new FilesystemError('missing', 'the file is gone from the service')
+    return chain(
+      this.#view.look(() => this.#tree.path(parent), name, signal),
+      (sight) => {
+        if (node.parent !== parent || node.name !== name) return this.held(node, signal)
+        if (sight.kind !== 'file')
+          throw new FilesystemError('missing', `${sight.path}: gone from the service`)
+        this.notice(node, sight)
+        if (this.copyOf(node) === undefined) this.open(node, sight)
+        return this.held(node, signal)
+      },
+    )
+  }
+
+  /** Empties a file without fetching what it was. */
+  empty(node: FileNode, sight: FileSight | undefined): WorkingCopy {
+    const copy = this.copyOf(node)
+    if (copy !== undefined) {
+      copy.truncate(0)
+      return copy
+    }
+    if (sight === undefined) {
+      const unnamed = this.#changes.createUnnamed()
+      this.work(node, unnamed)
+      return unnamed
+    }
+    const kept = this.#changes.attributes(sight.path)
+    const fresh = this.#changes.create(sight.path, sight.local === undefined ? sight.listed : undefined)
+    if (kept !== undefined) this.#changes.setAttributes(sight.path, kept)
+    this.work(node, fresh)
+    return fresh
+  }
+
+  /** A look at the file: if somebody else changed it, what is open moves on. */
+  notice(node: FileNode, sight: FileSight): void {
+    if (sight.local !== undefined) {
+      node.shown = undefined
+      return
+    }
+    const before = node.shown
+    if (this.copyOf(node) !== undefined) return
+    node.shown = sight.listed
+    if (before === undefined || isSameIdentity(before, sight.listed)) return
+    this.changedElsewhere(sight.path, sight.listed)
+    node.own = {}
+    node.pagesOf = undefined
+    if (node.state.kind === 'clean' && node.state.content !== undefined) this.open(node, sight)
+    this.#news.pages(node.id)
+  }
+
+  /** Programs that go by times (make, git, rsync) must see that it is another content. */
+  changedElsewhere(path: string, listed: RemoteEntry): void {
+    /* the service's own time is shown as it is, unless an older one of ours lies over it */
+    if (listedNs(listed) !== undefined && this.#changes.attributes(path) === undefined) return
+    const nowNs = msToNs(this.#clock.wallMs())
+    this.#changes.setAttributes(path, { modifiedNs: listedNs(listed) ?? nowNs, changedNs: nowNs })
+  }
+
+  /** Before the file loses its name: those who have it open go on with what it is now. */
+  loseName(node: FileNode, sight: FileSight | undefined): void {
+    const path = this.#tree.findPath(node)
+    const copy = this.copyOf(node)
+    if (path !== undefined) node.own = overlaid(this.#changes.attributes(path), node.own)
+    if (node.handles.size === 0) return
+    if (copy !== undefined) {
+      for (const handle of node.handles) retain(handle, copy)
+      return
+    }
+    if (sight === undefined || node.state.kind !== 'clean') return
+    if (node.state.content === undefined) this.open(node, sight)
+    const held = node.state.content
+    if (held === undefined || held.content.complete) return
+    const letGo = this.#changes.hold(held.content.path)
+    /* a failure shows in the reads that it is for */
+    void held.whole(() => undefined).then(letGo, letGo)
+  }
+
+  /** Times that a write moved are kept when the writer pauses, not with each write. */
+  keepTimes(node: FileNode): void {
+    const path = this.#tree.findPath(node)
+    if (path === undefined || Object.keys(node.own).length === 0) return
+    this.#changes.setAttributes(path, node.own)
+    node.own = {}
+  }
+
+  modified(node: FileNode): void {
+    const nowNs = msToNs(this.#clock.wallMs())
+    node.own = { ...node.own, modifiedNs: nowNs, changedNs: nowNs }
+  }
+
+  /** After the handle is closed. */
+  closed(handle: FileHandle): void {
+    const { node } = handle
+    release(handle)
+    if (node.handles.size > 0 || node.state.kind !== 'clean') return
+    node.state.content?.drop()
+    node.state.content = undefined
+  }
+
+  #contentFor(sight: FileSight): ReturnType<Contents['open']> & { readonly listed: RemoteEntry } {
+    if (sight.local === undefined)
+      return { ...this.#contents.open(sight.path, sight.listed, sight.seen), listed: sight.listed }
+    const { content } = sight.local
+    if (content.from !== 'remote') throw new FilesystemError('internal', 'a working copy came from nowhere')
+    /* its old name is ours alone until it is fetched: what it was when it was renamed is what it is */
+    const seen = { begunOrder: this.#clock.order(), seenAt: this.#clock.now() }
+    return { ...this.#contents.open(content.path, content.listed, seen), listed: content.listed }
+  }
+
+  /** A failed content is not tried again as it is: the bytes may have moved, or come another time. */
+  #readAgain<T>(
+    node: FileNode,
+    held: HeldContent,
+    error: unknown,
+    read: () => MaybePromise<T>,
+  ): MaybePromise<T> {
+    if (error instanceof ServiceError && error.code !== 'aborted') {
+      if (this.copyOf(node) !== undefined) return read()
+      if (
+        node.state.kind === 'clean' &&
+        node.state.content === held &&
+        this.#tree.findPath(node) !== undefined
+      ) {
+        node.state.content = undefined
+        held.drop()
+      }
+    }
+    throw error
+  }
+}
+
+/** Whether a newer listing shows what an older one did, as far as the service tells. */
+export function isSameIdentity(a: RemoteEntry, b: RemoteEntry): boolean {
+  return a.size === b.size && a.modifiedSeconds === b.modifiedSeconds && a.isDirectory === b.isDirectory
+}
+
+export function retain(handle: FileHandle, copy: WorkingCopy): void {
+  if (handle.retained === copy) return
+  const before = handle.retained
+  copy.retain()
+  handle.retained = copy
+  before?.release()
+}
+
+function release(handle: FileHandle): void {
+  const { retained } = handle
+  handle.retained = undefined
+  retained?.release()
+}
+
+/** Notes what the kernel will have pages of, and answers whether it was the same before. */
+function hadPagesOf(node: FileNode, source: WorkingCopy | string): boolean {
+  const had = node.pagesOf === source
+  node.pagesOf = source
+  return had
+}

@@ -1,0 +1,263 @@
+/**
+ * What programs do with open files. Layer: filesystem.
+ *
+ * Invariant: a write goes to the one working copy of its file, an appending one to the end it has then; one
+ * that fails has left the file as it was before that request.
+ */
+import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
+import { FilesystemError } from './errors.ts'
+import { stopIfInterrupted } from './failures.ts'
+import { type FileBytes, retain } from './file-bytes.ts'
+import type { Caller, HandleId, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
+import type { FileHandle, Handles } from './handles.ts'
+import type { KernelNews } from './kernel-news.ts'
+import { chain } from './maybe-promise.ts'
+import type { FileNode, Node, SpecialNode } from './node.ts'
+import type { FilesystemOptions } from './options.ts'
+import type { Resolver } from './resolver.ts'
+import type { Stage } from './staging.ts'
+import type { Tree } from './tree.ts'
+import type { FileSight } from './view.ts'
+
+/** One call copies this much at most: the caller asks again, and others get their turn. */
+const copyBytes = 8 * 1024 * 1024
+const copyStepBytes = 1024 * 1024
+
+export interface FileOperationsParts {
+  readonly tree: Tree
+  readonly handles: Handles
+  readonly resolver: Resolver
+  readonly bytes: FileBytes
+  readonly stage: Stage
+  readonly changes: LocalChanges
+  readonly news: KernelNews
+}
+
+export class FileOperations {
+  readonly #parts: FileOperationsParts
+  readonly #options: FilesystemOptions
+
+  constructor(parts: FileOperationsParts, options: FilesystemOptions) {
+    this.#parts = parts
+    this.#options = options
+  }
+
+  open(node: Node, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
+    if (node.kind === 'directory') throw new FilesystemError('isDirectory')
+    if (node.kind === 'special') return this.openSpecial(node, flags, caller)
+    const { tree, resolver } = this.#parts
+    if (tree.findPath(node) === undefined) return this.openSeen(node, flags, undefined)
+    return chain(resolver.lookAt(node, caller.signal), (sight) => {
+      stopIfInterrupted(caller.signal)
+      return this.openSeen(node, flags, sight?.kind === 'file' ? sight : undefined)
+    })
+  }
+
+  /** `sight` undefined: the file has no name any more; it opens as long as its bytes are here. */
+  openSeen(node: FileNode, flags: OpenFlags, sight: FileSight | undefined): OpenReply {
+    const { bytes, changes, handles } = this.#parts
+    if (this.#options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
+    const copy = bytes.copyOf(node)
+    if (sight === undefined && copy === undefined && node.handles.size === 0)
+      throw new FilesystemError('missing', `${node.name}: no such file`)
+    if (flags.truncate) {
+      const emptied = bytes.empty(node, sight)
+      bytes.modified(node)
+      const handle = handles.openFile(node, flags)
+      retain(handle, emptied)
+      return { handle: handle.id, keepCache: false, directIo: false }
+    }
+    if (flags.write && copy === undefined && bytes.sizeOf(node, sight) > changes.maxFileBytes)
+      throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
+    const keepCache = sight === undefined ? false : bytes.open(node, sight)
+    const handle = handles.openFile(node, flags)
+    if (flags.write && copy !== undefined) retain(handle, copy)
+    return { handle: handle.id, keepCache, directIo: false }
+  }
+
+  openSpecial(node: SpecialNode, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
+    if (flags.write || flags.truncate)
+      throw new FilesystemError('accessDenied', `${node.name} can only be read`)
+    return chain(node.file.open(caller.signal), (opened) => {
+      const handle = this.#parts.handles.openSpecial(node, opened)
+      return { handle: handle.id, keepCache: false, directIo: true }
+    })
+  }
+
+  read(id: HandleId, offset: number, length: number, caller: Caller): MaybePromise<Uint8Array> {
+    const handle = this.#parts.handles.get(id)
+    switch (handle.kind) {
+      case 'directory':
+        throw new FilesystemError('isDirectory')
+      case 'special':
+        return handle.opened.read(offset, length, caller.signal)
+      case 'file':
+        return this.#parts.bytes.read(handle.node, offset, length, caller.signal)
+    }
+  }
+
+  write(id: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number> {
+    const handle = this.#writer(id)
+    if (!handle.flags.append) this.#checkSize(handle, offset + data.length)
+    const copy = this.#parts.bytes.copyOf(handle.node)
+    if (copy !== undefined) {
+      retain(handle, copy)
+      return this.#write(handle, copy, offset, data)
+    }
+    const kept = Uint8Array.from(data)
+    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, offset, kept))
+  }
+
+  allocate(
+    id: HandleId,
+    mode: 'extend' | 'keepSize' | 'punchHole',
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): MaybePromise<void> {
+    const handle = this.#writer(id)
+    if (length <= 0 || offset < 0) throw new FilesystemError('invalid')
+    if (mode !== 'punchHole') this.#checkSize(handle, offset + length)
+    /* a working copy has its room when it is written, and the service none to set aside */
+    if (mode === 'keepSize') return
+    return this.#changing(handle, caller, (copy) => {
+      if (mode === 'punchHole') copy.punchHole(offset, length)
+      else if (offset + length > copy.size) copy.truncate(offset + length)
+      this.#parts.bytes.modified(handle.node)
+    })
+  }
+
+  seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
+    const { handles, bytes } = this.#parts
+    const size = bytes.sizeOf(handles.file(id).node, undefined)
+    if (offset < 0 || offset >= size) throw new FilesystemError('noData')
+    return whence === 'data' ? offset : size
+  }
+
+  async copyRange(
+    fromId: HandleId,
+    fromOffset: number,
+    toId: HandleId,
+    toOffset: number,
+    length: number,
+    caller: Caller,
+  ): Promise<number> {
+    const from = this.#parts.handles.file(fromId)
+    const to = this.#writer(toId)
+    const wanted = Math.min(length, copyBytes)
+    let copied = 0
+    while (copied < wanted) {
+      const step = Math.min(copyStepBytes, wanted - copied)
+      const piece = await this.#parts.bytes.read(from.node, fromOffset + copied, step, caller.signal)
+      if (piece.length === 0) break
+      copied += await this.write(toId, toOffset + copied, piece, caller)
+    }
+    if (copied > 0) this.#parts.bytes.modified(to.node)
+    return copied
+  }
+
+  /** `truncate(2)`, or `ftruncate(2)` by the handle that it came with. */
+  resize(
+    node: FileNode,
+    handleId: HandleId | undefined,
+    size: number,
+    sight: FileSight | undefined,
+    caller: Caller,
+  ): MaybePromise<void> {
+    const { handles, bytes, changes } = this.#parts
+    if (size > changes.maxFileBytes) throw new FilesystemError('tooLarge')
+    const given = handleId === undefined ? undefined : handles.get(handleId)
+    const isOpen = given?.kind === 'file' && given.node === node && given.flags.write
+    const handle = isOpen ? given : handles.openFile(node, writeOnly)
+    const done = (): MaybePromise<void> => {
+      if (handle === given) return
+      return chain(this.flush(handle.id, caller), () => this.release(handle.id))
+    }
+    try {
+      const before = bytes.sizeOf(node, sight)
+      if (size === 0) {
+        retain(handle, bytes.empty(node, sight))
+      } else if (bytes.copyOf(node) === undefined && before === size) {
+        /* only the time moves */
+      } else {
+        if (bytes.copyOf(node) === undefined && before > changes.maxFileBytes)
+          throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
+        const resized = this.#changing(handle, caller, (copy) => copy.truncate(size))
+        return chain(resized, () => {
+          bytes.modified(node)
+          return done()
+        })
+      }
+      bytes.modified(node)
+      return done()
+    } catch (error) {
+      if (handle !== given) this.release(handle.id)
+      throw error
+    }
+  }
+
+  flush(id: HandleId, caller: Caller): MaybePromise<void> {
+    const { handles, bytes, tree } = this.#parts
+    const handle = handles.get(id)
+    if (handle.kind !== 'file') return
+    bytes.keepTimes(handle.node)
+    const copy = handle.retained
+    if (copy === undefined) return
+    copy.flush()
+    copy.report(handle.told)
+    if (this.#options.sync && tree.findPath(handle.node) !== undefined) return copy.barrier(caller.signal)
+  }
+
+  release(id: HandleId): void {
+    const { handles, bytes, tree } = this.#parts
+    const handle = handles.get(id)
+    if (handle.kind === 'special') handle.opened.close()
+    if (handle.kind === 'file') bytes.keepTimes(handle.node)
+    handles.close(handle)
+    if (handle.kind === 'file') bytes.closed(handle)
+    tree.settle(handle.node)
+  }
+
+  /** Any handle will do, also one that only reads: it is the file that is waited for. */
+  synchronize(id: HandleId, caller: Caller): MaybePromise<void> {
+    const { handles, bytes, changes, tree } = this.#parts
+    const handle = handles.get(id)
+    if (handle.kind !== 'file') return
+    bytes.keepTimes(handle.node)
+    const path = tree.findPath(handle.node)
+    if (path === undefined) return
+    return bytes.copyOf(handle.node)?.barrier(caller.signal) ?? changes.barrier(path, caller.signal)
+  }
+
+  #writer(id: HandleId): FileHandle {
+    const handle = this.#parts.handles.file(id)
+    if (!handle.flags.write)
+      throw new FilesystemError('badHandle', `${handle.node.name}: not open for writing`)
+    return handle
+  }
+
+  #checkSize(handle: FileHandle, size: number): void {
+    const { maxFileBytes } = this.#parts.changes
+    if (size <= maxFileBytes) return
+    const limit = `a file on this service holds ${maxFileBytes} bytes at most (--max-file-size)`
+    throw new FilesystemError('tooLarge', `${handle.node.name}: ${limit}`)
+  }
+
+  #changing<T>(handle: FileHandle, caller: Caller, change: (copy: WorkingCopy) => T): MaybePromise<T> {
+    return chain(this.#parts.stage.writable(handle, caller.signal), (copy) => {
+      stopIfInterrupted(caller.signal)
+      return change(this.#parts.bytes.copyOf(handle.node) ?? copy)
+    })
+  }
+
+  #write(handle: FileHandle, copy: WorkingCopy, offset: number, data: Uint8Array): number {
+    copy.report(handle.told)
+    const at = copy.write(handle.flags.append ? undefined : offset, data)
+    this.#parts.bytes.modified(handle.node)
+    /* the kernel filed the bytes under the offset that it took for the end */
+    if (at !== offset) this.#parts.news.pages(handle.node.id)
+    return data.length
+  }
+}
+
+const writeOnly: OpenFlags = { read: false, write: true, append: false, truncate: false, exclusive: false }

@@ -1,0 +1,334 @@
+/**
+ * The filesystem: the front end's operations over listings, contents and local changes. Layer: filesystem.
+ *
+ * It reads as the table of contents: what an operation does stands in the file that it names. Invariant: every
+ * failure leaves as a `FilesystemError`, logged here once and nowhere else.
+ */
+import type { Contents } from '../cache/contents.ts'
+import type { Listing, Listings } from '../cache/listings.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { LocalChanges } from '../write-back/local-changes.ts'
+import { DirectoryOperations } from './directory-operations.ts'
+import { FilesystemError, type Reason } from './errors.ts'
+import { stopIfInterrupted, toFilesystemError } from './failures.ts'
+import { FileBytes } from './file-bytes.ts'
+import { FileOperations } from './file-operations.ts'
+import { ForeignChanges } from './foreign-changes.ts'
+import type {
+  AttributeChanges,
+  AttributesReply,
+  Caller,
+  DirectoryEntry,
+  Entry,
+  FrontEnd,
+  HandleId,
+  KernelCache,
+  MaybePromise,
+  NodeId,
+  OpenFlags,
+  OpenReply,
+  Statistics,
+} from './front-end.ts'
+import { Handles, type SpecialHandle } from './handles.ts'
+import { KernelNews } from './kernel-news.ts'
+import { chain, isPromise } from './maybe-promise.ts'
+import { type Created, Naming } from './naming.ts'
+import type { FilesystemOptions } from './options.ts'
+import { maxNameBytes, Resolver } from './resolver.ts'
+import { Rename } from './rename.ts'
+import type { SpecialFile } from './special-file.ts'
+import { Stage } from './staging.ts'
+import { Stat } from './stat.ts'
+import { Tree } from './tree.ts'
+import { View } from './view.ts'
+
+export interface FilesystemParts {
+  readonly listings: Listings
+  readonly contents: Contents
+  readonly changes: LocalChanges
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Told of what changed unasked; without one the timeouts alone keep the kernel right. */
+  readonly kernelCache?: KernelCache | undefined
+  readonly specialFiles?: readonly SpecialFile[] | undefined
+}
+
+export class Filesystem implements FrontEnd {
+  readonly #logger: Logger
+  readonly #tree = new Tree()
+  readonly #handles = new Handles()
+  readonly #resolver: Resolver
+  readonly #stat: Stat
+  readonly #files: FileOperations
+  readonly #directories: DirectoryOperations
+  readonly #naming: Naming
+  readonly #rename: Rename
+  readonly #foreign: ForeignChanges
+  readonly #changes: LocalChanges
+  readonly #options: FilesystemOptions
+
+  constructor(given: FilesystemParts, options: FilesystemOptions) {
+    const { listings, contents, changes, clock } = given
+    const specials = new Map((given.specialFiles ?? []).map((file) => [file.name, file]))
+    const news = new KernelNews(given.kernelCache)
+    const view = new View({ listings, changes }, options.ttlMs, new Set(specials.keys()))
+    const base = { tree: this.#tree, handles: this.#handles, view, listings, changes, clock, news }
+    const bytes = new FileBytes({ ...base, contents })
+    const resolver = new Resolver({ ...base, bytes }, specials)
+    const stat = new Stat({ ...base, bytes }, options)
+    const parts = { ...base, bytes, resolver, stat, stage: new Stage({ ...base, bytes }) }
+    this.#logger = given.logger
+    this.#changes = changes
+    this.#options = options
+    this.#resolver = resolver
+    this.#stat = stat
+    this.#files = new FileOperations(parts, options)
+    this.#directories = new DirectoryOperations(parts, options.showSpecial ? [...specials.keys()] : [])
+    this.#naming = new Naming({ ...parts, files: this.#files }, options)
+    this.#rename = new Rename({ ...parts, naming: this.#naming }, options)
+    this.#foreign = new ForeignChanges(parts)
+  }
+
+  /** To be told of every whole listing as it arrives; hands it on to the local changes. */
+  observe(listing: Listing): void {
+    this.#foreign.observe(listing)
+  }
+
+  /** How many nodes the kernel keeps alive; for status and tests. */
+  get nodes(): number {
+    return this.#tree.size
+  }
+
+  lookup(parent: NodeId, name: string, caller: Caller): MaybePromise<Entry> {
+    return this.#run('lookup', name, () =>
+      this.#directories.lookup(this.#tree.directory(parent), name, caller),
+    )
+  }
+
+  forget(node: NodeId, count: number): void {
+    this.#tree.forget(node, count)
+  }
+
+  getAttributes(id: NodeId, handle: HandleId | undefined, caller: Caller): MaybePromise<AttributesReply> {
+    return this.#run('getattr', id, () => {
+      const node = this.#tree.get(id)
+      if (node === this.#tree.root) return this.#stat.reply(node, undefined)
+      if (node.kind === 'special')
+        return { attributes: this.#stat.ofSpecial(node, this.#findHandle(handle)), ttlMs: 0 }
+      const hadName = this.#tree.findPath(node) !== undefined
+      return chain(this.#resolver.lookAt(node, caller.signal), (sight) => {
+        /* gone by somebody else's doing: those who have it open still see it */
+        if (sight === undefined && hadName && node.handles.size === 0)
+          throw new FilesystemError('missing', `${node.name}: no such file or directory`)
+        return this.#stat.reply(node, sight)
+      })
+    })
+  }
+
+  setAttributes(
+    id: NodeId,
+    handle: HandleId | undefined,
+    changes: AttributeChanges,
+    caller: Caller,
+  ): MaybePromise<AttributesReply> {
+    return this.#run('setattr', id, () => {
+      const node = this.#tree.get(id)
+      if (this.#options.readOnly) throw new FilesystemError('readOnly')
+      if (node.kind === 'special') throw new FilesystemError('notPermitted')
+      const { size, ...others } = changes
+      if (node.kind === 'directory' && size !== undefined) throw new FilesystemError('isDirectory')
+      const hadName = this.#tree.findPath(node) !== undefined
+      return chain(this.#resolver.lookAt(node, caller.signal), (sight) => {
+        stopIfInterrupted(caller.signal)
+        if (sight === undefined && hadName && node !== this.#tree.root && node.handles.size === 0)
+          throw new FilesystemError('missing', `${node.name}: no such file or directory`)
+        const file = sight?.kind === 'file' ? sight : undefined
+        const isResized = size !== undefined && node.kind === 'file'
+        const resized = isResized ? this.#files.resize(node, handle, size, file, caller) : undefined
+        return chain(resized, () => {
+          if (Object.keys(others).length > 0) this.#stat.set(node, others)
+          return this.#stat.reply(node, sight)
+        })
+      })
+    })
+  }
+
+  makeDirectory(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
+    return this.#run('mkdir', name, () =>
+      this.#naming.makeDirectory(this.#tree.directory(parent), name, mode, caller),
+    )
+  }
+
+  makeFile(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
+    return this.#run('mknod', name, () =>
+      this.#naming.makeFile(this.#tree.directory(parent), name, mode, caller),
+    )
+  }
+
+  unlink(parent: NodeId, name: string, caller: Caller): MaybePromise<void> {
+    return this.#run('unlink', name, () => this.#naming.unlink(this.#tree.directory(parent), name, caller))
+  }
+
+  removeDirectory(parent: NodeId, name: string, caller: Caller): MaybePromise<void> {
+    return this.#run('rmdir', name, () =>
+      this.#naming.removeDirectory(this.#tree.directory(parent), name, caller),
+    )
+  }
+
+  rename(
+    parent: NodeId,
+    name: string,
+    newParent: NodeId,
+    newName: string,
+    options: { readonly noReplace: boolean },
+    caller: Caller,
+  ): MaybePromise<void> {
+    return this.#run('rename', name, () => {
+      const from = [this.#tree.directory(parent), name] as const
+      const to = [this.#tree.directory(newParent), newName] as const
+      return this.#rename.rename(from, to, options.noReplace, caller)
+    })
+  }
+
+  create(
+    parent: NodeId,
+    name: string,
+    flags: OpenFlags,
+    mode: number,
+    caller: Caller,
+  ): MaybePromise<Created> {
+    return this.#run('create', name, () =>
+      this.#naming.create(this.#tree.directory(parent), name, flags, mode, caller),
+    )
+  }
+
+  createUnnamed(parent: NodeId, flags: OpenFlags, mode: number, caller: Caller): MaybePromise<Created> {
+    return this.#run('tmpfile', parent, () =>
+      this.#naming.createUnnamed(this.#tree.directory(parent), flags, mode, caller),
+    )
+  }
+
+  open(node: NodeId, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
+    return this.#run('open', node, () => this.#files.open(this.#tree.get(node), flags, caller))
+  }
+
+  read(handle: HandleId, offset: number, length: number, caller: Caller): MaybePromise<Uint8Array> {
+    return this.#run('read', handle, () => this.#files.read(handle, offset, length, caller))
+  }
+
+  write(handle: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number> {
+    return this.#run('write', handle, () => this.#files.write(handle, offset, data, caller))
+  }
+
+  allocate(
+    handle: HandleId,
+    mode: 'extend' | 'keepSize' | 'punchHole',
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): MaybePromise<void> {
+    return this.#run('fallocate', handle, () => this.#files.allocate(handle, mode, offset, length, caller))
+  }
+
+  seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number> {
+    return this.#run('lseek', handle, () => this.#files.seek(handle, offset, whence))
+  }
+
+  copyRange(
+    from: HandleId,
+    fromOffset: number,
+    to: HandleId,
+    toOffset: number,
+    length: number,
+    caller: Caller,
+  ): MaybePromise<number> {
+    return this.#run('copy_file_range', from, () =>
+      this.#files.copyRange(from, fromOffset, to, toOffset, length, caller),
+    )
+  }
+
+  flush(handle: HandleId, caller: Caller): MaybePromise<void> {
+    return this.#run('flush', handle, () => this.#files.flush(handle, caller))
+  }
+
+  release(handle: HandleId): MaybePromise<void> {
+    return this.#run('release', handle, () => this.#files.release(handle))
+  }
+
+  synchronize(handle: HandleId, caller: Caller): MaybePromise<void> {
+    return this.#run('fsync', handle, () => this.#files.synchronize(handle, caller))
+  }
+
+  openDirectory(node: NodeId): MaybePromise<HandleId> {
+    return this.#run('opendir', node, () => this.#handles.openDirectory(this.#tree.directory(node)).id)
+  }
+
+  readDirectory(handle: HandleId, offset: number, caller: Caller): MaybePromise<Iterable<DirectoryEntry>> {
+    return this.#run('readdir', handle, () => this.#directories.read(handle, offset, caller))
+  }
+
+  entryOf(handle: HandleId, name: string): Entry | undefined {
+    try {
+      return this.#directories.entryOf(handle, name)
+    } catch (error) {
+      throw this.#failed('readdirplus', name, error)
+    }
+  }
+
+  releaseDirectory(handle: HandleId): void {
+    this.#files.release(handle)
+  }
+
+  synchronizeDirectory(handle: HandleId, caller: Caller): MaybePromise<void> {
+    return this.#run('fsyncdir', handle, () => {
+      const path = this.#tree.findPath(this.#handles.directory(handle).node)
+      return path === undefined ? undefined : this.#changes.barrier(path, caller.signal)
+    })
+  }
+
+  /** The service states no figures: a figure that no program stops at, and no request for it. */
+  statistics(): Statistics {
+    const blocks = 2 ** 40 / blockSize
+    const free = { freeBlocks: blocks, availableBlocks: blocks }
+    return { blockSize, blocks, ...free, files: maxFiles, freeFiles: maxFiles, nameLength: maxNameBytes }
+  }
+
+  #findHandle(id: HandleId | undefined): SpecialHandle | undefined {
+    const handle = id === undefined ? undefined : this.#handles.get(id)
+    return handle?.kind === 'special' ? handle : undefined
+  }
+
+  #run<T>(operation: string, subject: string | number, work: () => MaybePromise<T>): MaybePromise<T> {
+    try {
+      const result = work()
+      if (!isPromise(result)) return result
+      return result.catch((error: unknown) => {
+        throw this.#failed(operation, subject, error)
+      })
+    } catch (error) {
+      throw this.#failed(operation, subject, error)
+    }
+  }
+
+  #failed(operation: string, subject: string | number, error: unknown): FilesystemError {
+    const failure = toFilesystemError(error)
+    const fields = { operation, subject, reason: failure.reason, err: failure }
+    if (failure.reason === 'internal') this.#logger.error(fields, 'a fault of this program')
+    else if (notable.has(failure.reason)) this.#logger.warn(fields, `${operation} failed: ${failure.message}`)
+    else this.#logger.debug(fields, `${operation}: ${failure.message}`)
+    return failure
+  }
+}
+
+const blockSize = 4096
+const maxFiles = 2 ** 32
+
+/** What somebody would look for in the log; the rest is the ordinary life of programs. */
+const notable: ReadonlySet<Reason> = new Set([
+  'accessDenied',
+  'sessionGone',
+  'diskFull',
+  'timedOut',
+  'serviceFailed',
+])

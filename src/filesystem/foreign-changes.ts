@@ -1,0 +1,123 @@
+/**
+ * What a new listing shows that somebody else did. Layer: filesystem.
+ *
+ * Invariant: a difference is somebody else's only if the local changes explain it neither before nor after
+ * they have seen the listing; then times move, open files adopt the new content, and the kernel is told.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Listing } from '../cache/listings.ts'
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { Clock } from '../clock.ts'
+import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
+import { msToNs } from './attributes.ts'
+import { type FileBytes, isSameIdentity } from './file-bytes.ts'
+import type { KernelNews } from './kernel-news.ts'
+import type { Resolver } from './resolver.ts'
+import { joinPath, type Tree } from './tree.ts'
+import type { View } from './view.ts'
+
+/** Directories whose last listing is remembered, to tell what is new in the next. */
+const rememberedDirectories = 4096
+
+export interface ForeignChangesParts {
+  readonly tree: Tree
+  readonly changes: LocalChanges
+  readonly bytes: FileBytes
+  readonly resolver: Resolver
+  readonly view: View
+  readonly news: KernelNews
+  readonly clock: Clock
+}
+
+export class ForeignChanges {
+  readonly #parts: ForeignChangesParts
+  readonly #last = new LRUCache<string, Listing>({ max: rememberedDirectories })
+
+  constructor(parts: ForeignChangesParts) {
+    this.#parts = parts
+  }
+
+  /** Every listing that arrives whole, once; hands it on to the local changes. */
+  observe(listing: Listing): void {
+    const { changes, tree } = this.#parts
+    const { directory } = listing
+    const previous = this.#last.get(directory)
+    if (previous !== undefined && previous.begunOrder > listing.begunOrder) {
+      changes.observe(listing)
+      return
+    }
+    const before = this.#candidates(listing, previous)
+    changes.observe(listing)
+    this.#last.set(directory, listing)
+    let hasChanged = false
+    for (const [name, local] of before) if (this.#compare(listing, name, local, previous)) hasChanged = true
+    if (!hasChanged || previous === undefined) return
+    const nowNs = msToNs(this.#parts.clock.wallMs())
+    changes.setAttributes(directory, { modifiedNs: nowNs, changedNs: nowNs })
+    const node = tree.findDirectory(directory)
+    if (node !== undefined) this.#parts.news.attributes(node.id)
+  }
+
+  /** The names worth a look, with what the local side says of them before it has seen the listing. */
+  #candidates(listing: Listing, previous: Listing | undefined): Map<string, LocalEntry | undefined> {
+    const { changes, tree } = this.#parts
+    const { directory, entries } = listing
+    const names = new Map<string, LocalEntry | undefined>(changes.children(directory))
+    const add = (name: string): void => {
+      if (!names.has(name)) names.set(name, undefined)
+    }
+    for (const name of tree.findDirectory(directory)?.children.keys() ?? []) add(name)
+    if (previous === undefined) return names
+    for (const [name, entry] of entries) {
+      const old = previous.entries.get(name)
+      if (old === undefined || !isSameIdentity(old, entry)) add(name)
+    }
+    for (const name of previous.entries.keys()) if (!entries.has(name)) add(name)
+    return names
+  }
+
+  /** Whether a name came or went by somebody else's doing; what is at it is brought up to date. */
+  #compare(
+    listing: Listing,
+    name: string,
+    local: LocalEntry | undefined,
+    previous: Listing | undefined,
+  ): boolean {
+    const { changes, bytes } = this.#parts
+    const path = joinPath(listing.directory, name)
+    if (changes.get(path) !== undefined) return false
+    const entry = listing.entries.get(name)
+    const was = local === undefined ? previous?.entries.get(name) : undefined
+    const isTold = this.#updateNode(listing, name, entry)
+    if (local !== undefined) {
+      const isOurs = local.kind === 'file' && entry?.isDirectory === false && local.size === entry.size
+      if (entry?.isDirectory === false && local.kind === 'file' && !isOurs)
+        bytes.changedElsewhere(path, entry)
+      return entry === undefined ? local.kind !== 'absent' : local.kind === 'absent'
+    }
+    if (previous === undefined) return false
+    if (entry === undefined) return was !== undefined
+    if (was !== undefined && isSameIdentity(was, entry)) return false
+    if (!entry.isDirectory && !isTold) bytes.changedElsewhere(path, entry)
+    return was === undefined
+  }
+
+  /** Answers whether the node has looked after itself. */
+  #updateNode(listing: Listing, name: string, entry: RemoteEntry | undefined): boolean {
+    const { tree, view, bytes, resolver, news } = this.#parts
+    const directory = tree.findDirectory(listing.directory)
+    const node = directory?.children.get(name)
+    if (directory === undefined || node === undefined || node.kind === 'special') return false
+    const path = joinPath(listing.directory, name)
+    if (node.kind === 'file' && entry?.isDirectory === false) {
+      const hadShown = node.shown !== undefined
+      const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
+      bytes.notice(node, { kind: 'file', path, ttlMs: 0, local: undefined, listed: entry, seen })
+      return hadShown
+    }
+    if (node.kind === 'directory' && (entry?.isDirectory === true || view.hasLocalBelow(path))) return true
+    resolver.lost(node)
+    news.entry(directory.id, name)
+    return false
+  }
+}

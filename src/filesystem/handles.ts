@@ -1,0 +1,90 @@
+/**
+ * Open files and directories. Layer: filesystem.
+ *
+ * Invariant: a handle belongs to one node from open to release, whatever becomes of the node's name.
+ */
+import type { WorkingCopy } from '../write-back/local-changes.ts'
+import type { DirectorySnapshot } from './directory-snapshot.ts'
+import { FilesystemError } from './errors.ts'
+import type { HandleId, OpenFlags } from './front-end.ts'
+import type { DirectoryNode, FileNode, SpecialNode } from './node.ts'
+import type { OpenSpecialFile } from './special-file.ts'
+
+export interface FileHandle {
+  readonly kind: 'file'
+  readonly id: HandleId
+  readonly node: FileNode
+  readonly flags: OpenFlags
+  /** The background error that this handle's user was told of. */
+  readonly told: { error: unknown }
+  /** The working copy that it keeps from being put away. */
+  retained: WorkingCopy | undefined
+}
+
+export interface DirectoryHandle {
+  readonly kind: 'directory'
+  readonly id: HandleId
+  readonly node: DirectoryNode
+  /** What a pass through the directory goes by; undefined before the first one. */
+  snapshot: DirectorySnapshot | undefined
+}
+
+export interface SpecialHandle {
+  readonly kind: 'special'
+  readonly id: HandleId
+  readonly node: SpecialNode
+  readonly opened: OpenSpecialFile
+}
+
+export type Handle = FileHandle | DirectoryHandle | SpecialHandle
+
+export class Handles {
+  readonly #all = new Map<HandleId, Handle>()
+  #last = 0
+
+  openFile(node: FileNode, flags: OpenFlags): FileHandle {
+    const told = { error: undefined }
+    return this.#add({ kind: 'file', id: ++this.#last, node, flags, told, retained: undefined })
+  }
+
+  openDirectory(node: DirectoryNode): DirectoryHandle {
+    return this.#add({ kind: 'directory', id: ++this.#last, node, snapshot: undefined })
+  }
+
+  openSpecial(node: SpecialNode, opened: OpenSpecialFile): SpecialHandle {
+    return this.#add({ kind: 'special', id: ++this.#last, node, opened })
+  }
+
+  get(id: HandleId): Handle {
+    const handle = this.#all.get(id)
+    if (handle === undefined) throw new FilesystemError('badHandle', `no open file ${id}`)
+    return handle
+  }
+
+  /** An open file with bytes of its own, not a directory, not a special file. */
+  file(id: HandleId): FileHandle {
+    const handle = this.get(id)
+    if (handle.kind === 'directory') throw new FilesystemError('isDirectory')
+    if (handle.kind === 'special') throw new FilesystemError('invalid', `${handle.node.name} is special`)
+    return handle
+  }
+
+  directory(id: HandleId): DirectoryHandle {
+    const handle = this.get(id)
+    if (handle.kind !== 'directory') throw new FilesystemError('notDirectory')
+    return handle
+  }
+
+  close(handle: Handle): void {
+    this.#all.delete(handle.id)
+    const ofNode: Set<Handle> = handle.node.handles
+    ofNode.delete(handle)
+  }
+
+  #add<H extends Handle>(handle: H): H {
+    this.#all.set(handle.id, handle)
+    const ofNode: Set<Handle> = handle.node.handles
+    ofNode.add(handle)
+    return handle
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The inode numbers that programs see. Layer: filesystem.
+ *
+ * A number is a hash of the directory's number and the name, so that it is the same whenever it is asked for
+ * and a listing can name it without remembering the file; everything below a renamed directory keeps its own.
+ *
+ * Invariant: for the life of the mount a name keeps its number until it is removed, a renamed file takes its
+ * number along, and no two live files have the same one.
+ */
+import { hash } from 'node:crypto'
+
+export const rootInode = 1
+
+export class InodeNumbers {
+  /** Numbers that differ from the hash of their place, by place. */
+  readonly #overrides = new Map<string, number>()
+  /** Whose a number is: the place, or `held` for a live file that has no name any more. */
+  readonly #owners = new Map<number, string>()
+
+  /** The number of a name; remembers nothing. */
+  of(directory: number, name: string): number {
+    const place = placeOf(directory, name)
+    return this.#overrides.get(place) ?? this.#free(place)
+  }
+
+  /** The number of a name that a live node has from now on. */
+  claim(directory: number, name: string): number {
+    const place = placeOf(directory, name)
+    const number = this.#overrides.get(place) ?? this.#free(place)
+    this.#owners.set(number, place)
+    if (number !== hashed(place, 0)) this.#overrides.set(place, number)
+    return number
+  }
+
+  /** A number for a file that never had a name. */
+  claimUnnamed(id: number): number {
+    const place = `unnamed/${id}`
+    const number = this.#free(place)
+    this.#owners.set(number, place)
+    return number
+  }
+
+  /** The name is gone; the number stays taken until `release`, for those who hold the file open. */
+  unnamed(directory: number, name: string, number: number): void {
+    this.#overrides.delete(placeOf(directory, name))
+    this.#owners.set(number, held)
+  }
+
+  /** A name that no node stood for is gone. */
+  vacated(directory: number, name: string): void {
+    const place = placeOf(directory, name)
+    const number = this.#overrides.get(place)
+    this.#overrides.delete(place)
+    if (number !== undefined) this.#owners.delete(number)
+  }
+
+  /** The file took its number to another name, which nobody has any more. */
+  moved(number: number, from: readonly [number, string], to: readonly [number, string]): void {
+    this.#overrides.delete(placeOf(...from))
+    const place = placeOf(...to)
+    this.#owners.set(number, place)
+    if (number === hashed(place, 0)) this.#overrides.delete(place)
+    else this.#overrides.set(place, number)
+  }
+
+  /** The node is gone. A number that is the hash of its place needs no memory; another one keeps its place. */
+  release(number: number): void {
+    const owner = this.#owners.get(number)
+    if (owner !== undefined && this.#overrides.get(owner) === number) return
+    this.#owners.delete(number)
+  }
+
+  #free(place: string): number {
+    for (let salt = 0; ; salt++) {
+      const number = hashed(place, salt)
+      const owner = this.#owners.get(number)
+      if (number > rootInode && (owner === undefined || owner === place)) return number
+    }
+  }
+}
+
+const held = ''
+
+function placeOf(directory: number, name: string): string {
+  return `${directory}/${name}`
+}
+
+/** 53 bits: what a double holds exactly. */
+function hashed(place: string, salt: number): number {
+  const digest = hash('sha1', salt === 0 ? place : `${place}/${salt}`, 'buffer')
+  return digest.readUInt32LE(0) + (digest.readUInt32LE(4) & 0x1f_ffff) * 2 ** 32
+}

@@ -1,0 +1,217 @@
+/**
+ * Making and removing names. Layer: filesystem; renames are in `rename.ts`.
+ *
+ * Invariant: each call acts in the turn in which it knows what is at the name, first in the journal, then in
+ * the tree; with `sync` it returns when the service has it.
+ */
+import type { LocalChanges } from '../write-back/local-changes.ts'
+import { FilesystemError } from './errors.ts'
+import { stopIfInterrupted } from './failures.ts'
+import { type FileBytes, retain } from './file-bytes.ts'
+import type { FileOperations } from './file-operations.ts'
+import type { Caller, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
+import type { Handles } from './handles.ts'
+import { chain } from './maybe-promise.ts'
+import type { DirectoryNode, FileNode } from './node.ts'
+import type { FilesystemOptions } from './options.ts'
+import { checkName, type Resolver } from './resolver.ts'
+import type { Stat } from './stat.ts'
+import { joinPath, type Tree } from './tree.ts'
+import type { Sight, View } from './view.ts'
+
+export interface NamingParts {
+  readonly tree: Tree
+  readonly view: View
+  readonly resolver: Resolver
+  readonly handles: Handles
+  readonly bytes: FileBytes
+  readonly stat: Stat
+  readonly files: FileOperations
+  readonly changes: LocalChanges
+}
+
+export interface Created {
+  readonly entry: Entry
+  readonly open: OpenReply
+}
+
+export class Naming {
+  readonly #parts: NamingParts
+  readonly #options: FilesystemOptions
+
+  constructor(parts: NamingParts, options: FilesystemOptions) {
+    this.#parts = parts
+    this.#options = options
+  }
+
+  create(
+    directory: DirectoryNode,
+    name: string,
+    flags: OpenFlags,
+    mode: number,
+    caller: Caller,
+  ): MaybePromise<Created> {
+    const { tree, resolver, stat, files, bytes, handles } = this.#parts
+    const special = resolver.special(directory, name)
+    if (special !== undefined) {
+      if (flags.exclusive) throw new FilesystemError('exists')
+      const node = tree.special(special)
+      const opening = files.openSpecial(node, flags, caller)
+      return chain(opening, (open) => ({ entry: stat.entry(node, undefined), open }))
+    }
+    return resolver.acting([[directory, name]], caller.signal, (sight) => {
+      if (sight.kind === 'absent') {
+        this.#mayChange()
+        const node = this.#newFile(directory, name, mode, caller)
+        const handle = handles.openFile(node, flags)
+        const copy = bytes.copyOf(node)
+        if (copy !== undefined) retain(handle, copy)
+        const open = { handle: handle.id, keepCache: false, directIo: false }
+        return { entry: stat.entry(node, undefined), open }
+      }
+      if (flags.exclusive) throw new FilesystemError('exists')
+      if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
+      const node = resolver.nodeFor(directory, name, sight) as FileNode
+      const open = files.openSeen(node, flags, sight)
+      return { entry: stat.entry(node, sight), open }
+    })
+  }
+
+  makeFile(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
+    return this.#making(directory, name, caller, (path) => {
+      const node = this.#newFile(directory, name, mode, caller)
+      /* nobody has it open: what there is of it may go */
+      const copy = this.#parts.bytes.copyOf(node)
+      copy?.retain()
+      copy?.flush()
+      copy?.release()
+      return this.#settled([path], caller, () => this.#parts.stat.entry(node, undefined))
+    })
+  }
+
+  makeDirectory(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
+    const { tree, stat, changes, resolver } = this.#parts
+    return this.#making(directory, name, caller, (path) => {
+      changes.makeDirectory(path, undefined)
+      stat.made(path, { mode, uid: caller.uid, gid: caller.gid })
+      resolver.absent(directory, name)
+      const node = tree.subdirectory(directory, name)
+      stat.directoryChanged(directory)
+      return this.#settled([path], caller, () => stat.entry(node, undefined))
+    })
+  }
+
+  createUnnamed(directory: DirectoryNode, flags: OpenFlags, mode: number, caller: Caller): Created {
+    const { tree, stat, changes, bytes, handles } = this.#parts
+    this.#mayChange()
+    tree.path(directory)
+    const copy = changes.createUnnamed()
+    const node = tree.unnamedFile()
+    bytes.work(node, copy)
+    stat.set(node, { mode, uid: caller.uid, gid: caller.gid, accessed: 'now', modified: 'now' })
+    const handle = handles.openFile(node, flags)
+    retain(handle, copy)
+    const open = { handle: handle.id, keepCache: false, directIo: false }
+    return { entry: stat.entry(node, undefined), open }
+  }
+
+  unlink(directory: DirectoryNode, name: string, caller: Caller): MaybePromise<void> {
+    const { resolver } = this.#parts
+    this.#mayChange()
+    this.#notSpecial(directory, name)
+    return resolver.acting([[directory, name]], caller.signal, (sight) => {
+      if (sight.kind === 'absent') throw this.#missing(directory, name)
+      if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
+      this.loseFile(directory, name, sight)
+      this.#parts.changes.removeFile(sight.path, sight.local === undefined ? sight.listed : undefined)
+      this.#parts.tree.vacate(directory, name)
+      this.#parts.stat.directoryChanged(directory)
+      return this.#settled([sight.path], caller, () => undefined)
+    })
+  }
+
+  removeDirectory(directory: DirectoryNode, name: string, caller: Caller): MaybePromise<void> {
+    const { resolver, tree, changes, stat } = this.#parts
+    this.#mayChange()
+    this.#notSpecial(directory, name)
+    return resolver.acting([[directory, name]], caller.signal, (sight) => {
+      if (sight.kind === 'absent') throw this.#missing(directory, name)
+      if (sight.kind === 'file') throw new FilesystemError('notDirectory')
+      return chain(this.empty(directory, name, sight, caller), (isStill) => {
+        if (!isStill) return this.removeDirectory(directory, name, caller)
+        changes.removeDirectory(sight.path, sight.remote)
+        tree.vacate(directory, name)
+        stat.directoryChanged(directory)
+        return this.#settled([sight.path], caller, () => undefined)
+      })
+    })
+  }
+
+  /** Throws `notEmpty`; false: what was seen is not what is there any more. */
+  empty(directory: DirectoryNode, name: string, sight: Sight, caller: Caller): MaybePromise<boolean> {
+    const { view, tree, resolver } = this.#parts
+    const where = (): string => joinPath(tree.path(directory), name)
+    return chain(view.entries(where, caller.signal), (entries) => {
+      stopIfInterrupted(caller.signal)
+      if (!resolver.stand([[directory, name]], [sight])) return false
+      if (entries.size > 0 || view.hasLocalBelow(sight.path))
+        throw new FilesystemError('notEmpty', `${sight.path}: directory not empty`)
+      return true
+    })
+  }
+
+  /** Before a file's name is taken from it: those who have it open go on. */
+  loseFile(directory: DirectoryNode, name: string, sight: Sight): void {
+    const node = directory.children.get(name)
+    if (node?.kind === 'file' && sight.kind === 'file') this.#parts.bytes.loseName(node, sight)
+  }
+
+  #making(
+    directory: DirectoryNode,
+    name: string,
+    caller: Caller,
+    make: (path: string) => MaybePromise<Entry>,
+  ): MaybePromise<Entry> {
+    const { resolver } = this.#parts
+    this.#mayChange()
+    if (resolver.special(directory, name) !== undefined) throw new FilesystemError('exists')
+    return resolver.acting([[directory, name]], caller.signal, (sight) => {
+      if (sight.kind !== 'absent') throw new FilesystemError('exists')
+      return make(sight.path)
+    })
+  }
+
+  #newFile(directory: DirectoryNode, name: string, mode: number, caller: Caller): FileNode {
+    const { tree, resolver, changes, stat, bytes } = this.#parts
+    const path = joinPath(tree.path(directory), name)
+    const copy = changes.create(path, undefined)
+    stat.made(path, { mode, uid: caller.uid, gid: caller.gid })
+    resolver.absent(directory, name)
+    const node = tree.file(directory, name)
+    bytes.work(node, copy)
+    stat.directoryChanged(directory)
+    return node
+  }
+
+  /** In strict mode the answer waits for the service. */
+  #settled<T>(paths: readonly string[], caller: Caller, answer: () => T): MaybePromise<T> {
+    if (!this.#options.sync) return answer()
+    const waits = paths.map((path) => this.#parts.changes.barrier(path, caller.signal))
+    return Promise.all(waits).then(answer)
+  }
+
+  #mayChange(): void {
+    if (this.#options.readOnly) throw new FilesystemError('readOnly')
+  }
+
+  #notSpecial(directory: DirectoryNode, name: string): void {
+    checkName(name)
+    if (this.#parts.resolver.special(directory, name) !== undefined)
+      throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
+  }
+
+  #missing(directory: DirectoryNode, name: string): FilesystemError {
+    this.#parts.resolver.absent(directory, name)
+    return new FilesystemError('missing', `${name}: no such file or directory`)
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * What the filesystem remembers of a file or directory that the kernel knows or has open. Layer: filesystem.
+ *
+ * The bytes of a file come from one place at a time, for all its handles:
+ *
+ *     clean ──first write (the whole base is fetched)──▶ working ──confirmed, no writer, listed──▶ clean
+ *       └──────────O_TRUNC, size 0, created───────────────▶│
+ *
+ * `clean` reads what the service has, through `content`; `working` is the write-back's copy. `staging` is the
+ * one fetch on the way from the first to the second. Without a name (unlinked) a file stays what it is.
+ */
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { LocalAttributes, WorkingCopy } from '../write-back/local-changes.ts'
+import type { NodeId } from './front-end.ts'
+import type { FileHandle, Handle } from './handles.ts'
+import type { HeldContent } from './held-content.ts'
+import type { SpecialFile } from './special-file.ts'
+
+interface NodeBase {
+  readonly id: NodeId
+  /** What programs see. */
+  readonly inode: number
+  /** undefined for the root, and for what has lost its name. */
+  parent: DirectoryNode | undefined
+  name: string
+  /** Answers that named it and were not taken back. */
+  lookups: number
+  readonly handles: Set<Handle>
+}
+
+export interface DirectoryNode extends NodeBase {
+  readonly kind: 'directory'
+  readonly children: Map<string, Node>
+}
+
+/** The fetch of a whole base, and the handles that wait to write. */
+export interface Staging {
+  readonly done: Promise<void>
+  readonly waiting: Set<FileHandle>
+}
+
+export type FileState =
+  | {
+      readonly kind: 'clean'
+      /** Held while the file is open and was read or opened for reading. */
+      content: HeldContent | undefined
+      staging: Staging | undefined
+    }
+  | { readonly kind: 'working'; readonly copy: WorkingCopy }
+
+export interface FileNode extends NodeBase {
+  readonly kind: 'file'
+  readonly handles: Set<FileHandle>
+  state: FileState
+  /** The newest listing's word that an answer was given by, where the local changes said nothing. */
+  shown: RemoteEntry | undefined
+  /** What lies over the kept attributes: times not yet kept, or, without a name, all there are. */
+  own: LocalAttributes
+  /** Whose pages the kernel may have: a working copy's, or those of a content from this path. */
+  pagesOf: WorkingCopy | string | undefined
+}
+
+export interface SpecialNode extends NodeBase {
+  readonly kind: 'special'
+  readonly file: SpecialFile
+}
+
+export type Node = DirectoryNode | FileNode | SpecialNode

@@ -1,0 +1,140 @@
+/**
+ * Renames. Layer: filesystem.
+ *
+ * Invariant: both names are judged in the turn in which they change; a file that is open goes on under its
+ * new name, and one that is renamed over goes on without a name.
+ */
+import type { LocalAttributes, LocalChanges } from '../write-back/local-changes.ts'
+import { listedNs, msToNs, toNs } from './attributes.ts'
+import { type RemoteTreeParts, remoteTree } from './directory-rename.ts'
+import { FilesystemError } from './errors.ts'
+import { stopIfInterrupted } from './failures.ts'
+import type { FileBytes } from './file-bytes.ts'
+import type { Caller, MaybePromise } from './front-end.ts'
+import type { Naming } from './naming.ts'
+import type { DirectoryNode, FileNode } from './node.ts'
+import type { FilesystemOptions } from './options.ts'
+import { checkName, type Place, type Resolver } from './resolver.ts'
+import type { Stat } from './stat.ts'
+import { joinPath, type Tree } from './tree.ts'
+import type { FileSight, Sight } from './view.ts'
+
+export interface RenameParts extends RemoteTreeParts {
+  readonly tree: Tree
+  readonly resolver: Resolver
+  readonly naming: Naming
+  readonly bytes: FileBytes
+  readonly stat: Stat
+  readonly changes: LocalChanges
+}
+
+type DirectorySight = Extract<Sight, { kind: 'directory' }>
+
+export class Rename {
+  readonly #parts: RenameParts
+  readonly #options: FilesystemOptions
+
+  constructor(parts: RenameParts, options: FilesystemOptions) {
+    this.#parts = parts
+    this.#options = options
+  }
+
+  rename(from: Place, to: Place, noReplace: boolean, caller: Caller): MaybePromise<void> {
+    const { resolver } = this.#parts
+    if (this.#options.readOnly) throw new FilesystemError('readOnly')
+    for (const [directory, name] of [from, to]) {
+      checkName(name)
+      if (resolver.special(directory, name) !== undefined)
+        throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
+    }
+    return resolver.acting([from, to], caller.signal, (source, target) => {
+      if (source.kind === 'absent')
+        throw new FilesystemError('missing', `${from[1]}: no such file or directory`)
+      if (noReplace && target.kind !== 'absent') throw new FilesystemError('exists')
+      if (source.path === target.path) return
+      if (source.kind === 'file') return this.#file(from, to, source, target, caller)
+      if (target.kind === 'file') throw new FilesystemError('notDirectory')
+      if (target.path.startsWith(`${source.path}/`)) throw new FilesystemError('invalid', 'into itself')
+      return this.#directory([from, to], source, target, noReplace, caller)
+    })
+  }
+
+  #file(from: Place, to: Place, source: FileSight, target: Sight, caller: Caller): MaybePromise<void> {
+    const { tree, resolver, naming, bytes, changes } = this.#parts
+    if (target.kind === 'directory') throw new FilesystemError('isDirectory')
+    const node = resolver.nodeFor(...from, source) as FileNode
+    if (bytes.copyOf(node) === undefined && bytes.sizeOf(node, source) > changes.maxFileBytes)
+      throw new FilesystemError('tooLarge', `${source.path}: too large to be renamed on this service`)
+    const kept = this.#allOf(node, source)
+    naming.loseFile(...to, target)
+    changes.renameFile(
+      source.path,
+      target.path,
+      source.local === undefined ? source.listed : undefined,
+      target.kind === 'file' && target.local === undefined ? target.listed : undefined,
+    )
+    node.own = {}
+    changes.setAttributes(target.path, kept)
+    tree.vacate(...to)
+    tree.move(node, ...to)
+    tree.settle(node)
+    this.#directoriesChanged(from[0], to[0])
+    return this.#settled([target.path, source.path], caller)
+  }
+
+  async #directory(
+    [from, to]: readonly [Place, Place],
+    source: DirectorySight,
+    target: Sight,
+    noReplace: boolean,
+    caller: Caller,
+  ): Promise<void> {
+    const { tree, resolver, naming, bytes, changes } = this.#parts
+    const isEmpty = target.kind === 'absent' || (await naming.empty(...to, target, caller))
+    const remote = await remoteTree(this.#parts, source.path, this.#options.renameLimit, caller.signal)
+    stopIfInterrupted(caller.signal)
+    if (!isEmpty || !resolver.stand([from, to], [source, target]))
+      return this.rename(from, to, noReplace, caller)
+    if (target.kind === 'directory' && this.#parts.view.hasLocalBelow(target.path))
+      throw new FilesystemError('notEmpty')
+    const node = tree.subdirectory(...from)
+    for (const below of tree.filesBelow(node)) bytes.keepTimes(below)
+    for (const path of remote.keys())
+      if (changes.get(joinPath(source.path, path)) !== undefined) remote.delete(path)
+    const isRemote = source.local === undefined ? source.listed !== undefined : source.remote
+    changes.renameDirectory(source.path, target.path, remote, isRemote)
+    for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
+    tree.vacate(...to)
+    tree.move(node, ...to)
+    tree.settle(node)
+    this.#directoriesChanged(from[0], to[0])
+    await this.#settled([target.path, source.path], caller)
+  }
+
+  /** All that `stat` shows of a file, so that it shows the same under another name. */
+  #allOf(node: FileNode, sight: FileSight): LocalAttributes {
+    const { mode, uid, gid, modified, accessed } = this.#parts.stat.reply(node, sight).attributes
+    const changedNs = msToNs(this.#parts.clock.wallMs())
+    return { mode, uid, gid, modifiedNs: toNs(modified), accessedNs: toNs(accessed), changedNs }
+  }
+
+  /** Its upload under another name gives it a new time on the service. */
+  #keepListedTime(path: string, modifiedNs: bigint | undefined): void {
+    const { changes } = this.#parts
+    if (modifiedNs === undefined || changes.attributes(path)?.modifiedNs !== undefined) return
+    changes.setAttributes(path, { modifiedNs })
+  }
+
+  #directoriesChanged(from: DirectoryNode, to: DirectoryNode): void {
+    this.#parts.stat.directoryChanged(from)
+    if (to !== from) this.#parts.stat.directoryChanged(to)
+  }
+
+  async #barriers(paths: readonly string[], caller: Caller): Promise<void> {
+    await Promise.all(paths.map((path) => this.#parts.changes.barrier(path, caller.signal)))
+  }
+
+  #settled(paths: readonly string[], caller: Caller): MaybePromise<void> {
+    if (this.#options.sync) return this.#barriers(paths, caller)
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * What is where: the local changes laid over the listings of the service. Layer: filesystem.
+ *
+ * Invariant: what the local side says of a path wins, also over an answer that was under way when it came to
+ * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
+ */
+import type { Listing, Listings } from '../cache/listings.ts'
+import type { RemoteEntry } from '../client/session-files.ts'
+import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
+import { FilesystemError } from './errors.ts'
+import type { MaybePromise } from './front-end.ts'
+import { joinPath } from './tree.ts'
+
+export type LocalFile = Extract<LocalEntry, { kind: 'file' }>
+
+/** Which listing an answer stands on. */
+export interface Seen {
+  readonly begunOrder: number
+  readonly seenAt: number
+}
+
+interface SightBase {
+  readonly path: string
+  /** For how long from now the answer may be remembered, in milliseconds. */
+  readonly ttlMs: number
+  readonly local: LocalEntry | undefined
+}
+
+/** What is at a path. `local` undefined: as listed. */
+export type Sight =
+  | (SightBase & { readonly kind: 'absent' })
+  /* `remote`: the service knows the directory, so it must be asked for what is in it */
+  | (SightBase & {
+      readonly kind: 'directory'
+      readonly remote: boolean
+      readonly listed: RemoteEntry | undefined
+    })
+  | (SightBase & { readonly kind: 'file'; readonly local: LocalFile })
+  | (SightBase & {
+      readonly kind: 'file'
+      readonly local: undefined
+      readonly listed: RemoteEntry
+      readonly seen: Seen
+    })
+
+export type FileSight = Extract<Sight, { kind: 'file' }>
+
+export class View {
+  readonly #listings: Listings
+  readonly #changes: LocalChanges
+  readonly #ttlMs: number
+  readonly #hiddenAtRoot: ReadonlySet<string>
+
+  /** `hiddenAtRoot`: names that stand for something else there. */
+  constructor(
+    { listings, changes }: { readonly listings: Listings; readonly changes: LocalChanges },
+    ttlMs: number,
+    hiddenAtRoot: ReadonlySet<string>,
+  ) {
+    this.#listings = listings
+    this.#changes = changes
+    this.#ttlMs = ttlMs
+    this.#hiddenAtRoot = hiddenAtRoot
+  }
+
+  /** What is known without a request. */
+  glance(directory: string, name: string): Sight | undefined {
+    const path = joinPath(directory, name)
+    const local = this.#changes.get(path)
+    if (local !== undefined && local.confirmed !== true) return this.#local(path, local, this.#ttlMs)
+    if (!this.remoteBelow(directory)) return this.#local(path, local ?? absent, this.#ttlMs)
+    const listing = this.#listings.fresh(directory)
+    if (listing === undefined) return undefined
+    const ttlMs = this.#remainingMs(listing)
+    if (local !== undefined) return this.#local(path, local, ttlMs)
+    return this.#listed(path, listing.entries.get(name), seenBy(listing), ttlMs)
+  }
+
+  /** What is known, or a request. `directory` says where the directory is at the time. */
+  look(directory: () => string, name: string, signal: AbortSignal): MaybePromise<Sight> {
+    return this.glance(directory(), name) ?? this.#ask(directory, name, signal)
+  }
+
+  /** All names of a directory. `missing` where there is none. */
+  entries(directory: () => string, signal?: AbortSignal): MaybePromise<Map<string, Sight>> {
+    const path = directory()
+    if (!this.remoteBelow(path)) return this.#merge(path, undefined)
+    const listing = this.#listings.fresh(path)
+    return listing === undefined ? this.#askAll(directory, signal) : this.#merge(path, listing)
+  }
+
+  /** Whether a sight from before a wait still stands, as far as the local side is concerned. */
+  holds(sight: Sight): boolean {
+    return isSame(this.#changes.get(sight.path), sight.local)
+  }
+
+  /** Whether the service may know what is in a directory: no local change above it hides it. */
+  remoteBelow(directory: string): boolean {
+    for (let path = directory; ; path = path.slice(0, Math.max(0, path.lastIndexOf('/')))) {
+      const local = this.#changes.get(path)
+      if (local !== undefined) return local.kind === 'directory' && local.remote
+      if (path === '') return true
+    }
+  }
+
+  /** Whether anything of ours is directly in a directory. */
+  hasLocalBelow(directory: string): boolean {
+    for (const [, entry] of this.#changes.children(directory)) if (entry.kind !== 'absent') return true
+    return false
+  }
+
+  async #ask(directory: () => string, name: string, signal: AbortSignal): Promise<Sight> {
+    for (;;) {
+      const above = directory()
+      const path = joinPath(above, name)
+      if (this.#changes.get(path)?.confirmed === true) {
+        const listing = await this.#listOrNothing(above, signal)
+        if (directory() !== above) continue
+        const local = this.#changes.get(path)
+        if (local !== undefined) return this.#local(path, local, listing ? this.#remainingMs(listing) : 0)
+        if (listing === undefined) continue
+        return this.#listed(path, listing.entries.get(name), seenBy(listing), this.#remainingMs(listing))
+      }
+      const answer = await this.#listings.lookup(above, name, { signal })
+      if (directory() !== above) continue
+      if (this.#changes.get(path) === undefined && this.remoteBelow(above))
+        return this.#listed(path, answer.entry, answer, this.#listings.remainingMs(answer.seenAt, 0))
+      const known = this.glance(above, name)
+      if (known !== undefined) return known
+    }
+  }
+
+  async #askAll(directory: () => string, signal: AbortSignal | undefined): Promise<Map<string, Sight>> {
+    for (;;) {
+      const path = directory()
+      const listing = await this.#listings.list(path, { signal })
+      if (directory() === path) return this.#merge(path, this.remoteBelow(path) ? listing : undefined)
+    }
+  }
+
+  /** What is ours is shown even when the service cannot be asked. */
+  async #listOrNothing(directory: string, signal: AbortSignal): Promise<Listing | undefined> {
+    try {
+      return await this.#listings.list(directory, { signal })
+    } catch (error) {
+      if (signal.aborted) throw error
+      return undefined
+    }
+  }
+
+  #merge(directory: string, listing: Listing | undefined): Map<string, Sight> {
+    const entries = new Map<string, Sight>()
+    const local = new Map(this.#changes.children(directory))
+    if (listing?.missing === true && directory !== '' && local.size === 0 && !this.#changes.get(directory))
+      throw new FilesystemError('missing', `${directory}: no such directory`)
+    const ttlMs = listing === undefined ? this.#ttlMs : this.#remainingMs(listing)
+    const seen = listing === undefined ? { begunOrder: 0, seenAt: 0 } : seenBy(listing)
+    for (const [name, entry] of listing?.entries ?? [])
+      if (!local.has(name)) entries.set(name, this.#listed(joinPath(directory, name), entry, seen, ttlMs))
+    for (const [name, entry] of local) {
+      const sight = this.#local(joinPath(directory, name), entry, entry.confirmed ? ttlMs : this.#ttlMs)
+      if (sight.kind !== 'absent') entries.set(name, sight)
+    }
+    if (directory === '') for (const name of this.#hiddenAtRoot) entries.delete(name)
+    return entries
+  }
+
+  #local(path: string, local: LocalEntry, ttlMs: number): Sight {
+    switch (local.kind) {
+      case 'absent':
+        return { kind: 'absent', path, ttlMs, local }
+      case 'directory':
+        return { kind: 'directory', path, ttlMs, local, remote: local.remote, listed: undefined }
+      case 'file':
+        return { kind: 'file', path, ttlMs, local }
+    }
+  }
+
+  #listed(path: string, listed: RemoteEntry | undefined, seen: Seen, ttlMs: number): Sight {
+    const local = undefined
+    if (listed?.isDirectory === true) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
+    if (listed !== undefined) return { kind: 'file', path, ttlMs, local, listed, seen }
+    /* gone from the service, but something of ours below it is on its way there */
+    if (this.hasLocalBelow(path)) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
+    return { kind: 'absent', path, ttlMs, local }
+  }
+
+  #remainingMs(listing: Listing): number {
+    return this.#listings.remainingMs(listing.endedAt, listing.durationMs)
+  }
+}
+
+const absent: LocalEntry = { kind: 'absent' }
+
+function seenBy(listing: Listing): Seen {
+  return { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
+}
+
+function isSame(a: LocalEntry | undefined, b: LocalEntry | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  if (a.kind === 'file' && b.kind === 'file') return contentOf(a) === contentOf(b)
+  return a.kind === b.kind
+}
+
+function contentOf(file: LocalFile): unknown {
+  return file.content.from === 'spool' ? file.content.copy : file.content.path
+}
