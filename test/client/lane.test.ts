@@ -1,0 +1,92 @@
+import t from 'tap'
+import { Lane, type Slot } from '../../src/client/lane.ts'
+import { FakeClock } from '../fake-clock.ts'
+
+const take = (lane: Lane, count: number): Promise<Slot[]> =>
+  Promise.all(Array.from({ length: count }, () => lane.acquire()))
+
+/** So many attempts that the service took, one after the other. */
+async function succeed(lane: Lane, count: number): Promise<void> {
+  for (let done = 0; done < count; done++) {
+    const slot = await lane.acquire()
+    slot.succeeded()
+    slot.release()
+  }
+}
+
+void t.test('no more attempts run than the limit, and higher priorities go first', async (t) => {
+  const lane = new Lane({ limit: 2, clock: new FakeClock() })
+  const [first, second] = await take(lane, 2)
+  const order: string[] = []
+  const waiting = [
+    lane.acquire({ priority: -1 }).then((slot) => (order.push('ahead'), slot)),
+    lane.acquire().then((slot) => (order.push('plain'), slot)),
+    lane.acquire({ priority: 1 }).then((slot) => (order.push('barrier'), slot)),
+  ]
+  t.strictSame(lane.load, { running: 2, waiting: 3, limit: 2 })
+  first!.release()
+  first!.release()
+  await waiting[2]
+  t.strictSame(lane.load, { running: 2, waiting: 2, limit: 2 }, 'a slot is given back once')
+  second!.release()
+  ;(await waiting[1])!.release()
+  await waiting[0]
+  t.strictSame(order, ['barrier', 'plain', 'ahead'])
+})
+
+void t.test('who gives up while waiting leaves the queue', async (t) => {
+  const lane = new Lane({ limit: 1, clock: new FakeClock() })
+  const [slot] = await take(lane, 1)
+  const abort = new AbortController()
+  const waiting = lane.acquire({ signal: abort.signal })
+  const reason = new Error('enough')
+  abort.abort(reason)
+  t.equal(await waiting.catch((error: unknown) => error), reason)
+  t.equal(lane.load.waiting, 0)
+  slot!.release()
+  await lane.acquire()
+})
+
+void t.test(
+  'too many requests halve the number at once, once for all that were under way together',
+  async (t) => {
+    const lane = new Lane({ limit: 16, clock: new FakeClock() })
+    const slots = await take(lane, 16)
+    for (const slot of slots) slot.throttled()
+    t.equal(lane.load.limit, 8)
+    for (const slot of slots) slot.release()
+    for (const expected of [4, 2, 1, 1]) {
+      const [slot] = await take(lane, 1)
+      slot!.throttled()
+      slot!.release()
+      t.equal(lane.load.limit, expected)
+    }
+  },
+)
+
+void t.test('successes bring it back one by one, and not faster than the clock allows', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 8, clock, growMs: 1000 })
+  const [slot, old] = await take(lane, 2)
+  slot!.throttled()
+  slot!.release()
+  t.equal(lane.load.limit, 4)
+  await succeed(lane, 20)
+  t.equal(lane.load.limit, 4, 'no time has passed')
+  clock.advance(1000)
+  old!.succeeded()
+  old!.release()
+  t.equal(lane.load.limit, 4, 'an attempt from before says nothing')
+  await succeed(lane, 1)
+  t.equal(lane.load.limit, 5)
+  clock.advance(1000)
+  await succeed(lane, 4)
+  t.equal(lane.load.limit, 5, 'as many successes as run at once')
+  await succeed(lane, 1)
+  t.equal(lane.load.limit, 6)
+  for (let second = 0; second < 5; second++) {
+    clock.advance(1000)
+    await succeed(lane, 8)
+  }
+  t.equal(lane.load.limit, 8, 'and never above the limit')
+})
