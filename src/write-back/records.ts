@@ -175,7 +175,8 @@ export class Records implements Surroundings {
     const unfinished = now.unfinished - before.unfinished
     const uploads = now.uploads - before.uploads
     if (unfinished === 0 && uploads === 0) return
-    for (let above = parentOf(record.path); above !== ''; above = parentOf(above)) {
+    for (let above = record.path; above !== '';) {
+      above = parentOf(above)
       const counts = this.#below.get(above) ?? { unfinished: 0, uploads: 0 }
       counts.unfinished += unfinished
       counts.uploads += uploads

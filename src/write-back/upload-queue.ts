@@ -36,6 +36,8 @@ export interface UploadQueueOptions {
   readonly perform: (record: PathRecord, call: Call) => Promise<Outcome>
   /** The path has nothing left to do, or is given up; what waits for it may look. */
   readonly onRest: (record: PathRecord) => void
+  /** A call has ended, in whatever way. */
+  readonly onEnded: () => void
   readonly onPark: (record: PathRecord, error: Error, code: string) => void
   /** Whether an empty directory may be made now: false where the service has no call for it and nobody waits. */
   readonly mayMakeDirectory: (record: PathRecord) => boolean
@@ -160,6 +162,8 @@ export class UploadQueue {
     switch (outcome.is) {
       case 'moved':
         record.failures = 0
+        // whoever still waits says so again: a newer generation is not urgent for an older barrier
+        record.urgent = false
         this.wake(record)
         break
       case 'waiting':
@@ -176,7 +180,6 @@ export class UploadQueue {
           this.wake(record)
         })
         record.phase = { is: 'backingOff', failures: record.failures, error: outcome.error, cancel }
-        this.#options.onRest(record)
         break
       }
       case 'parked':
@@ -188,6 +191,7 @@ export class UploadQueue {
         break
     }
     this.#wakeNeighbours(record)
+    this.#options.onEnded()
   }
 
   /** What may have waited for this path: directories above, names it is heir of, and what is put below a former file. */

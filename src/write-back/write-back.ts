@@ -130,6 +130,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       perform: calls.perform,
       mayMakeDirectory: calls.mayMakeDirectory,
       onRest: (record) => this.#handover.rested(record),
+      onEnded: () => this.#barriers.look(),
       onPark: (record, error, code) => this.#parked(record, error, code),
     })
     this.#barriers = new Barriers({
@@ -267,8 +268,11 @@ export class WriteBack implements LocalChanges, CopyOwner {
 
   /** As a barrier over everything, and until nothing is in doubt any more: what unmounting waits for. */
   async drain(signal: AbortSignal): Promise<void> {
-    await this.barrier('', signal)
-    await this.#doubts.settled(signal)
+    // what a call leaves behind (a version of somebody else's that is saved) has to go too
+    do {
+      await this.barrier('', signal)
+      await this.#doubts.settled(signal)
+    } while (this.#ledger.records.unfinishedBelow('') > 0)
   }
 
   status(): WriteBackStatus {
