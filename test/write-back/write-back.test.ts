@@ -2,7 +2,7 @@ import t from 'tap'
 import { ServiceError } from '../../src/client/errors.ts'
 import { failureOf, noSignal, startRig, until } from './rig.ts'
 
-t.test('a file that was closed is uploaded once, after 100 ms of quiet', async (t) => {
+void t.test('a file that was closed is uploaded once, after 100 ms of quiet', async (t) => {
   const rig = await startRig(t)
   rig.write('notes.txt', 'hello')
   t.match(rig.changes.get('notes.txt'), { kind: 'file', size: 5 })
@@ -13,7 +13,7 @@ t.test('a file that was closed is uploaded once, after 100 ms of quiet', async (
   t.equal(rig.files.count('upload'), 1)
 })
 
-t.test('created and removed before it was sent, a file costs no call', async (t) => {
+void t.test('created and removed before it was sent, a file costs no call', async (t) => {
   const rig = await startRig(t)
   rig.write('a', 'x')
   rig.changes.removeFile('a', undefined)
@@ -22,7 +22,7 @@ t.test('created and removed before it was sent, a file costs no call', async (t)
   t.equal(rig.changes.get('a'), undefined)
 })
 
-t.test('a temporary file renamed over another is one upload under the final name', async (t) => {
+void t.test('a temporary file renamed over another is one upload under the final name', async (t) => {
   const rig = await startRig(t)
   rig.files.put('doc', 'old')
   const over = { name: 'doc', isDirectory: false, size: 3, modifiedSeconds: 0 }
@@ -37,7 +37,7 @@ t.test('a temporary file renamed over another is one upload under the final name
   t.ok(rig.files.count('list') <= 1)
 })
 
-t.test('a barrier waits for the upload, skips the settling, and fails while a path is parked', async (t) => {
+void t.test('a barrier waits for the upload, skips the settling, and fails while a path is parked', async (t) => {
   const rig = await startRig(t)
   rig.write('a', 'x')
   await rig.changes.barrier('', noSignal)
@@ -52,7 +52,7 @@ t.test('a barrier waits for the upload, skips the settling, and fails while a pa
   t.equal(rig.files.text('b'), 'y')
 })
 
-t.test('an upload never sees a byte that was written after it began', async (t) => {
+void t.test('an upload never sees a byte that was written after it began', async (t) => {
   const rig = await startRig(t)
   const copy = rig.changes.create('log', undefined)
   copy.retain()
@@ -70,7 +70,7 @@ t.test('an upload never sees a byte that was written after it began', async (t) 
   copy.release()
 })
 
-t.test('what was not confirmed is there after a restart and goes on', async (t) => {
+void t.test('what was not confirmed is there after a restart and goes on', async (t) => {
   const rig = await startRig(t)
   rig.files.put('old', 'was here')
   rig.write('dir/a', 'kept')
@@ -90,7 +90,7 @@ t.test('what was not confirmed is there after a restart and goes on', async (t) 
   t.equal(rig.files.text('new'), 'was here')
 })
 
-t.test('renaming a file of the service puts the new name before it takes the old one', async (t) => {
+void t.test('renaming a file of the service puts the new name before it takes the old one', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a', 'content')
   rig.changes.renameFile('a', 'b', { name: 'a', isDirectory: false, size: 7, modifiedSeconds: 0 }, undefined)
@@ -100,7 +100,7 @@ t.test('renaming a file of the service puts the new name before it takes the old
   t.same(order, ['download a', 'upload b', 'remove a'])
 })
 
-t.test('names that are swapped over a third keep both contents', async (t) => {
+void t.test('names that are swapped over a third keep both contents', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a', 'content of a')
   rig.files.put('b', 'content of b!')
@@ -114,7 +114,7 @@ t.test('names that are swapped over a third keep both contents', async (t) => {
   t.equal(rig.files.text('b'), 'content of a')
 })
 
-t.test('a directory of the service is renamed with all in it', async (t) => {
+void t.test('a directory of the service is renamed with all in it', async (t) => {
   const rig = await startRig(t)
   const remote = new Map()
   for (let number = 0; number < 100; number++) {
@@ -137,7 +137,7 @@ t.test('a directory of the service is renamed with all in it', async (t) => {
   t.equal(rig.files.count('download'), 100)
 })
 
-t.test('a refused session pauses everything behind one probe and heals by itself', async (t) => {
+void t.test('a refused session pauses everything behind one probe and heals by itself', async (t) => {
   const rig = await startRig(t)
   rig.files.fail({ error: 'unauthorized', times: 1000 })
   for (let number = 0; number < 20; number++) rig.write(`f${number}`, 'x')
@@ -156,7 +156,7 @@ t.test('a refused session pauses everything behind one probe and heals by itself
   t.equal(rig.changes.status().paths.length, 0)
 })
 
-t.test('a late commit of an upload that seemed to fail does not win over the newer content', async (t) => {
+void t.test('a late commit of an upload that seemed to fail does not win over the newer content', async (t) => {
   const rig = await startRig(t)
   rig.files.fail({ verb: 'upload', error: 'network', applied: 'late' })
   rig.write('f', 'first')
@@ -176,7 +176,7 @@ t.test('a late commit of an upload that seemed to fail does not win over the new
   t.equal(rig.files.text('f'), 'second')
 })
 
-t.test("somebody else's change is saved beside ours before it is overwritten", async (t) => {
+void t.test("somebody else's change is saved beside ours before it is overwritten", async (t) => {
   const rig = await startRig(t)
   rig.files.put('f', 'base')
   rig.write('f', 'ours')
@@ -187,7 +187,7 @@ t.test("somebody else's change is saved beside ours before it is overwritten", a
   t.equal(rig.files.text(saved!), 'theirs, longer')
 })
 
-t.test('after a restart theirs keeps the name and ours is saved beside it', async (t) => {
+void t.test('after a restart theirs keeps the name and ours is saved beside it', async (t) => {
   const rig = await startRig(t)
   rig.write('f', 'ours')
   rig.files.put('f', 'theirs')
@@ -198,7 +198,7 @@ t.test('after a restart theirs keeps the name and ours is saved beside it', asyn
   t.equal(rig.files.text(saved!), 'ours')
 })
 
-t.test('an empty directory comes to be without a call for it when a barrier asks', async (t) => {
+void t.test('an empty directory comes to be without a call for it when a barrier asks', async (t) => {
   const rig = await startRig(t, {}, { mkdir: false })
   rig.changes.makeDirectory('empty', undefined)
   await rig.pass(10_000)
@@ -207,7 +207,7 @@ t.test('an empty directory comes to be without a call for it when a barrier asks
   t.same(rig.files.paths(), ['empty/'])
 })
 
-t.test('a file over the limit is refused at the write that crosses it, as it was before', async (t) => {
+void t.test('a file over the limit is refused at the write that crosses it, as it was before', async (t) => {
   const rig = await startRig(t, { maxFileBytes: 10 })
   const copy = rig.changes.create('f', undefined)
   copy.write(0, Buffer.from('12345678'))
@@ -219,7 +219,7 @@ t.test('a file over the limit is refused at the write that crosses it, as it was
   t.equal(rig.files.text('f'), '1234567890')
 })
 
-t.test(
+void t.test(
   'a removal waits for the children, and a directory removed and made again keeps nothing of them',
   async (t) => {
     const rig = await startRig(t)
@@ -235,7 +235,7 @@ t.test(
   },
 )
 
-t.test('a barrier ends by lack of progress and says why', async (t) => {
+void t.test('a barrier ends by lack of progress and says why', async (t) => {
   const rig = await startRig(t, { timeoutMs: 5000 })
   rig.files.fail({
     error: new ServiceError('server_error', 'upload f: the service failed', { status: 500 }),
