@@ -119,6 +119,11 @@ export class Session {
     this.#savedAccess = this.record.lastAccessedAt
   }
 
+  /** Writes the last access at the end; of a directory that was taken away meanwhile, nothing is left to write. */
+  flush(): void {
+    if (this.record.lastAccessedAt !== this.#savedAccess && fs.existsSync(this.#directory)) this.save()
+  }
+
   #touch(): void {
     const now = this.#seconds()
     if (now === this.record.lastAccessedAt) return

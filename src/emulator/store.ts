@@ -109,7 +109,7 @@ export class Store {
 
   /** Writes what is only in memory: the newest times of access. */
   close(): void {
-    for (const agent of this.#agents.values()) for (const session of agent.sessions.values()) session.save()
+    for (const agent of this.#agents.values()) for (const session of agent.sessions.values()) session.flush()
   }
 
   #addAgent(name: string): void {
