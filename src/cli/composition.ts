@@ -1,0 +1,20 @@
+/**
+ * Loads the composition roots, which bring everything below with them. Layer: cli.
+ *
+ * Invariant: called only by the commands that need them, so that the others start at once.
+ */
+import { extname } from 'node:path'
+import type { MountSession } from '../mounted-session.ts'
+import type { RecoverSession } from '../session-recovery.ts'
+
+const extension = extname(import.meta.filename)
+
+export async function loadMountSession(): Promise<MountSession> {
+  const root = (await import(`../mount${extension}`)) as { readonly mountSession: MountSession }
+  return root.mountSession
+}
+
+export async function loadRecoverSession(): Promise<RecoverSession> {
+  const root = (await import(`../recover${extension}`)) as { readonly recoverSession: RecoverSession }
+  return root.recoverSession
+}

@@ -1,0 +1,101 @@
+/**
+ * Going on in the background: the command line starts itself again, detached, and waits until that one says
+ * that the mount answers. Layer: cli.
+ *
+ * Invariant: the caller learns how it went, whatever happens to the daemon: it says `ok` or one JSON line on
+ * its descriptor 3, and a pipe that ends without either is a daemon that died. Its stdout and stderr are the
+ * log from the first moment, so nothing of the caller's terminal is held open.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, writeSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { openLog } from './log-output.ts'
+import { CommandFailure, complain, describeFailure } from './report-error.ts'
+
+const readinessVariable = 'MOUNT_SESSION_READINESS'
+const readinessDescriptor = 3
+
+/** How a daemon reports to the command that started it; each is called at most once. */
+export interface Readiness {
+  ready(): void
+  failed(error: unknown): void
+}
+
+/** The pipe to whoever started this process as a daemon; undefined when nobody did. */
+export function readinessPipe(): Readiness | undefined {
+  if (process.env[readinessVariable] === undefined) {
+    return undefined
+  }
+  /* not for the programs that we start */
+  Reflect.deleteProperty(process.env, readinessVariable)
+  const say = (line: string): void => {
+    try {
+      writeSync(readinessDescriptor, `${line}\n`)
+      closeSync(readinessDescriptor)
+    } catch {
+      /* the caller has gone: it was interrupted, and has told us by a signal */
+    }
+  }
+  return {
+    ready: () => say('ok'),
+    failed: (error) => say(JSON.stringify({ message: describeFailure(error) })),
+  }
+}
+
+/** Starts the daemon with the same arguments; resolves with the exit code once it is known how it went. */
+export async function becomeDaemon(argv: readonly string[], logFile: string): Promise<number> {
+  const log = openLog(logFile)
+  const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+  const child = spawn(process.execPath, [...process.execArgv, entry, ...argv], {
+    detached: true,
+    env: { ...process.env, [readinessVariable]: String(readinessDescriptor) },
+    stdio: ['ignore', log, log, 'pipe'],
+  })
+  closeSync(log)
+  const stopForwarding = forwardSignals(child)
+  try {
+    const answer = await readAll(child.stdio[readinessDescriptor] as Readable)
+    if (answer === 'ok\n') {
+      return 0
+    }
+    if (answer !== '') {
+      complain((JSON.parse(answer) as { readonly message: string }).message)
+      return 1
+    }
+    throw new CommandFailure(
+      `the daemon ended before it was ready (${await howItEnded(child)}): see ${logFile}`,
+    )
+  } finally {
+    stopForwarding()
+    child.unref()
+  }
+}
+
+/* a Ctrl-C at the terminal does not reach the daemon, which has a session of its own */
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal)
+  process.on('SIGINT', forward)
+  process.on('SIGTERM', forward)
+  return () => {
+    process.off('SIGINT', forward)
+    process.off('SIGTERM', forward)
+  }
+}
+
+async function readAll(pipe: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of pipe.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk
+  }
+  return text
+}
+
+async function howItEnded(child: ChildProcess): Promise<string> {
+  if (child.exitCode === null && child.signalCode === null) {
+    await once(child, 'exit')
+  }
+  return child.signalCode ?? `exit code ${child.exitCode ?? 'unknown'}`
+}

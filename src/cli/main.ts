@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+/**
+ * The command line: finds the command and turns its end into an exit code. Layer: cli, the entry.
+ *
+ * Invariant: loads nothing that the command does not need, and ends with 0, with 1 and one line that says
+ * what and what to do, or with 2 for a command line that cannot be meant.
+ */
+import { readFileSync } from 'node:fs'
+import { commands, mount } from './commands.ts'
+
+/* Reads of the kernel's device, name look-ups and file I/O share libuv's pool. libuv reads this when the pool
+   is first used, which nothing has done yet here. */
+process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
+const oldestNode = 24
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (Number.parseInt(process.versions.node, 10) < oldestNode) {
+    process.stderr.write(
+      `mount-session: Node ${oldestNode} or later is needed, this is ${process.versions.node}: install it first\n`,
+    )
+    return 1
+  }
+  const [first = ''] = argv
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`${readVersion()}\n`)
+    return 0
+  }
+  const command = Object.hasOwn(commands, first) ? commands[first] : undefined
+  try {
+    if (command !== undefined) {
+      return await (await command.load()).run(argv.slice(1))
+    }
+    if (first !== '' && !first.startsWith('-') && !first.includes('/')) {
+      const { UsageError } = await import('./usage-error.ts')
+      throw new UsageError(`"${first}" is neither a command nor of the form AGENT/SESSION`)
+    }
+    return await (await mount.load()).run(argv)
+  } catch (error) {
+    const { reportError } = await import('./report-error.ts')
+    return reportError(error)
+  }
+}
+
+function readVersion(): string {
+  /* as far above `src/cli` as above `dist/cli` */
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+}
+
+/* `mount-session status DIR | head` may close our output before we are done */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+
+process.exitCode = await main(process.argv.slice(2))

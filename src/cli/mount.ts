@@ -1,0 +1,28 @@
+/**
+ * `mount-session [options] AGENT/SESSION DIR`. Layer: cli.
+ *
+ * Invariant: returns 0 only when the mount answers. Whatever can be checked without the service is checked
+ * here, before a daemon is spawned; the daemon runs this same function and stays.
+ */
+import { join } from 'node:path'
+import { sessionDirectories } from '../session-directories.ts'
+import { loadMountSession } from './composition.ts'
+import { becomeDaemon, readinessPipe } from './daemon.ts'
+import { createLogger, openLog } from './log-output.ts'
+import { parseMountCommand } from './mount-arguments.ts'
+import { checkMountPoint } from './mount-point.ts'
+import { serve } from './serve.ts'
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const readiness = readinessPipe()
+  const { options: given, run } = parseMountCommand(argv, process.env, process.cwd())
+  const options = { ...given, directory: await checkMountPoint(given.directory) }
+  if (readiness === undefined && !run.foreground) {
+    const logFile = run.logFile ?? join(sessionDirectories(options, options).state, 'mount.log')
+    return becomeDaemon(argv, logFile)
+  }
+  /* a daemon's stderr is its log already */
+  const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd
+  const mountSession = await loadMountSession()
+  return serve(options, { mountSession, logger: createLogger(run.logLevel, log), readiness })
+}

@@ -1,0 +1,55 @@
+/**
+ * What an unmount or a sync still waits for: on a terminal one line drawn again and again, else a line now
+ * and then. Layer: cli.
+ *
+ * Invariant: nothing is written when all is done at once; the line of a terminal is gone at the end.
+ */
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { Progress } from '../control/protocol.ts'
+import { showBytes, showCount } from './amounts.ts'
+
+/* a log or a pipe wants to know that it goes on, not how every file goes */
+const plainEveryMs = 5000
+
+/** The part of a terminal or another stream that is needed. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+export interface ProgressDisplay {
+  readonly show: (progress: Progress) => void
+  readonly end: () => void
+}
+
+export function showProgress(
+  output: ProgressOutput,
+  verb: string,
+  clock: Clock = systemClock,
+): ProgressDisplay {
+  let shownAt: number | undefined
+  return {
+    show(progress) {
+      const line = describe(verb, progress)
+      if (output.isTTY === true) {
+        output.write(`\r\u001b[K${line.slice(0, Math.max((output.columns ?? 80) - 1, 20))}`)
+        shownAt = clock.now()
+      } else if (progress.paths > 0 && (shownAt === undefined || clock.now() - shownAt >= plainEveryMs)) {
+        output.write(`${line}\n`)
+        shownAt = clock.now()
+      }
+    },
+    end() {
+      if (output.isTTY === true && shownAt !== undefined) {
+        output.write('\r\u001b[K')
+      }
+    },
+  }
+}
+
+function describe(verb: string, { paths, bytes, waitingFor }: Progress): string {
+  const left = `${verb}: ${showCount(paths, 'path')}, ${showBytes(bytes)} left`
+  return waitingFor === undefined ? left : `${left}; waiting for ${waitingFor}`
+}

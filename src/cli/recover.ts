@@ -1,0 +1,143 @@
+/**
+ * `mount-session recover [AGENT/SESSION]`. Layer: cli.
+ *
+ * Invariant: returns 0 only when nothing is left of the sessions that it was about; a mounted one is its
+ * daemon's business and passed over unless it was named.
+ */
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { MountError } from '../mount-error.ts'
+import type { DataDirectories, SessionAddress } from '../options.ts'
+import { knownSessions } from '../session-directories.ts'
+import type { RecoveryAction, RecoveryReport } from '../session-recovery.ts'
+import { showCount } from './amounts.ts'
+import { parseCommand } from './command-line.ts'
+import { loadRecoverSession } from './composition.ts'
+import { interruption } from './interruption.ts'
+import { describeLeftover } from './leftovers.ts'
+import { createLogger } from './log-output.ts'
+import { addFlags, dataDirectories, parseAddress, readValues, requireEndpoint } from './mount-arguments.ts'
+import { showProgress } from './progress.ts'
+import { CommandFailure, complain, describeFailure } from './report-error.ts'
+import { UsageError } from './usage-error.ts'
+
+const flagsTaken = [
+  ...['endpoint', 'isolation-key', 'user-identity', 'ca-file'],
+  ...['uploads', 'downloads', 'timeout', 'max-file-size', 'local-names', 'log-level'],
+]
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = new Command('mount-session recover')
+    .argument(
+      '[AGENT/SESSION]',
+      'the session (default: every session of this user that something is left of)',
+    )
+    .description('Uploads what a dead mount left behind, without mounting.')
+    .option(
+      '--export <DIR>',
+      'copy what is left to DIR instead, also what was set aside; nothing is uploaded',
+    )
+    .option('--discard', 'give up what is left')
+  addFlags(command, ({ flag = '' }) => flagsTaken.includes(flag))
+  const [name] = parseCommand(command, argv)
+  const flags = command.opts<{ export?: string; discard?: boolean }>()
+  if (flags.export !== undefined && flags.discard === true) {
+    throw new UsageError('--export and --discard: one after the other', 'recover')
+  }
+  const values = readValues(flags, process.env)
+  const roots = dataDirectories(process.env)
+  const sessions = chooseSessions(name, values, roots)
+  if (sessions.length === 0) {
+    return 0
+  }
+  const recoverSession = await loadRecoverSession()
+  using interrupted = interruption()
+  let exitCode = 0
+  for (const address of sessions) {
+    const title = `${address.agent}/${address.session}`
+    const display = showProgress(process.stderr, title)
+    try {
+      const report = await recoverSession(
+        { ...values, ...address, ...roots, action: actionFor(flags, address, sessions.length > 1) },
+        {
+          logger: createLogger(values.logLevel === 'info' ? 'warn' : values.logLevel, process.stderr.fd),
+          signal: interrupted.signal,
+          onProgress: display.show,
+        },
+      )
+      display.end()
+      exitCode = Math.max(exitCode, describe(title, report, flags))
+    } catch (error) {
+      display.end()
+      if (interrupted.signal.aborted) {
+        throw new CommandFailure(`${title}: interrupted; what is left is kept`)
+      }
+      if (name === undefined && error instanceof MountError && error.code === 'held') {
+        complain(`${title}: passed over, ${error.message}`)
+        continue
+      }
+      complain(`${title}: ${describeFailure(error)}`)
+      exitCode = 1
+    }
+  }
+  return exitCode
+}
+
+function chooseSessions(
+  name: string | undefined,
+  values: ReturnType<typeof readValues>,
+  roots: DataDirectories,
+): readonly SessionAddress[] {
+  const known = knownSessions(roots.stateRoot)
+  if (name === undefined) {
+    return known
+  }
+  const wanted = parseAddress(name)
+  const endpoint = values.endpoint === undefined ? undefined : requireEndpoint(values.endpoint)
+  const matching = known.filter(
+    (address) =>
+      address.agent === wanted.agent &&
+      address.session === wanted.session &&
+      (endpoint === undefined || address.endpoint === endpoint) &&
+      (values.isolationKey === undefined || address.isolationKey === values.isolationKey) &&
+      (values.userIdentity === undefined || address.userIdentity === values.userIdentity),
+  )
+  if (matching.length === 0) {
+    throw new CommandFailure(`nothing of ${name} is kept on this machine`)
+  }
+  return matching
+}
+
+function actionFor(
+  flags: { readonly export?: string; readonly discard?: boolean },
+  { agent, session }: SessionAddress,
+  several: boolean,
+): RecoveryAction {
+  if (flags.export !== undefined) {
+    return {
+      kind: 'export',
+      directory: several ? resolve(flags.export, agent, session) : resolve(flags.export),
+    }
+  }
+  return { kind: flags.discard === true ? 'discard' : 'upload' }
+}
+
+function describe(
+  title: string,
+  { handled, left, setAside }: RecoveryReport,
+  flags: { readonly export?: string; readonly discard?: boolean },
+): number {
+  const done = flags.export !== undefined ? 'exported' : flags.discard === true ? 'given up' : 'uploaded'
+  if (handled > 0) {
+    process.stdout.write(`${title}: ${showCount(handled, 'path')} ${done}\n`)
+  }
+  if (left.length > 0) {
+    complain([`${title}: not uploaded, and kept:`, ...left.map(describeLeftover)].join('\n'))
+  }
+  const kept = flags.export === undefined && flags.discard !== true ? setAside : []
+  if (kept.length > 0) {
+    const names = kept.map((path) => `  ${path}`)
+    complain([`${title}: set aside, take it out with --export DIR:`, ...names].join('\n'))
+  }
+  return left.length > 0 || kept.length > 0 ? 1 : 0
+}

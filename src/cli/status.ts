@@ -1,0 +1,98 @@
+/**
+ * `mount-session status DIR`. Layer: cli.
+ *
+ * Invariant: touches nothing in DIR and so answers while reads and uploads hang.
+ */
+import { Command } from 'commander'
+import { ask } from '../control/control-client.ts'
+import { ControlError } from '../control/protocol.ts'
+import type { StatusReport } from '../control/protocol.ts'
+import { showBytes, showCount, showDuration } from './amounts.ts'
+import { parseCommand } from './command-line.ts'
+import { describeLeftover } from './leftovers.ts'
+import { CommandFailure } from './report-error.ts'
+import { runningMount } from './running-mount.ts'
+import { pathInMount } from './sync.ts'
+
+/* a live daemon answers within a turn of its event loop */
+const answerWithinMs = 10_000
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = new Command('mount-session status')
+    .argument('<DIR>', 'the mounted directory, or anything in it')
+    .description('What is waiting, uploading or refused, and how the service answers.')
+    .option('--json', 'as one JSON object, times in milliseconds')
+    .option('--retry', 'try everything again now that waits or was refused')
+    .option('--discard <PATH>', "give up the changes at and below PATH: the service's content shows again")
+  const [directory = ''] = parseCommand(command, argv)
+  const {
+    json = false,
+    retry = false,
+    discard,
+  } = command.opts<{ json?: boolean; retry?: boolean; discard?: string }>()
+  const { record, path: base } = await runningMount(directory)
+  try {
+    if (discard !== undefined) {
+      const path = pathInMount(record.directory, base, discard)
+      const count = await ask(record.stateDirectory, { method: 'discard', path }, { answerWithinMs })
+      if (count === 0) {
+        throw new CommandFailure(`nothing is waiting at ${discard}`)
+      }
+      process.stderr.write(`gave up ${showCount(count, 'change')}\n`)
+    }
+    if (retry) {
+      const count = await ask(record.stateDirectory, { method: 'retry' }, { answerWithinMs })
+      process.stderr.write(`trying ${showCount(count, 'path')} again\n`)
+    }
+    const report = await ask(record.stateDirectory, { method: 'status' }, { answerWithinMs })
+    process.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
+    return 0
+  } catch (error) {
+    if (error instanceof ControlError && error.code === 'notRunning') {
+      throw new CommandFailure(
+        `the daemon of ${record.directory} (pid ${record.pid}) has ended: mount ${record.agent}/${record.session} again`,
+      )
+    }
+    if (error instanceof ControlError && error.code === 'silent') {
+      throw new CommandFailure(`the daemon of ${record.directory} (pid ${record.pid}) does not answer`)
+    }
+    throw error
+  }
+}
+
+/** The report for reading. */
+export function describeStatus(report: StatusReport, now = Date.now()): string {
+  const { service, cache, bytes } = report
+  const mountedFor = showDuration(Math.max(0, now - Date.parse(report.mountedAt)))
+  const bytesLeft = report.paths.reduce((sum, path) => sum + path.bytes, 0)
+  const lines = [
+    `${report.agent}/${report.session} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
+    `  endpoint  ${report.endpoint}`,
+    `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
+    `  service   ${service.state === 'ready' ? 'ready' : `paused for ${showDuration(service.sinceMs)}: ${service.reason}`}`,
+    `  traffic   ${showBytes(bytes.uploaded)} up, ${showBytes(bytes.downloaded)} down`,
+    `  cache     ${showBytes(cache.bytes)}; listings ${hits(cache.listingHits, cache.listingMisses)}, contents ${hits(cache.contentHits, cache.contentMisses)}`,
+    ...Object.keys(report.calls)
+      .toSorted()
+      .map((verb) => describeCalls(report, verb)),
+    report.paths.length === 0
+      ? 'everything is uploaded'
+      : `${showCount(report.paths.length, 'path')}, ${showBytes(bytesLeft)}, not uploaded yet:`,
+    ...report.paths.map(describeLeftover),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function describeCalls({ calls, latencies }: StatusReport, verb: string): string {
+  const statuses = Object.entries(calls[verb] ?? {}).map(([status, count]) => `${count} × ${status}`)
+  const latency = latencies[verb]
+  const times =
+    latency === undefined
+      ? ''
+      : `; ${Math.round(latency.median)} ms median, ${Math.round(latency.p95)} ms p95, ${Math.round(latency.max)} ms max`
+  return `  ${verb.padEnd(9)} ${statuses.join(', ')}${times}`
+}
+
+function hits(found: number, asked: number): string {
+  return `${found} of ${found + asked} from here`
+}

@@ -1,0 +1,47 @@
+/**
+ * `mount-session sync DIR [PATH]`. Layer: cli.
+ *
+ * Invariant: returns 0 only when the service has confirmed everything at and below PATH as it was when asked.
+ */
+import { isAbsolute, relative, resolve } from 'node:path'
+import { Command } from 'commander'
+import { ask } from '../control/control-client.ts'
+import { parseCommand } from './command-line.ts'
+import { InterruptedError, interruption } from './interruption.ts'
+import { showProgress } from './progress.ts'
+import { CommandFailure } from './report-error.ts'
+import { runningMount } from './running-mount.ts'
+import { UsageError } from './usage-error.ts'
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = new Command('mount-session sync')
+    .argument('<DIR>', 'the mounted directory, or anything in it')
+    .argument('[PATH]', 'wait only for what is at or below this, relative to DIR')
+    .description('Returns when the service has everything; fails while something could not be uploaded.')
+  const [directory = '', below = ''] = parseCommand(command, argv)
+  const found = await runningMount(directory)
+  const path = pathInMount(found.record.directory, found.path, below)
+  const display = showProgress(process.stderr, 'uploading')
+  using interrupted = interruption()
+  try {
+    await ask(
+      found.record.stateDirectory,
+      { method: 'sync', path },
+      { signal: interrupted.signal, onProgress: display.show },
+    )
+    return 0
+  } catch (error) {
+    throw error instanceof InterruptedError ? new CommandFailure('sync: interrupted') : error
+  } finally {
+    display.end()
+  }
+}
+
+/** What the service calls `below`, written relative to DIR or absolute; throws `UsageError` outside the mount. */
+export function pathInMount(mountPoint: string, base: string, below: string): string {
+  const path = relative(mountPoint, resolve(mountPoint, base, below))
+  if (path === '..' || path.startsWith('../') || isAbsolute(path)) {
+    throw new UsageError(`${below} is not in ${mountPoint}`, 'sync')
+  }
+  return path
+}

@@ -1,0 +1,105 @@
+/**
+ * `mount-session unmount DIR`. Layer: cli.
+ *
+ * Invariant: returns 0 only when the service has everything and DIR is unmounted. Otherwise it says what is
+ * left or who uses the mount, and nothing is lost.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Command } from 'commander'
+import { ask } from '../control/control-client.ts'
+import { ControlError } from '../control/protocol.ts'
+import { forgetMount } from '../control/registry.ts'
+import type { MountRecord } from '../control/registry.ts'
+import { duration } from '../option-values.ts'
+import { parseCommand, parseValue } from './command-line.ts'
+import { InterruptedError, interruption } from './interruption.ts'
+import { describeLeftover } from './leftovers.ts'
+import { dataDirectories } from './mount-arguments.ts'
+import { mountAt } from './mount-table.ts'
+import { occupants } from './open-files.ts'
+import { showProgress } from './progress.ts'
+import { CommandFailure, complain } from './report-error.ts'
+import { runningMount } from './running-mount.ts'
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = new Command('mount-session unmount')
+    .argument('<DIR>', 'the mounted directory')
+    .description('Uploads what is waiting, then unmounts. Fails, and leaves DIR mounted, when it cannot.')
+    .option(
+      '--timeout <TIME>',
+      'give up after this time (default: when nothing moves for the --timeout of the mount)',
+    )
+    .option(
+      '--force',
+      'neither wait for uploads nor for those who use it; what is left goes up with the next mount',
+    )
+  const [directory = ''] = parseCommand(command, argv)
+  const { timeout, force = false } = command.opts<{ timeout?: string; force?: boolean }>()
+  const limitMs = parseValue('unmount', '--timeout', timeout, duration)
+  const { record } = await runningMount(directory)
+  const display = showProgress(process.stderr, 'uploading')
+  using interrupted = interruption(
+    limitMs,
+    `${record.directory} is still mounted: the time of --timeout is up`,
+  )
+  try {
+    const left = await ask(
+      record.stateDirectory,
+      { method: 'unmount', force },
+      { signal: interrupted.signal, onProgress: display.show },
+    )
+    display.end()
+    if (left.length === 0) {
+      return 0
+    }
+    const how = force
+      ? 'unmounted; this is kept here for the next mount'
+      : `still mounted: this could not be uploaded ("unmount --force" keeps it here for the next mount)`
+    complain([`${record.directory} is ${how}:`, ...left.map(describeLeftover)].join('\n'))
+    return 1
+  } catch (error) {
+    display.end()
+    if (error instanceof ControlError && error.reason === 'busy') {
+      throw busy(record)
+    }
+    if (error instanceof ControlError && error.code === 'notRunning') {
+      return await detachDead(record)
+    }
+    if (error instanceof InterruptedError) {
+      throw new CommandFailure(
+        error.message === 'interrupted' ? `${record.directory} is still mounted: interrupted` : error.message,
+      )
+    }
+    throw error
+  }
+}
+
+function busy(record: MountRecord): CommandFailure {
+  const users = occupants(record.directory)
+  const who = users.map(({ pid, command, reason }) => `${command} (pid ${pid}, ${reason})`).join(', ')
+  return new CommandFailure(
+    `${record.directory} is busy${who === '' ? '' : `: ${who}`}; everything is uploaded. Leave it and try again, or use --force`,
+  )
+}
+
+/* The daemon was killed. Its mount is in the way of every program that looks there. */
+async function detachDead(record: MountRecord): Promise<number> {
+  if (mountAt(record.directory)?.type.startsWith('fuse') === true) {
+    const child = spawn('fusermount3', ['-u', '-z', '--', record.directory], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+    const [code] = (await once(child, 'close')) as [number | null]
+    if (code !== 0) {
+      throw new CommandFailure(`${record.directory} could not be detached: ${said.trim()}`)
+    }
+  }
+  forgetMount(dataDirectories(process.env).stateRoot, record)
+  const address = `${record.agent}/${record.session}`
+  throw new CommandFailure(
+    `the daemon of ${record.directory} (pid ${record.pid}) had ended; it is unmounted now. ` +
+      `What was not uploaded is kept: mount ${address} again, or "mount-session recover ${address}"`,
+  )
+}

@@ -1,0 +1,99 @@
+import t from 'tap'
+import { showBytes, showCount, showDuration } from '../../src/cli/amounts.ts'
+import { describeLeftover } from '../../src/cli/leftovers.ts'
+import { parseMountTable } from '../../src/cli/mount-table.ts'
+import { showProgress } from '../../src/cli/progress.ts'
+import { describeStatus } from '../../src/cli/status.ts'
+import { leftover, statusReport } from '../control/rig.ts'
+import { FakeClock } from '../fake-clock.ts'
+
+const output = (isTTY: boolean) => {
+  const written: string[] = []
+  return { written, isTTY, columns: 60, write: (text: string) => written.push(text) }
+}
+
+void t.test('amounts are short', (t) => {
+  t.same([0, 12, 3500, 52_428_800, 2 ** 40].map(showBytes), ['0 B', '12 B', '3.4 KiB', '50 MiB', '1.0 TiB'])
+  t.same([400, 12_000, 180_000, 7_200_000, 2e8].map(showDuration), ['0.4 s', '12 s', '3 min', '2 h', '2 d'])
+  t.same([showCount(1, 'path'), showCount(2, 'path')], ['1 path', '2 paths'])
+  t.end()
+})
+
+void t.test('on a terminal one line is drawn again and again, and gone at the end', (t) => {
+  const terminal = output(true)
+  const display = showProgress(terminal, 'uploading', new FakeClock())
+  display.show({ paths: 2, bytes: 2048 })
+  display.show({ paths: 1, bytes: 1024, waitingFor: 'a new login' })
+  display.end()
+  t.same(terminal.written, [
+    '\r\u001b[Kuploading: 2 paths, 2.0 KiB left',
+    '\r\u001b[Kuploading: 1 path, 1.0 KiB left; waiting for a new login',
+    '\r\u001b[K',
+  ])
+  t.end()
+})
+
+void t.test('elsewhere a line is written every five seconds, none when nothing is left', (t) => {
+  const plain = output(false)
+  const clock = new FakeClock()
+  const display = showProgress(plain, 'uploading', clock)
+  display.show({ paths: 0, bytes: 0 })
+  display.show({ paths: 9, bytes: 9 })
+  display.show({ paths: 8, bytes: 8 })
+  clock.advance(5000)
+  display.show({ paths: 7, bytes: 7 })
+  display.end()
+  t.same(plain.written, ['uploading: 9 paths, 9 B left\n', 'uploading: 7 paths, 7 B left\n'])
+  t.end()
+})
+
+void t.test('what is left is one line a path, whatever is in the name or the error', (t) => {
+  t.equal(describeLeftover(leftover), '  a/b  12 B  parked for 0.0 s: 409')
+  t.equal(
+    describeLeftover({ ...leftover, path: 'a\n\u001b[31mb', wanted: 'nothing', error: 'one\ntwo' }),
+    '  "a\\n\\u001b[31mb"  to be deleted  parked for 0.0 s: one two',
+  )
+  t.end()
+})
+
+void t.test('status reads well', (t) => {
+  const report = statusReport({
+    service: { state: 'paused', reason: 'the token was refused', sinceMs: 60_000 },
+    paths: [leftover],
+    calls: { upload: { 201: 3, 429: 1 }, list: { 200: 2 } },
+    latencies: { list: { median: 40.4, p95: 80, max: 90 } },
+    bytes: { uploaded: 2048, downloaded: 1024 },
+    cache: { listingHits: 8, listingMisses: 2, contentHits: 0, contentMisses: 1, bytes: 1024 },
+  })
+  t.equal(
+    describeStatus(report, Date.parse(report.mountedAt) + 180_000),
+    `agent/session at /mnt/s
+  endpoint  https://example.test/api/projects/p
+  daemon    pid 4711, version 0.1.0, mounted for 3 min
+  service   paused for 60 s: the token was refused
+  traffic   2.0 KiB up, 1.0 KiB down
+  cache     1.0 KiB; listings 8 of 10 from here, contents 0 of 1 from here
+  list      2 × 200; 40 ms median, 80 ms p95, 90 ms max
+  upload    3 × 201, 1 × 429
+1 path, 12 B, not uploaded yet:
+  a/b  12 B  parked for 0.0 s: 409
+`,
+  )
+  t.match(describeStatus(statusReport()), /everything is uploaded\n$/)
+  t.end()
+})
+
+void t.test('the mount table is read with its escapes', (t) => {
+  const table = parseMountTable(
+    [
+      '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
+      '90 22 0:50 / /mnt/a\\040b\\134c rw,nosuid - fuse.mount-session agent/session rw,user_id=0',
+      '',
+    ].join('\n'),
+  )
+  t.same(table, [
+    { directory: '/', type: 'ext4' },
+    { directory: '/mnt/a b\\c', type: 'fuse.mount-session' },
+  ])
+  t.end()
+})

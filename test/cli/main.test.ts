@@ -1,0 +1,103 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { announceMount } from '../../src/control/registry.ts'
+import { mountSessionCommand } from './command.ts'
+
+const endpoint = ['--endpoint', 'https://account.example/api/projects/p']
+
+void t.test('--version says the version of the package', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+  t.same(await mountSessionCommand(t.testdir(), ['--version']), {
+    code: 0,
+    stdout: `${version}\n`,
+    stderr: '',
+  })
+})
+
+void t.test('--help goes to stdout, of every command, and help says the same', async (t) => {
+  const home = t.testdir()
+  const whole = await mountSessionCommand(home, ['--help'])
+  t.match(whole, { code: 0, stdout: /^Usage: mount-session \[options\] AGENT\/SESSION DIR/, stderr: '' })
+  t.same(await mountSessionCommand(home, ['help']), whole)
+  for (const command of ['unmount', 'sync', 'status', 'recover', 'emulator']) {
+    t.match(whole.stdout, new RegExp(`^ +${command} `, 'm'), `${command} is listed`)
+    const asked = await mountSessionCommand(home, [command, '--help'])
+    t.match(asked, { code: 0, stdout: new RegExp(`^Usage: mount-session ${command}`), stderr: '' })
+    t.same(await mountSessionCommand(home, ['help', command]), asked)
+  }
+})
+
+void t.test('a command line that cannot be meant ends with 2, one line and a hint', async (t) => {
+  const home = t.testdir({ dir: {} })
+  const dir = join(home, 'dir')
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /^mount-session: missing required argument 'AGENT\/SESSION'/],
+    [['umount', dir], /^mount-session: "umount" is neither a command nor of the form AGENT\/SESSION/],
+    [['help', 'nothing'], /^mount-session: there is no command "nothing"/],
+    [['a/b/c', dir, ...endpoint], /^mount-session: "a\/b\/c" is not of the form AGENT\/SESSION/],
+    [['a/s', dir], /^mount-session: no endpoint: give --endpoint URL or set FOUNDRY_PROJECT_ENDPOINT/],
+    [['a/s', dir, '--endpoint', 'ftp://x'], /^mount-session: endpoint "ftp:\/\/x" is not/],
+    [
+      ['a/s', dir, ...endpoint, '--tttl', '5'],
+      /^mount-session: unknown option '--tttl' \(Did you mean --ttl\?\)/,
+    ],
+    [['a/s', dir, ...endpoint, '--ttl', 'soon'], /^mount-session: --ttl: "soon" is not a duration/],
+    [['a/s', dir, ...endpoint, '-o', 'rwx'], /^mount-session: -o rwx: no such mount option/],
+    [['unmount'], /^mount-session: missing required argument 'DIR'/],
+    [['unmount', dir, '--timeout', 'x'], /^mount-session: --timeout: "x" is not a duration/],
+    [['emulator'], /^mount-session: required option '--data <DIR>' not specified/],
+    [['emulator', '--data', dir, '--port', '70000'], /^mount-session: --port: "70000" is not a whole number/],
+    [['emulator', '--data', dir, '--log-from', '-'], /^mount-session: --log-from needs a session/],
+    [['recover', '--export', dir, '--discard'], /^mount-session: --export and --discard/],
+  ]
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await mountSessionCommand(home, args)
+    t.match(stderr, message)
+    t.match(stderr, /\nTry "mount-session .*--help"\.\n$/)
+    t.same([code, stdout, stderr.split('\n').length], [2, '', 3], args.join(' '))
+  }
+})
+
+void t.test('what stands in the way of mounting ends with 1 and one line', async (t) => {
+  const home = t.testdir({ full: { file: '' }, file: '', empty: {} })
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['a/s', join(home, 'none'), ...endpoint], /none does not exist: make it first \(mkdir\)\n$/],
+    [['a/s', join(home, 'file'), ...endpoint], /file is not a directory\n$/],
+    [['a/s', join(home, 'full'), ...endpoint], /full is not empty: mount on an empty directory\n$/],
+    [
+      ['a/s', join(home, 'empty'), '--endpoint', 'http://far.example/p'],
+      /plain http to another machine; use https\n$/,
+    ],
+    [['unmount', join(home, 'empty')], /empty is not a mounted session\n$/],
+    [['status', join(home, 'empty')], /empty is not a mounted session\n$/],
+    [['sync', join(home, 'empty')], /empty is not a mounted session\n$/],
+    [['recover', 'a/s'], /nothing of a\/s is kept on this machine\n$/],
+  ]
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await mountSessionCommand(home, args)
+    t.match(stderr, message)
+    t.same([code, stdout, stderr.split('\n').length], [1, '', 2], args.join(' '))
+  }
+})
+
+void t.test(
+  'the mount of a killed daemon: status says so, unmount cleans up and names the session',
+  async (t) => {
+    const home = t.testdir({ mnt: {} })
+    const stateRoot = join(home, '.local/state/mount-session')
+    const stateDirectory = join(stateRoot, 'sessions/x')
+    const directory = join(home, 'mnt')
+    mkdirSync(stateDirectory, { recursive: true })
+    writeFileSync(join(stateDirectory, 'control'), '')
+    announceMount(stateRoot, { directory, stateDirectory, pid: 4711, agent: 'a', session: 's' })
+    const status = await mountSessionCommand(home, ['status', directory])
+    t.match(status, { code: 1, stderr: /\(pid 4711\) has ended: mount a\/s again\n$/ })
+    const unmount = await mountSessionCommand(home, ['unmount', directory])
+    t.match(unmount, {
+      code: 1,
+      stderr: /had ended; it is unmounted now\..* "mount-session recover a\/s"\n$/,
+    })
+    t.match(await mountSessionCommand(home, ['status', directory]), { stderr: /is not a mounted session\n$/ })
+  },
+)
