@@ -1,9 +1,10 @@
 /**
- * The failures of the layers below, as reasons. Layer: filesystem; the one place that knows both families.
+ * The failures of the layers below, as reasons. Layer: filesystem; the one place that knows those families.
  *
  * Invariant: total over the codes of `ServiceError` and the reasons of `WriteBackError`: a new one does not
  * compile until it has a reason here. Decided by code, never by message.
  */
+import { CacheDiskError } from '../cache/contents.ts'
 import { ServiceError, type ServiceErrorCode } from '../client/errors.ts'
 import { WriteBackError, type WriteBackReason } from '../write-back/local-changes.ts'
 import { FilesystemError, type Reason } from './errors.ts'
@@ -56,6 +57,7 @@ function reasonOf(error: unknown): Reason {
       return parkedReason(byServiceCode[error.cause.code])
     return reason
   }
+  if (error instanceof CacheDiskError) return byWriteBackReason[error.reason]
   if (error instanceof Error && error.name === 'AbortError') return 'interrupted'
   return 'internal'
 }

@@ -91,6 +91,7 @@ export class FileBytes {
     const { content, listed, unchanged } = this.#contentFor(sight)
     if (node.state.kind !== 'clean') throw new FilesystemError('internal', 'a working copy came from nowhere')
     const before = node.state.content
+    this.#show(node, sight)
     if (unchanged && before?.content.path === content.path) {
       content.release()
     } else {
@@ -100,6 +101,15 @@ export class FileBytes {
     }
     const had = hadPagesOf(node, content.path)
     return unchanged && had
+  }
+
+  /** An open takes what is there now, also of a file whose handles were to rest. */
+  #show(node: FileNode, sight: FileSight): void {
+    const before = node.shown
+    node.shown = sight.local === undefined ? sight.listed : undefined
+    if (before === undefined || node.shown === undefined || isSameIdentity(before, node.shown)) return
+    this.changedElsewhere(sight.path, node.shown)
+    this.#news.attributes(node.id)
   }
 
   read(node: FileNode, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
@@ -166,12 +176,16 @@ export class FileBytes {
     }
     const before = node.shown
     if (this.copyOf(node) !== undefined) return
+    const isSame = before === undefined || isSameIdentity(before, sight.listed)
+    const isOpen = node.state.kind === 'clean' && node.state.content !== undefined
+    /* one that grows all the time is followed for a part of the time; until then it is what it was */
+    if (!isSame && isOpen && this.#contents.restMs(sight.path) > 0) return
     node.shown = sight.listed
-    if (before === undefined || isSameIdentity(before, sight.listed)) return
+    if (isSame) return
     this.changedElsewhere(sight.path, sight.listed)
     node.own = {}
     node.pagesOf = undefined
-    if (node.state.kind === 'clean' && node.state.content !== undefined) this.open(node, sight)
+    if (isOpen) this.open(node, sight)
     this.#news.pages(node.id)
   }
 
@@ -229,8 +243,8 @@ export class FileBytes {
       return { ...this.#contents.open(sight.path, sight.listed, sight.seen), listed: sight.listed }
     const { content } = sight.local
     if (content.from !== 'remote') throw new FilesystemError('internal', 'a working copy came from nowhere')
-    /* its old name is ours alone until it is fetched: what it was when it was renamed is what it is */
-    const seen = { begunOrder: this.#clock.order(), seenAt: this.#clock.now() }
+    /* what the local side knows of it proves nothing newer than the content itself does */
+    const seen = { begunOrder: 0, seenAt: this.#clock.now() }
     return { ...this.#contents.open(content.path, content.listed, seen), listed: content.listed }
   }
 

@@ -96,16 +96,22 @@ export class FileOperations {
     }
   }
 
-  write(id: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number> {
+  write(
+    id: HandleId,
+    offset: number,
+    data: Uint8Array,
+    caller: Caller,
+    append: boolean,
+  ): MaybePromise<number> {
     const handle = this.#writer(id)
-    if (!handle.flags.append) this.#checkSize(handle, offset + data.length)
+    if (!append) this.#checkSize(handle, offset + data.length)
     const copy = this.#parts.bytes.copyOf(handle.node)
     if (copy !== undefined) {
       retain(handle, copy)
-      return this.#write(handle, copy, offset, data)
+      return this.#write(handle, copy, { offset, append }, data)
     }
     const kept = Uint8Array.from(data)
-    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, offset, kept))
+    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, { offset, append }, kept))
   }
 
   allocate(
@@ -143,16 +149,15 @@ export class FileOperations {
     caller: Caller,
   ): Promise<number> {
     const from = this.#parts.handles.file(fromId)
-    const to = this.#writer(toId)
+    this.#writer(toId)
     const wanted = Math.min(length, copyBytes)
     let copied = 0
     while (copied < wanted) {
       const step = Math.min(copyStepBytes, wanted - copied)
       const piece = await this.#parts.bytes.read(from.node, fromOffset + copied, step, caller.signal)
       if (piece.length === 0) break
-      copied += await this.write(toId, toOffset + copied, piece, caller)
+      copied += await this.write(toId, toOffset + copied, piece, caller, false)
     }
-    if (copied > 0) this.#parts.bytes.modified(to.node)
     return copied
   }
 
@@ -250,9 +255,14 @@ export class FileOperations {
     })
   }
 
-  #write(handle: FileHandle, copy: WorkingCopy, offset: number, data: Uint8Array): number {
+  #write(
+    handle: FileHandle,
+    copy: WorkingCopy,
+    { offset, append }: { readonly offset: number; readonly append: boolean },
+    data: Uint8Array,
+  ): number {
     copy.report(handle.told)
-    const at = copy.write(handle.flags.append ? undefined : offset, data)
+    const at = copy.write(append ? undefined : offset, data)
     this.#parts.bytes.modified(handle.node)
     /* the kernel filed the bytes under the offset that it took for the end */
     if (at !== offset) this.#parts.news.pages(handle.node.id)

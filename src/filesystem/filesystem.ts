@@ -95,6 +95,11 @@ export class Filesystem implements FrontEnd {
     this.#foreign.observe(listing)
   }
 
+  /** To be told of a path whose new download has brought other bytes, although it was listed the same. */
+  contentChanged(path: string): void {
+    this.#foreign.contentChanged(path)
+  }
+
   /** How many nodes the kernel keeps alive; for status and tests. */
   get nodes(): number {
     return this.#tree.size
@@ -217,8 +222,14 @@ export class Filesystem implements FrontEnd {
     return this.#run('read', handle, () => this.#files.read(handle, offset, length, caller))
   }
 
-  write(handle: HandleId, offset: number, data: Uint8Array, caller: Caller): MaybePromise<number> {
-    return this.#run('write', handle, () => this.#files.write(handle, offset, data, caller))
+  write(
+    handle: HandleId,
+    offset: number,
+    data: Uint8Array,
+    caller: Caller,
+    append: boolean,
+  ): MaybePromise<number> {
+    return this.#run('write', handle, () => this.#files.write(handle, offset, data, caller, append))
   }
 
   allocate(

@@ -58,6 +58,17 @@ export class ForeignChanges {
     if (node !== undefined) this.#parts.news.attributes(node.id)
   }
 
+  /** The same size and time, but other bytes: programs that go by times must see it. */
+  contentChanged(path: string): void {
+    const { changes, tree, news, clock } = this.#parts
+    if (changes.get(path) !== undefined) return
+    const nowNs = msToNs(clock.wallMs())
+    changes.setAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
+    const cut = path.lastIndexOf('/')
+    const node = tree.findDirectory(path.slice(0, Math.max(0, cut)))?.children.get(path.slice(cut + 1))
+    if (node !== undefined) news.attributes(node.id)
+  }
+
   /** The names worth a look, with what the local side says of them before it has seen the listing. */
   #candidates(listing: Listing, previous: Listing | undefined): Map<string, LocalEntry | undefined> {
     const { changes, tree } = this.#parts

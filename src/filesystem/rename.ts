@@ -102,7 +102,8 @@ export class Rename {
     for (const path of remote.keys())
       if (changes.get(joinPath(source.path, path)) !== undefined) remote.delete(path)
     const isRemote = source.local === undefined ? source.listed !== undefined : source.remote
-    changes.renameDirectory(source.path, target.path, remote, isRemote)
+    const over = target.kind === 'directory' ? target.listed : undefined
+    changes.renameDirectory(source.path, target.path, remote, isRemote, over)
     for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
     tree.vacate(...to)
     tree.move(node, ...to)

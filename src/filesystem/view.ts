@@ -124,7 +124,12 @@ export class View {
       const answer = await this.#listings.lookup(above, name, { signal })
       if (directory() !== above) continue
       if (this.#changes.get(path) === undefined && this.remoteBelow(above))
-        return this.#listed(path, answer.entry, answer, this.#listings.remainingMs(answer.seenAt, 0))
+        return this.#listed(
+          path,
+          answer.entry,
+          answer,
+          this.#listings.remainingMs(answer.seenAt, answer.durationMs),
+        )
       const known = this.glance(above, name)
       if (known !== undefined) return known
     }

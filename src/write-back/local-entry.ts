@@ -2,9 +2,14 @@
  * A record as the filesystem sees it. Layer: write-back.
  */
 import type { LocalEntry } from './local-changes.ts'
-import { nameOf, type PathRecord } from './record.ts'
+import { isDone, nameOf, type PathRecord } from './record.ts'
 
 export function entryOf(record: PathRecord): LocalEntry {
+  const entry = stateOf(record)
+  return isDone(record) && !record.scratch ? { ...entry, confirmed: true } : entry
+}
+
+function stateOf(record: PathRecord): LocalEntry {
   const { desired, remote, path } = record
   switch (desired.is) {
     case 'absent':
