@@ -55,6 +55,8 @@ export class SlowDirection {
   }
 
   offer(lane: Lane, cargo: Cargo): void {
+    /* an idle line begins now; a busy one goes on where it was, however late its timer comes */
+    if (this.#turns.size === 0) this.#freeAt = Math.max(this.#freeAt, performance.now())
     lane.waiting.push(cargo)
     this.#turns.add(lane)
     this.#send()
@@ -63,6 +65,7 @@ export class SlowDirection {
   /** Down: what waits and what is in flight stays where it is. */
   setDown(isDown: boolean): void {
     this.#isDown = isDown
+    this.#freeAt = Math.max(this.#freeAt, performance.now())
     this.#send()
     this.#arrive()
   }
@@ -92,7 +95,7 @@ export class SlowDirection {
       const cargo = takePiece(lane.waiting)
       this.#turns.delete(lane)
       if (lane.waiting.length > 0) this.#turns.add(lane) /* behind the others */
-      this.#freeAt = Math.max(this.#freeAt, now) + (lengthOf(cargo) * 8) / this.#bitsPerMs
+      this.#freeAt += (lengthOf(cargo) * 8) / this.#bitsPerMs
       this.#inFlight.push({ lane, cargo, dueAt: this.#freeAt + this.#delayMs })
     }
     if (this.#arrivalTimer === undefined) this.#arrive()
@@ -120,8 +123,7 @@ export class SlowDirection {
       this.#firstInFlight = 0
     }
     if (next !== undefined) {
-      /* rounded up: a timer of Node's may be a fraction of a millisecond early */
-      this.#arrivalTimer = setTimeout(() => this.#arrive(), Math.ceil(next.dueAt - now))
+      this.#arrivalTimer = setTimeout(() => this.#arrive(), Math.floor(next.dueAt - now))
     }
   }
 }
