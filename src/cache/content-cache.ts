@@ -58,6 +58,9 @@ export class ContentCache implements Contents {
   readonly #idle: LRUCache<string, StreamedContent>
   /** All that somebody holds, current or not. */
   readonly #held = new Set<StreamedContent>()
+  /** Opens served by a content that was there, and those that made a new one; for display. */
+  hits = 0
+  misses = 0
 
   constructor(options: ContentCacheOptions) {
     const { clock, directory, ttlMs, contentTtlMs, immutable } = options
@@ -77,6 +80,8 @@ export class ContentCache implements Contents {
   open(path: string, listed: RemoteEntry, seen: Seen): { content: Content; unchanged: boolean } {
     const content = this.#find(path, listed, seen)
     const unchanged = content.handedOut
+    if (content.complete) this.hits++
+    else this.misses++
     content.handedOut = true
     return { content: this.#hold(content, 0), unchanged }
   }

@@ -40,6 +40,9 @@ export class MetadataCache implements Listings {
   readonly #options: MetadataCacheOptions
   readonly #listings: LRUCache<string, Listing>
   readonly #lanes = new Map<string, Lane>()
+  /** Questions answered from a cached listing, and requests made; for display. */
+  hits = 0
+  misses = 0
 
   constructor(options: MetadataCacheOptions) {
     this.#options = options
@@ -50,6 +53,12 @@ export class MetadataCache implements Listings {
   }
 
   fresh(directory: string): Listing | undefined {
+    const listing = this.#young(directory)
+    if (listing !== undefined) this.hits++
+    return listing
+  }
+
+  #young(directory: string): Listing | undefined {
     const listing = this.#listings.get(directory)
     if (listing === undefined) return undefined
     return this.remainingMs(listing.endedAt, listing.durationMs) > 0 ? listing : undefined
@@ -125,6 +134,7 @@ export class MetadataCache implements Listings {
   }
 
   #newRequest(directory: string): ListingRequest {
+    this.misses++
     const { files, clock, logger, onListing } = this.#options
     const request: ListingRequest = new ListingRequest({
       directory,

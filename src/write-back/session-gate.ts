@@ -35,6 +35,7 @@ export class SessionGate {
   readonly #options: SessionGateOptions
   #state: State = { is: 'open' }
   #refusals = 0
+  #since = 0
 
   constructor(options: SessionGateOptions) {
     this.#options = options
@@ -43,6 +44,11 @@ export class SessionGate {
   /** Why the session takes no calls; undefined while it does. */
   get error(): ServiceError | undefined {
     return this.#state.is === 'open' ? undefined : this.#state.error
+  }
+
+  /** When it was paused, Unix milliseconds. */
+  get since(): number {
+    return this.#since
   }
 
   /** How often the session has refused a call, over all time. */
@@ -62,6 +68,7 @@ export class SessionGate {
     if (this.#state.is === 'paused') return
     const failures = this.failures + 1
     if (failures === 1) {
+      this.#since = clock.wallMs()
       logger.warn({ code: error.code, status: error.status }, `uploads pause: ${error.message}`)
     }
     const cancel = clock.after(backoffMs(failures, error.retryAfterMs, random()), () => this.probe())

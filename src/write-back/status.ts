@@ -21,8 +21,8 @@ export interface WriteBackStatus {
   readonly paths: readonly PathStatus[]
   /** Bytes that are not on the service. */
   readonly pendingBytes: number
-  /** Why the session takes no calls at the moment. */
-  readonly paused: string | undefined
+  /** Why the session takes no calls, and since when, Unix milliseconds. */
+  readonly paused: { readonly reason: string; readonly since: number } | undefined
 }
 
 export function statusOf(records: Records, gate: SessionGate, clock: Clock): WriteBackStatus {
@@ -35,7 +35,7 @@ export function statusOf(records: Records, gate: SessionGate, clock: Clock): Wri
     paths.push(status)
     if (status.state !== 'suspect' && status.state !== 'local') pendingBytes += status.size
   }
-  return { paths, pendingBytes, paused: gate.error?.message }
+  return { paths, pendingBytes, paused: gate.error && { reason: gate.error.message, since: gate.since } }
 }
 
 function isAtRest(record: PathRecord): boolean {

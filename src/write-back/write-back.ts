@@ -279,15 +279,27 @@ export class WriteBack implements LocalChanges, CopyOwner {
     return statusOf(this.#ledger.records, this.#queue.gate, this.#clock)
   }
 
-  /** Parked paths, and those that back off, try again now. */
-  retry(): void {
+  /** Parked paths, and those that back off, try again now. Answers how many. */
+  retry(): number {
+    let count = 0
     for (const record of [...this.#ledger.records.values()]) {
       if (record.phase.is === 'parked') {
         this.#ledger.change(record, { parked: undefined })
         this.#queue.unpark(record)
-      } else if (record.phase.is === 'backingOff') this.#queue.settle(record, 0)
+        count++
+      } else if (record.phase.is === 'backingOff') {
+        this.#queue.settle(record, 0)
+        count++
+      }
     }
     this.#queue.gate.probe()
+    return count
+  }
+
+  /** Gives up the local changes at and below a path, as `discard`. Answers how many. */
+  discardWithin(path: string): number {
+    const paths = [...this.#ledger.records.within(path)].map((record) => record.path)
+    return paths.filter((below) => this.discard(below)).length
   }
 
   /** Gives up the local change of one path; false if there is none, or a call on it is under way. */

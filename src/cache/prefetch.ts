@@ -1,0 +1,207 @@
+/**
+ * Recognises programs that walk through directories and has the next listings and files fetched ahead.
+ * Layer: cache.
+ *
+ * A walk is told by directory and order alone, whichever processes take part: a directory that was read and
+ * at once the first thing in it, or one thing after the other in the order of their names.
+ *
+ * Invariant: one directory read, or one file opened, fetches nothing else.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
+import type { Listings } from './listings.ts'
+import { type FetchedAhead, nameOf, parentOf, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
+
+export interface PrefetchOptions {
+  readonly listings: Listings
+  readonly contents: FetchedAhead
+  readonly clock: Clock
+  /** The TTL of listings and contents, in milliseconds; 0: nothing is fetched ahead, it would not be used. */
+  readonly ttlMs: number
+  /** Paths that the local side knows better, and that need no fetch. Default: none. */
+  readonly isLocal?: (path: string) => boolean
+  /** Default: 64 items, 28 running, 64 MiB, files of 8 MiB, half the TTL. */
+  readonly limits?: Partial<WalkLimits>
+}
+
+/** What follows so soon in the directory that was just read is the same program going in. */
+const atOnceMs = 25
+/** Steps further apart are somebody typing; a walk that takes none for so long is over. */
+const stepMs = 2_000
+/** Walks at a time, and directories whose last steps are remembered. */
+const maxWalks = 4
+const rememberedDirectories = 256
+
+/** How much is fetched ahead of two steps in order; it doubles with each one that is used. */
+const firstWindow = 2
+
+interface Step {
+  readonly name: string
+  /** `Clock.now()` */
+  readonly at: number
+}
+
+/** What was done last in a directory. */
+interface Trace {
+  /** It was read from its start, and used without a pause since. */
+  isReadAtOnce: boolean
+  /** `Clock.now()` of the last use. */
+  usedAt: number
+  /** The last file opened, and the last directory entered. */
+  file: Step | undefined
+  directory: Step | undefined
+}
+
+export class Prefetch {
+  readonly #around: WalkSurroundings
+  readonly #enabled: boolean
+  readonly #traces = new LRUCache<string, Trace>({ max: rememberedDirectories })
+  #walks: Walk[] = []
+  #entered: string | undefined
+  #cancelTimer: (() => void) | undefined
+
+  constructor(options: PrefetchOptions) {
+    const { listings, contents, clock, ttlMs } = options
+    const limits = {
+      items: 64,
+      running: 28,
+      bytes: 64 * 1024 * 1024,
+      fileBytes: 8 * 1024 * 1024,
+      horizonMs: ttlMs / 2,
+      ...options.limits,
+    }
+    this.#enabled = ttlMs > 0
+    this.#around = {
+      listings,
+      contents,
+      clock,
+      limits,
+      isLocal: options.isLocal ?? (() => false),
+      load: { running: 0 },
+    }
+  }
+
+  /** A program reads a directory from its start. Call it before its listing is asked for. */
+  didList(directory: string): void {
+    if (!this.#enabled) return
+    this.#enter(directory, true)
+    const trace = this.#trace(directory)
+    trace.isReadAtOnce = true
+    trace.usedAt = this.#around.clock.now()
+  }
+
+  /** A program looks up a name in a directory. Call it on every look-up, before the listing is asked for. */
+  didEnter(directory: string): void {
+    if (!this.#enabled) return
+    if (directory !== this.#entered) this.#enter(directory, false)
+    this.#touch(directory)
+  }
+
+  /** A program opens a file to read it. Call it before its content is asked for. */
+  didOpen(path: string): void {
+    if (!this.#enabled) return
+    const directory = parentOf(path)
+    const name = nameOf(path)
+    const trace = this.#touch(directory)
+    const isKnown = this.#walks.some((walk) => walk.use(path))
+    if (!isKnown) this.#recognise(directory, name, 'file', trace.isReadAtOnce, trace.file)
+    trace.file = { name, at: this.#around.clock.now() }
+    this.#rest()
+  }
+
+  /** Ends all walks. */
+  stop(): void {
+    for (const walk of this.#walks) walk.stop()
+    this.#walks = []
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+
+  #enter(directory: string, isRead: boolean): void {
+    this.#entered = directory
+    if (directory === '') return
+    const name = nameOf(directory)
+    const trace = this.#touch(parentOf(directory))
+    const isKnown = this.#walks.some((walk) => walk.use(directory))
+    if (!isKnown)
+      this.#recognise(parentOf(directory), name, 'directory', isRead && trace.isReadAtOnce, trace.directory)
+    trace.directory = { name, at: this.#around.clock.now() }
+    this.#rest()
+  }
+
+  /** Whether `name` is the first of its kind in a directory just read, or the next after the last one used. */
+  #recognise(
+    directory: string,
+    name: string,
+    kind: 'file' | 'directory',
+    isReadAtOnce: boolean,
+    last: Step | undefined,
+  ): void {
+    const { listings, clock, limits } = this.#around
+    const listing = listings.newest(directory)
+    if (listing === undefined) return
+    const before = last !== undefined && clock.now() - last.at <= stepMs ? last.name : undefined
+    for (const order of walkOrders) {
+      const names = orderOf(listing, order)
+      const isFirst = isReadAtOnce && names.next(kind) === name
+      const isNext = before !== undefined && before !== name && names.next(kind, before) === name
+      if (isFirst || isNext) {
+        this.#follow(directory, name, kind, order, isFirst ? limits.items : firstWindow)
+        return
+      }
+    }
+  }
+
+  #follow(
+    directory: string,
+    name: string,
+    kind: 'file' | 'directory',
+    order: WalkOrder,
+    window: number,
+  ): void {
+    const path = directory === '' ? name : `${directory}/${name}`
+    const wantsContents = kind === 'file'
+    let walk = this.#walks.find((each) => each.covers(directory) && each.order === order)
+    if (walk === undefined) {
+      walk = new Walk(this.#around, { top: directory, order, wantsContents, window })
+      this.#walks.push(walk)
+      if (this.#walks.length > maxWalks) this.#walks.shift()?.stop()
+    }
+    walk.wantsContents ||= wantsContents
+    walk.widen(window)
+    walk.goOnFrom(path, kind === 'directory')
+  }
+
+  /** Something is used in a directory; whether at once after all before it is noted. */
+  #touch(directory: string): Trace {
+    const now = this.#around.clock.now()
+    const trace = this.#trace(directory)
+    const since = Math.max(trace.usedAt, this.#around.listings.newest(directory)?.endedAt ?? -Infinity)
+    if (now - since > atOnceMs) trace.isReadAtOnce = false
+    trace.usedAt = now
+    return trace
+  }
+
+  #trace(directory: string): Trace {
+    let trace = this.#traces.get(directory)
+    if (trace === undefined) {
+      trace = { isReadAtOnce: false, usedAt: -Infinity, file: undefined, directory: undefined }
+      this.#traces.set(directory, trace)
+    }
+    return trace
+  }
+
+  /** Walks that have ended go; one timer looks after the others. */
+  #rest(): void {
+    const { clock } = this.#around
+    const now = clock.now()
+    for (const walk of this.#walks) if (now - walk.lastStepAt >= stepMs) walk.stop()
+    this.#walks = this.#walks.filter((walk) => !walk.stopped)
+    if (this.#walks.length === 0 || this.#cancelTimer !== undefined) return
+    this.#cancelTimer = clock.after(stepMs, () => {
+      this.#cancelTimer = undefined
+      this.#rest()
+    })
+  }
+}

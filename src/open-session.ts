@@ -1,0 +1,261 @@
+/**
+ * Everything of a session that does not need a mount: the client, the caches and the write-back, under the
+ * session's lock. Layer: composition; `mount.ts` and `recover.ts` stand on it.
+ *
+ * Invariant: a journal is taken up only by the session it was written for: one that was made again under the
+ * same name gets a new one, and the old is set aside.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { ContentCache } from './cache/content-cache.ts'
+import type { Listing } from './cache/listings.ts'
+import { MetadataCache } from './cache/metadata-cache.ts'
+import { CallStatistics } from './call-statistics.ts'
+import { ServiceError } from './client/errors.ts'
+import { SessionClient } from './client/session-client.ts'
+import type { SessionFiles } from './client/session-files.ts'
+import { systemClock, type Clock } from './clock.ts'
+import { ControlError } from './control/protocol.ts'
+import { acquireSessionLock, type SessionLock } from './control/session-lock.ts'
+import type { Logger } from './log.ts'
+import { MountError, type MountErrorCode } from './mount-error.ts'
+import type { DataDirectories, OptionValues, SessionAddress } from './options.ts'
+import type { ServiceOption } from './session-recovery.ts'
+import { makeSessionDirectories, type SessionDirectories } from './session-directories.ts'
+import { Journal } from './write-back/journal.ts'
+import type { Failpoint } from './write-back/failpoints.ts'
+import { WriteBack } from './write-back/write-back.ts'
+
+type CacheOption = 'ttlMs' | 'ownTtlMs' | 'contentTtlMs' | 'immutable' | 'cacheBytes' | 'dirtyExpireMs'
+
+export interface OpenSessionOptions
+  extends
+    SessionAddress,
+    DataDirectories,
+    Pick<OptionValues, ServiceOption>,
+    Partial<Pick<OptionValues, CacheOption>> {
+  /** The mount point, for whoever finds the session taken. */
+  readonly directory?: string | undefined
+}
+
+export interface OpenSession {
+  readonly clock: Clock
+  readonly client: SessionClient
+  readonly files: SessionFiles
+  readonly listings: MetadataCache
+  readonly contents: ContentCache
+  readonly changes: WriteBack
+  readonly statistics: CallStatistics
+  readonly directories: SessionDirectories
+  /** When the service made the session, Unix milliseconds. */
+  readonly createdAtMs: number
+  /** Hands listings and changed contents to a filesystem instead of the write-back alone. */
+  attach(observer: { observe(listing: Listing): void; contentChanged(path: string): void }): void
+  close(): Promise<void>
+}
+
+/** Names that the cached listings hold together; some 25 MB. */
+const maxCachedNames = 250_000
+const bootIdFile = '/proc/sys/kernel/random/boot_id'
+
+/** Checks that the session is there, takes its lock and opens its journal. Rejects with `MountError`. */
+export async function openSession(
+  options: OpenSessionOptions,
+  {
+    logger,
+    signal,
+    failpoint,
+  }: { logger: Logger; signal?: AbortSignal | undefined; failpoint?: Failpoint | undefined },
+): Promise<OpenSession> {
+  const clock = systemClock
+  const statistics = new CallStatistics()
+  const directories = makeSessionDirectories(options, options)
+  const lock = takeLock(directories.state, options.directory)
+  const closers: (() => Promise<void> | void)[] = [() => lock.release()]
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const client = newClient(options, { clock, logger, statistics })
+    closers.push(() => client.close())
+    const createdAtMs = await checkSession(client, options, signal)
+    const journalDirectory = join(directories.state, 'journal')
+    guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger })
+    const files = client.files(options.agent, options.session)
+    let observer: Parameters<OpenSession['attach']>[0] = {
+      observe: (listing) => changes.observe(listing),
+      contentChanged: () => undefined,
+    }
+    const ttlMs = options.ttlMs ?? 2000
+    const listings = new MetadataCache({
+      files,
+      clock,
+      ttlMs,
+      maxEntries: maxCachedNames,
+      onListing: (listing) => observer.observe(listing),
+      logger,
+    })
+    const contents = new ContentCache({
+      files,
+      listings,
+      clock,
+      logger,
+      directory: join(directories.cache, 'contents'),
+      ttlMs,
+      ...defined({
+        ownTtlMs: options.ownTtlMs,
+        contentTtlMs: options.contentTtlMs,
+        immutable: options.immutable,
+        maxBytes: options.cacheBytes,
+      }),
+      onChanged: (path) => observer.contentChanged(path),
+    })
+    const changes = await WriteBack.open({
+      directory: journalDirectory,
+      boot: readFileSync(bootIdFile, 'utf8').trim(),
+      files,
+      listings,
+      contents,
+      clock,
+      logger,
+      uploads: options.uploads,
+      timeoutMs: options.timeoutMs,
+      maxFileBytes: options.maxFileBytes,
+      localNames: options.localNames,
+      conflict: options.conflict,
+      ...defined({ dirtyExpireMs: options.dirtyExpireMs, failpoint }),
+    })
+    closers.push(() => changes.close())
+    return {
+      clock,
+      client,
+      files,
+      listings,
+      contents,
+      changes,
+      statistics,
+      directories,
+      createdAtMs,
+      attach: (given) => {
+        observer = given
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw asMountError(error, options)
+  }
+}
+
+/** Takes the lock of a session's state. Throws `MountError` `held`. */
+export function takeLock(stateDirectory: string, directory: string | undefined): SessionLock {
+  try {
+    return acquireSessionLock(stateDirectory, { pid: process.pid, directory })
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error
+    throw new MountError('held', error.message, { cause: error })
+  }
+}
+
+function newClient(
+  options: OpenSessionOptions,
+  { clock, logger, statistics }: { clock: Clock; logger: Logger; statistics: CallStatistics },
+): SessionClient {
+  const { endpoint, token, isolationKey, userIdentity, downloads, uploads, maxFileBytes, caFile } = options
+  return new SessionClient({
+    endpoint,
+    credential: token === undefined ? undefined : { token },
+    isolationKey,
+    userIdentity,
+    limits: { reads: downloads, writes: uploads },
+    maxFileBytes,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    onCall: statistics.record,
+    clock,
+    logger,
+  })
+}
+
+/** When the session was made, Unix milliseconds. */
+async function checkSession(
+  client: SessionClient,
+  { agent, session }: SessionAddress,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const found = await client.getSession(agent, session, { signal })
+  const { status } = found
+  if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
+    throw new MountError(
+      'expired',
+      `${agent}/${session}: the service says this session is ${status}: make a new one, what was not uploaded is kept (\`mount-session recover --export DIR ${agent}/${session}\`)`,
+    )
+  }
+  return (found.created_at ?? 0) * 1000
+}
+
+/** A session that was deleted and made again under its name must not get what was meant for the old one. */
+function guardAgainstNamesake(
+  directory: string,
+  createdAtMs: number,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): void {
+  const created = String(createdAtMs)
+  const file = join(directory, 'journal.db')
+  if (existsSync(file)) {
+    const journal = new Journal({ file, boot: '' })
+    const known = journal.meta('sessionCreatedAt')
+    journal.close()
+    if (known === created) return
+    if (known !== undefined) {
+      const aside = `${directory}.set-aside-${new Date(clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')}`
+      renameSync(directory, aside)
+      logger.error(
+        { directory: aside },
+        'the session was made again under the same name: its old changes are set aside',
+      )
+    }
+  }
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const journal = new Journal({ file, boot: '' })
+  journal.setMeta('sessionCreatedAt', created)
+  journal.close()
+}
+
+function asMountError(error: unknown, { endpoint, agent, session }: OpenSessionOptions): unknown {
+  if (!(error instanceof ServiceError)) return error
+  const what = `${agent}/${session}`
+  const raise = (code: MountErrorCode, message: string): MountError =>
+    new MountError(code, message, { cause: error })
+  switch (error.code) {
+    case 'unauthorized':
+    case 'credential':
+      return raise(
+        'unauthorized',
+        `${what}: not signed in for this project: \`az login\`, or a valid MOUNT_SESSION_TOKEN (${error.message})`,
+      )
+    case 'forbidden':
+      return raise(
+        'forbidden',
+        `${what}: belongs to another identity, or your role may not use it: see --isolation-key and --user-identity (${error.message})`,
+      )
+    case 'session_not_found':
+    case 'not_found':
+      return raise(
+        'unknownSession',
+        `${what}: no such agent or session at ${endpoint} (it may have been deleted)`,
+      )
+    case 'insecure_endpoint':
+      return raise('insecureEndpoint', error.message)
+    case 'bad_request':
+      return raise('badOptions', error.message)
+    default:
+      return raise('unreachable', `${endpoint}: ${error.message}`)
+  }
+}
+
+/** Only what has a value: for options whose absence means their default. */
+function defined<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>
+  }
+}
