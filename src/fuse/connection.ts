@@ -28,6 +28,11 @@ import { Opcode, requestBufferBytes } from './protocol.ts'
 import { Request } from './request.ts'
 
 const requestsPerTurn = 16
+/**
+ * How often to look again, after a request was answered, before a thread is set to wait: some 20 µs. A process
+ * that got its answer mostly asks the next thing within that time, and the thread would cost more.
+ */
+const looksBeforeWaiting = 40
 /** File data up to this size is copied behind its header: cheaper than a second vector. */
 const copiedDataBytes = 16 * 1024
 
@@ -106,13 +111,17 @@ class Connection implements Served {
   readonly #stopAtExit = (): void => this.stop()
 
   readonly #turn = (): void => {
-    for (let count = 0; count < requestsPerTurn; count++) {
+    let looks = looksBeforeWaiting
+    for (let count = 0; count < requestsPerTurn;) {
       if (this.#ended !== undefined) return
       const length = readNow(this.#descriptor, this.#frame.bytes)
       if (length > 0) {
         this.#frame.length = length
         this.#handle()
+        count++
+        looks = 0
       } else if (length === -Errno.EAGAIN) {
+        if (looks++ < looksBeforeWaiting) continue
         this.#readiness.wait(this.#turn)
         return
       } else if (length !== -Errno.EINTR && length !== -Errno.ENOENT) {

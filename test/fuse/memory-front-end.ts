@@ -50,6 +50,7 @@ export interface MemoryOptions {
   readonly entryTtlMs?: number
   readonly attributesTtlMs?: number
   readonly keepCache?: boolean
+  readonly directIo?: boolean
 }
 
 /** What a test sees of the calls, and where it can make one wait or fail. */
@@ -439,7 +440,8 @@ export class MemoryFrontEnd implements FrontEnd {
   #open(node: MemoryNode): OpenReply {
     node.handles++
     this.#files.set(++this.#lastHandle, node)
-    return { handle: this.#lastHandle, keepCache: this.#options.keepCache ?? false, directIo: false }
+    const { keepCache = false, directIo = false } = this.#options
+    return { handle: this.#lastHandle, keepCache, directIo }
   }
 
   #file(handle: number): MemoryNode {

@@ -1,0 +1,132 @@
+/**
+ * A real mount of a `MemoryFrontEnd`, served by the test's own process, and programs run on it. Layer: test.
+ *
+ * Invariant: files of the mount are touched by child processes only, never by this process, whose event
+ * loop has to answer. Whatever a test leaves is detached when it ends.
+ */
+
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Logger } from '../../src/log.ts'
+import { serve, type Served } from '../../src/fuse/connection.ts'
+import { mountKernel, unmountKernel, type KernelMountOptions } from '../../src/fuse/kernel-mount.ts'
+import { MemoryFrontEnd, type MemoryOptions } from './memory-front-end.ts'
+
+export interface Mounted {
+  readonly directory: string
+  readonly fs: MemoryFrontEnd
+  readonly served: Served
+  /** What was logged as an error. */
+  readonly errors: object[]
+  /** Runs a shell script in the mount. */
+  readonly sh: (script: string) => Promise<Ended>
+  /** Starts one without waiting. */
+  readonly start: (script: string) => Running
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+}
+
+export interface Teardown {
+  teardown(work: () => Promise<unknown>): void
+}
+
+/** At most 30 seconds. */
+export function run(command: string, args: readonly string[]): Running {
+  const child = spawn(command, args, { cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  const limit = setTimeout(() => child.kill('SIGKILL'), 30_000)
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => {
+      clearTimeout(limit)
+      resolve({ code, signal, ...output })
+    })
+  })
+  return { child, ended }
+}
+
+export async function emptyDirectory(t: Teardown): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
+  t.teardown(() => rmdir(directory))
+  return directory
+}
+
+export async function mounted(
+  t: Teardown,
+  options: MemoryOptions & Partial<KernelMountOptions> = {},
+): Promise<Mounted> {
+  const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
+  const errors: object[] = []
+  const ignore = (): void => undefined
+  const logger: Logger = { debug: ignore, info: ignore, warn: ignore, error: (fields) => errors.push(fields) }
+  const fs = new MemoryFrontEnd(options)
+  const mount = await mountKernel(directory, { source: 'memory', ...options })
+  const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })
+  t.teardown(async () => {
+    await unmountKernel(directory, { lazy: true }).catch(ignore)
+    served.stop()
+    await served.done
+    mount.release()
+    await rmdir(directory)
+  })
+  await served.ready
+  // `cd` by the shell: a working directory given to spawn would be looked at from this process.
+  const start = (script: string): Running => run('sh', ['-c', `cd "$1" && ${script}`, 'sh', directory])
+  return {
+    directory,
+    fs,
+    served,
+    errors,
+    start,
+    sh: (script) => start(script).ended,
+  }
+}
+
+/** A hook that makes its call wait until it is interrupted (or forever), and tells when it was reached. */
+export function hanging(): {
+  readonly reached: Promise<void>
+  readonly hook: (caller: { readonly signal: AbortSignal }) => Promise<void>
+  readonly letGo: () => void
+} {
+  const reached = Promise.withResolvers<undefined>()
+  const held = Promise.withResolvers<undefined>()
+  return {
+    reached: reached.promise,
+    letGo: () => held.resolve(undefined),
+    hook: ({ signal }) => {
+      reached.resolve(undefined)
+      return new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+        void held.promise.then(resolve)
+      })
+    },
+  }
+}
+
+/** Waits until a condition holds that the kernel brings about in its own time. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 10_000,
+): Promise<boolean> {
+  const end = performance.now() + limitMs
+  while (!(await condition())) {
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return true
+}
