@@ -10,8 +10,7 @@ import type { RecoverSession } from '../session-recovery.ts'
 const extension = extname(import.meta.filename)
 
 export async function loadMountSession(): Promise<MountSession> {
-  const root = (await import(`../mount${extension}`)) as { readonly mountSession: MountSession }
-  return root.mountSession
+  return (await import('../mount.ts')).mountSession
 }
 
 export async function loadRecoverSession(): Promise<RecoverSession> {

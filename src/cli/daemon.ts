@@ -10,7 +10,6 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, writeSync } from 'node:fs'
-import { extname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { openLog } from './log-output.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
@@ -45,10 +44,9 @@ export function readinessPipe(): Readiness | undefined {
   }
 }
 
-/** Starts the daemon with the same arguments; resolves with the exit code once it is known how it went. */
-export async function becomeDaemon(argv: readonly string[], logFile: string): Promise<number> {
+/** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
+export async function becomeDaemon(entry: string, argv: readonly string[], logFile: string): Promise<number> {
   const log = openLog(logFile)
-  const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
   const child = spawn(process.execPath, [...process.execArgv, entry, ...argv], {
     detached: true,
     env: { ...process.env, [readinessVariable]: String(readinessDescriptor) },

@@ -4,7 +4,7 @@
  * Invariant: returns 0 only when the mount answers. Whatever can be checked without the service is checked
  * here, before a daemon is spawned; the daemon runs this same function and stays.
  */
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { sessionDirectories } from '../session-directories.ts'
 import { loadMountSession } from './composition.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
@@ -19,7 +19,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = { ...given, directory: await checkMountPoint(given.directory) }
   if (readiness === undefined && !run.foreground) {
     const logFile = run.logFile ?? join(sessionDirectories(options, options).state, 'mount.log')
-    return becomeDaemon(argv, logFile)
+    const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+    return becomeDaemon(entry, argv, logFile)
   }
   /* a daemon's stderr is its log already */
   const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd

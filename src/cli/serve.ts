@@ -49,7 +49,9 @@ export async function serve(options: MountOptions, dependencies: ServeDependenci
     process.chdir('/')
     readiness?.ready()
     logger.info({ directory: options.directory }, `mounted ${options.agent}/${options.session}`)
-    return await Promise.race([ended(mounted, logger), stopping.atOnce])
+    const exitCode = await Promise.race([ended(mounted, logger), stopping.atOnce])
+    /* a mount that was detached may count as done */
+    return stopping.isAtOnce() ? await stopping.atOnce : exitCode
   } catch (error) {
     if (readiness === undefined) {
       throw error
@@ -84,7 +86,11 @@ function stopOnSignals(
   mounted: MountedSession,
   logger: Logger,
   foreground: boolean,
-): { readonly onSignal: (name: string) => void; readonly atOnce: Promise<number> } {
+): {
+  readonly onSignal: (name: string) => void
+  readonly atOnce: Promise<number>
+  readonly isAtOnce: () => boolean
+} {
   const atOnce = Promise.withResolvers<number>()
   const draining = new AbortController()
   let signals = 0
@@ -131,7 +137,7 @@ function stopOnSignals(
       process.exit(1)
     }
   }
-  return { onSignal, atOnce: atOnce.promise }
+  return { onSignal, atOnce: atOnce.promise, isAtOnce: () => signals > 1 }
 }
 
 function pathsOf(left: readonly Leftover[]): readonly string[] {
