@@ -81,12 +81,13 @@ export class Stage {
 
   /** The copy becomes the file's if anybody still waits for it and nothing else came in between. */
   #take(node: FileNode, copy: WorkingCopy, held: HeldContent, waiting: ReadonlySet<FileHandle>): boolean {
-    if (waiting.size === 0 || this.#bytes.copyOf(node) !== undefined) {
+    const hadItsPages = node.pagesOf === held.content.path
+    const now = this.#bytes.copyOf(node)
+    if (waiting.size === 0 || (now !== undefined && now !== copy)) {
       copy.retain()
       copy.release()
       return true
     }
-    const hadItsPages = node.pagesOf === held.content.path
     for (const handle of waiting) retain(handle, copy)
     this.#bytes.work(node, copy)
     node.pagesOf = hadItsPages ? copy : undefined
