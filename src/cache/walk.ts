@@ -127,7 +127,7 @@ export class Walk {
     }
     for (const stretch of this.#stretches) if (stretch.directory === path) stretch.entered = true
     this.#step()
-    this.#fetchAhead()
+    this.#soon()
     return true
   }
 
@@ -138,7 +138,7 @@ export class Walk {
     for (let at = path; at !== this.top; at = parentOf(at))
       this.#stretches.push({ directory: parentOf(at), after: nameOf(at), done: 0, entered: true })
     this.#step()
-    this.#fetchAhead()
+    this.#soon()
   }
 
   /** From now on this many things may be ahead at least. */
@@ -171,6 +171,11 @@ export class Walk {
     const { horizonMs, items } = this.#around.limits
     const inTime = this.#paceMs === undefined || this.#paceMs === 0 ? items : horizonMs / this.#paceMs
     return Math.min(this.#window, items, Math.max(1, Math.floor(inTime)))
+  }
+
+  /** After the program's own request, which is made next. */
+  #soon(): void {
+    queueMicrotask(() => this.#fetchAhead())
   }
 
   #fetchAhead(): void {
