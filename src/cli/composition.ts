@@ -3,17 +3,13 @@
  *
  * Invariant: called only by the commands that need them, so that the others start at once.
  */
-import { extname } from 'node:path'
 import type { MountSession } from '../mounted-session.ts'
 import type { RecoverSession } from '../session-recovery.ts'
-
-const extension = extname(import.meta.filename)
 
 export async function loadMountSession(): Promise<MountSession> {
   return (await import('../mount.ts')).mountSession
 }
 
 export async function loadRecoverSession(): Promise<RecoverSession> {
-  const root = (await import(`../recover${extension}`)) as { readonly recoverSession: RecoverSession }
-  return root.recoverSession
+  return (await import('../recover.ts')).recoverSession
 }

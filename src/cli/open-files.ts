@@ -5,6 +5,7 @@
  * other users' processes it sees what the caller may.
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 
 export interface Occupant {
   readonly pid: number
@@ -17,33 +18,34 @@ export interface Occupant {
 export function occupants(directory: string): readonly Occupant[] {
   const inside = (path: string): boolean => path === directory || path.startsWith(`${directory}/`)
   return readNames('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) {
+    if (!/^\d+$/.test(name) || name === String(process.pid)) {
       return []
     }
-    const process = `/proc/${name}`
-    const reason = whyBusy(process, inside)
-    return reason === undefined ? [] : [{ pid: Number(name), command: commandOf(process), reason }]
+    const folder = `/proc/${name}`
+    const reason = whyBusy(folder, inside)
+    return reason === undefined ? [] : [{ pid: Number(name), command: commandOf(folder), reason }]
   })
 }
 
-function whyBusy(process: string, inside: (path: string) => boolean): string | undefined {
-  if (inside(readLink(`${process}/cwd`)) || inside(readLink(`${process}/root`))) {
+function whyBusy(folder: string, inside: (path: string) => boolean): string | undefined {
+  if (inside(readLink(`${folder}/cwd`)) || inside(readLink(`${folder}/root`))) {
     return 'working directory'
   }
-  const links = readNames(`${process}/fd`).map((name) => `${process}/fd/${name}`)
-  return [`${process}/exe`, ...links].map(readLink).find(inside) ?? mappedFile(process, inside)
+  const links = readNames(`${folder}/fd`).map((name) => `${folder}/fd/${name}`)
+  return [`${folder}/exe`, ...links].map(readLink).find(inside) ?? mappedFile(folder, inside)
 }
 
 /* the sixth field of a line is the path of the mapped file, if it has one */
-function mappedFile(process: string, inside: (path: string) => boolean): string | undefined {
-  const lines = readText(`${process}/maps`).split('\n')
+function mappedFile(folder: string, inside: (path: string) => boolean): string | undefined {
+  const lines = readText(`${folder}/maps`).split('\n')
   return lines
     .map((line) => line.slice(line.indexOf('/')))
     .find((path) => path.startsWith('/') && inside(path))
 }
 
-function commandOf(process: string): string {
-  return readText(`${process}/comm`).trim()
+function commandOf(folder: string): string {
+  const [program = ''] = readText(`${folder}/cmdline`).split('\0')
+  return basename(program) || readText(`${folder}/comm`).trim()
 }
 
 function readLink(path: string): string {

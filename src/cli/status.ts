@@ -84,13 +84,14 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
 }
 
 function describeCalls({ calls, latencies }: StatusReport, verb: string): string {
+  const width = Math.max(9, ...Object.keys(calls).map((name) => name.length))
   const statuses = Object.entries(calls[verb] ?? {}).map(([status, count]) => `${count} × ${status}`)
   const latency = latencies[verb]
   const times =
     latency === undefined
       ? ''
       : `; ${Math.round(latency.median)} ms median, ${Math.round(latency.p95)} ms p95, ${Math.round(latency.max)} ms max`
-  return `  ${verb.padEnd(9)} ${statuses.join(', ')}${times}`
+  return `  ${verb.padEnd(width)} ${statuses.join(', ')}${times}`
 }
 
 function hits(found: number, asked: number): string {
