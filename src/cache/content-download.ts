@@ -58,11 +58,16 @@ export class DownloadAttempt {
     return this.#controller.signal
   }
 
-  /** Ends it; the request is aborted if it is still under way. */
-  end(): void {
-    if (this.#ended) return
+  /** It has come to its end by itself. */
+  finish(): void {
     this.#ended = true
     this.#cancelWatch?.()
+  }
+
+  /** Ends it while it is under way: the request is aborted. */
+  end(): void {
+    if (this.#ended) return
+    this.finish()
     this.#controller.abort()
   }
 
@@ -77,30 +82,25 @@ export class DownloadAttempt {
     const { path, files, clock, file, priority, makeRoom, onPiece, onProgress } = this.#options
     this.watch()
     this.position = 0
-    createFile(file)
     const begunOrder = clock.order()
     const { length, serverDateMs, body } = await files.download(path, { signal: this.signal, priority })
     const knownAt = clock.now()
     this.#check()
-    const handle = await file.openForWriting().catch(rethrowDisk)
-    try {
-      let room = Math.max(file.received, 0)
-      for await (const piece of body) {
+    let room = file.received
+    for await (const piece of body) {
+      this.#check()
+      this.watch()
+      onPiece(piece, this.position)
+      while (this.position + piece.length > room) {
+        const more = Math.min(roomBytes, Math.max(piece.length, (length ?? Infinity) - room))
+        await makeRoom(more)
+        room += more
         this.#check()
-        this.watch()
-        onPiece(piece, this.position)
-        while (this.position + piece.length > room) {
-          const more = Math.min(roomBytes, Math.max(piece.length, (length ?? Infinity) - room))
-          await makeRoom(more)
-          room += more
-          this.#check()
-        }
-        await file.place(handle, piece, this.position).catch(rethrowDisk)
-        this.position += piece.length
-        if (!this.#ended) onProgress()
       }
-    } finally {
-      await handle.close()
+      await file.place(piece, this.position).catch(rethrowDisk)
+      this.position += piece.length
+      this.#check()
+      onProgress()
     }
     this.#check()
     if (length !== undefined && this.position < length) throw cutError(path, this.position, length)
@@ -116,14 +116,6 @@ export class DownloadAttempt {
 /** The service has given less of a file than it has. */
 export function cutError(path: string, received: number, size: number): ServiceError {
   return new ServiceError('truncated', `download ${path}: cut after ${received} of ${size} bytes`)
-}
-
-function createFile(file: ContentFile): void {
-  try {
-    file.create()
-  } catch (error) {
-    throw diskError(error)
-  }
 }
 
 function rethrowDisk(error: unknown): never {

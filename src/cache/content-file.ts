@@ -4,8 +4,8 @@
  * Invariant: bytes that were handed out once never change: a download that had to begin again is compared
  * with what is here, and only what nobody has seen may be replaced.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, constants, openSync, readSync, write, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { ServiceError } from '../client/errors.ts'
 
 /** A download that had to begin again brought other bytes than somebody was given. */
@@ -16,20 +16,26 @@ export class ContentChanged extends ServiceError {
 }
 
 const nothing = new Uint8Array(0)
+const writeLater = promisify(write)
+
+/** A file of this size is not worth the way through the thread pool; what comes after it may block. */
+const writtenAtOnceBytes = 64 * 1024
 
 export class ContentFile {
   /** Bytes that are here, from the start. */
-  received: number
+  received = 0
   readonly #label: string
   #path: string
   #handedOut = 0
   #descriptor: number | undefined
+  #flags = constants.O_RDWR | constants.O_CREAT
   #placing: Promise<void> = Promise.resolve()
+  #isWriting = false
+  #closesLater = false
 
-  /** `path` need not exist until `create`; `label` names the content in messages. */
-  constructor(path: string, received: number, label: string) {
+  /** `path` does not exist yet; `label` names the content in messages. */
+  constructor(path: string, label: string) {
     this.#path = path
-    this.received = received
     this.#label = label
   }
 
@@ -49,10 +55,10 @@ export class ContentFile {
     const wanted = Math.min(length, this.received - offset)
     if (wanted <= 0) return nothing
     const bytes = Buffer.allocUnsafe(wanted)
-    this.#descriptor ??= openSync(this.#path, 'r')
+    const descriptor = this.#open()
     let filled = 0
     while (filled < wanted) {
-      const count = readSync(this.#descriptor, bytes, filled, wanted - filled, offset + filled)
+      const count = readSync(descriptor, bytes, filled, wanted - filled, offset + filled)
       if (count === 0) throw new Error(`${this.#path} is shorter than it was`)
       filled += count
     }
@@ -61,32 +67,25 @@ export class ContentFile {
 
   /** All of it is about to be shown to somebody by its path. */
   handOutWhole(): void {
-    if (this.received === 0) this.create()
+    if (this.received === 0) this.#open()
     this.#handedOut = this.received
   }
 
-  /** Makes the file where it is not there yet. */
-  create(): void {
-    closeSync(openSync(this.#path, 'a', 0o600))
-  }
-
-  /** For a download to write through; the caller closes it. Waits for what an ended download still writes. */
-  async openForWriting(): Promise<FileHandle> {
-    await this.#placing.catch(() => undefined)
-    return open(this.#path, 'r+')
-  }
-
-  /** Puts a piece of a download into its place, or finds it there. Throws `ContentChanged` if it contradicts. */
-  place(file: FileHandle, piece: Uint8Array, position: number): Promise<void> {
-    this.#placing = this.#place(file, piece, position)
+  /**
+   * Puts a piece of a download into its place, or finds it there. Waits for what an ended download still
+   * writes. Throws `ContentChanged` if it contradicts.
+   */
+  place(piece: Uint8Array, position: number): Promise<void> {
+    const before = this.#placing
+    this.#placing = before.catch(() => undefined).then(() => this.#place(piece, position))
     return this.#placing
   }
 
-  async #place(file: FileHandle, piece: Uint8Array, position: number): Promise<void> {
-    const same = await this.#agreement(file, piece, position)
+  async #place(piece: Uint8Array, position: number): Promise<void> {
+    const same = this.#agreement(piece, position)
     const start = position + same
     if (start < this.received && same < piece.length) this.cut(start)
-    if (same < piece.length) await writeAll(file, piece.subarray(same), start)
+    if (same < piece.length) await this.#write(piece.subarray(same), start)
     this.received = Math.max(this.received, position + piece.length)
   }
 
@@ -100,30 +99,45 @@ export class ContentFile {
   replace(path: string, size: number): void {
     this.close()
     this.#path = path
+    this.#flags = constants.O_RDONLY
     this.received = size
   }
 
   /** Gives the descriptor back; a later read opens it again. */
   close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+    this.#closesLater = this.#isWriting
+    if (this.#descriptor === undefined || this.#isWriting) return
+    closeSync(this.#descriptor)
     this.#descriptor = undefined
   }
 
-  /** How many bytes of the piece are here already. */
-  async #agreement(file: FileHandle, piece: Uint8Array, position: number): Promise<number> {
-    const known = Math.min(piece.length, this.received - position)
-    if (known <= 0) return 0
-    const here = Buffer.allocUnsafe(known)
-    const { bytesRead } = await file.read(here, 0, known, position)
-    return commonPrefix(here.subarray(0, bytesRead), piece.subarray(0, known))
+  #open(): number {
+    this.#descriptor ??= openSync(this.#path, this.#flags, 0o600)
+    return this.#descriptor
   }
-}
 
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0
-  while (written < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written)
-    written += bytesWritten
+  /** How many bytes of the piece are here already. */
+  #agreement(piece: Uint8Array, position: number): number {
+    const here = this.peek(position, piece.length)
+    return commonPrefix(here, piece)
+  }
+
+  async #write(bytes: Uint8Array, position: number): Promise<void> {
+    const descriptor = this.#open()
+    const isSmall = position + bytes.length <= writtenAtOnceBytes
+    let written = 0
+    this.#isWriting = true
+    try {
+      while (written < bytes.length) {
+        const left = bytes.length - written
+        written += isSmall
+          ? writeSync(descriptor, bytes, written, left, position + written)
+          : (await writeLater(descriptor, bytes, written, left, position + written)).bytesWritten
+      }
+    } finally {
+      this.#isWriting = false
+      if (this.#closesLater) this.close()
+    }
   }
 }
 

@@ -47,6 +47,8 @@ export interface Listings {
   lookup(directory: string, name: string, options?: ListingOptions): Promise<LookupAnswer>
   /** For how long from now an answer of this age may still be used, in milliseconds; never below 0. */
   remainingMs(seenAt: number, durationMs: number): number
+  /** A directory that comes to be on the service just now, by an upload of ours: nothing else is in it yet. */
+  knowEmpty(directory: string): void
   /** Forgets what is cached of a directory (after a call that changed it outside the local changes). */
   drop(directory: string): void
 }

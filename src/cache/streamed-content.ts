@@ -69,7 +69,7 @@ export class StreamedContent {
     this.path = path
     this.#listed = listed
     this.#waits = new ByteWaits(around.clock)
-    this.file = new ContentFile(around.store.newPath(), 0, path)
+    this.file = new ContentFile(around.store.newPath(), path)
     this.#previous = previous
     previous?.retain()
     this.#provenance = {
@@ -246,7 +246,7 @@ export class StreamedContent {
   }
 
   #becomeWhole(attempt: DownloadAttempt, received: Received, agreed: RemoteEntry | undefined): void {
-    attempt.end()
+    attempt.finish()
     this.#provenance = {
       ...this.#provenance,
       size: agreed?.size ?? received.bytes,
@@ -264,7 +264,7 @@ export class StreamedContent {
   }
 
   #fail(attempt: DownloadAttempt, error: Error): void {
-    attempt.end()
+    attempt.finish()
     if (this.#fallBack(error)) return
     this.#state = isCut(error) ? { kind: 'failed', error } : { kind: 'idle' }
     this.#waits.fail(error)

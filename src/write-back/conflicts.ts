@@ -38,13 +38,20 @@ export class Conflicts {
 
   /** Before `record`'s file is sent: undefined to go on, else what to do instead. Throws `ServiceError`. */
   async resolve(record: PathRecord, signal: AbortSignal): Promise<Outcome | undefined> {
-    if (this.#options.mode === 'overwrite') return undefined
+    if (this.#options.mode === 'overwrite' || this.#isInNewDirectory(record)) return undefined
     const listing = await this.#listing(record, signal)
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
     if (await this.#isOurs(record, theirs, signal)) return undefined
     return this.#keepBoth(record, theirs, listing)
+  }
+
+  /** A directory that we made a moment ago, and that is not on the service yet, has nothing foreign in it. */
+  #isInNewDirectory(record: PathRecord): boolean {
+    const { ledger, clock } = this.#options
+    const parent = ledger.records.get(parentOf(record.path))
+    return parent?.remote.is === 'absent' && clock.wallMs() - parent.since < newNameAgeMs
   }
 
   #listing(record: PathRecord, signal: AbortSignal): Promise<Listing> {

@@ -267,7 +267,7 @@ export class RemoteCalls {
 
   /** Directories above come to be with what is put below them. */
   #markAbove(path: string, remote: 'uncertain' | 'directory'): void {
-    const { ledger, clock } = this.#options
+    const { ledger, clock, listings } = this.#options
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const record = ledger.records.get(above)
       if (!record || record.remote.is === 'directory') continue
@@ -277,6 +277,7 @@ export class RemoteCalls {
         if (isDone(record)) record.doneVersion = record.version
       } else if (record.remote.is === 'absent') {
         ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote } })
+        listings.knowEmpty(above)
       }
     }
   }
