@@ -127,7 +127,7 @@ const cases: Case[] = [
   },
   {
     title: 'our own that cannot be had back',
-    content: { origin: 'own', kept: true },
+    content: { origin: 'own', kept: true, serverDateMs: undefined },
     now: 1e9,
     verdict: 'own',
   },
