@@ -53,11 +53,16 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     return peeked ?? (await this.#read())
   }
 
-  return(): Promise<IteratorResult<Uint8Array>> {
+  /** Ends the transfer; resolves once it has ended. */
+  async return(): Promise<IteratorResult<Uint8Array>> {
     this.#left = true
     this.#peeked = undefined
-    this.#stream.destroy()
-    return Promise.resolve({ done: true, value: undefined })
+    if (!this.#stream.closed) {
+      const closed = new Promise((resolve) => this.#stream.once('close', resolve))
+      this.#stream.destroy()
+      await closed
+    }
+    return { done: true, value: undefined }
   }
 
   /** Waits for the first piece, which `next` then gives: a body cut before it is worth another attempt. */

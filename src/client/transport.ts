@@ -73,7 +73,8 @@ export class Transport {
     let sent = false
     let bytesOut = 0
     let status: number | undefined
-    const fail = (cause: unknown): ServiceError => toServiceError(what, cause, sent && changes)
+    const fail = (cause: unknown): ServiceError =>
+      toServiceError(what, cause, sent && changes, status !== undefined)
 
     const onAbort = (): void =>
       end(new ServiceError('aborted', `${what}: the caller gave up`, { cause: attempt.signal?.reason }))
@@ -191,12 +192,13 @@ const timeoutCodes: ReadonlySet<string> = new Set([
 ])
 
 /** By the code of what was underneath; an unknown one is the network's. */
-function toServiceError(what: string, cause: unknown, ambiguous: boolean): ServiceError {
+function toServiceError(what: string, cause: unknown, ambiguous: boolean, answered: boolean): ServiceError {
   if (cause instanceof ServiceError) return ambiguous ? cause.asAmbiguous() : cause
   const code = errorCode(cause)
   if (timeoutCodes.has(code)) return new ServiceError('timeout', `${what}: ${code}`, { ambiguous, cause })
-  if (/^(HPE_|UND_ERR_HEADERS_OVERFLOW)/.test(code))
-    return new ServiceError('protocol', `${what}: the answer is no HTTP (${code})`, { ambiguous, cause })
+  // Within a body the parser fails for a connection that was cut, and does not tell that from nonsense.
+  if (code === 'UND_ERR_HEADERS_OVERFLOW' || (!answered && isParserError(cause)))
+    return new ServiceError('protocol', `${what}: the answer is no HTTP`, { ambiguous, cause })
   if (/CERT|^UNABLE_TO_|^ERR_TLS_/.test(code))
     return new ServiceError('protocol', `${what}: the server's certificate is not trusted (${code})`, {
       cause,
@@ -209,6 +211,11 @@ function toServiceError(what: string, cause: unknown, ambiguous: boolean): Servi
     ambiguous,
     cause,
   })
+}
+
+/* undici's class for it has no code that is always set, and is loaded only with undici. */
+function isParserError(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === 'HTTPParserError'
 }
 
 function errorCode(cause: unknown): string {

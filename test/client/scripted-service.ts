@@ -115,7 +115,7 @@ export class ScriptedService {
   }
 
   /** The answers to the next requests, in the order of their arrival. */
-  then(...answers: Answer[]): this {
+  next(...answers: Answer[]): this {
     this.#script.push(...answers)
     return this
   }
