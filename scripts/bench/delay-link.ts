@@ -19,6 +19,8 @@ export interface DelayLinkOptions {
   readonly oneWayMs?: number | undefined
   /** In each direction, shared by all connections. Default 100 million. */
   readonly bitsPerSecond?: number | undefined
+  /** Is shown every piece that a client sends. */
+  readonly onSent?: ((bytes: Uint8Array) => void) | undefined
 }
 
 export interface DelayLinkCounters {
@@ -68,6 +70,7 @@ export async function startDelayLink(options: DelayLinkOptions): Promise<DelayLi
           carry(upstream, client, down, windowBytes)
         }
         const lane = carry(client, upstream, up, windowBytes, connect)
+        if (options.onSent !== undefined) client.on('data', options.onSent)
         up.offer(lane, 'open')
         client.resume()
       },
