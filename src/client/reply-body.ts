@@ -86,11 +86,13 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     if (!this.#ended) watch.expect(timeouts.stallMs, `${what}: no byte arrived`)
     try {
       const piece = await this.#pieces.next()
+      if (this.#left) return { done: true, value: undefined }
       if (piece.done !== true) this.#received += piece.value.length
       else if (this.#error !== undefined) throw this.#error
       else if (length !== undefined && this.#received !== length) throw this.#failure(undefined)
       return piece
     } catch (cause) {
+      if (this.#left) return { done: true, value: undefined }
       this.#error ??= this.#failure(cause)
       this.#stream.destroy()
       throw this.#error

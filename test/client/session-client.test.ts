@@ -265,6 +265,20 @@ void t.test(
   },
 )
 
+void t.test('closing a log stream ends the loop that reads it', async (t) => {
+  const service = await ScriptedService.start(t)
+  service.otherwise((response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(': hello\n\n')
+  })
+  const stream = await service.client(t).getSessionLogStream('my-agent', 'session-1')
+  const iterator = stream.body[Symbol.asyncIterator]()
+  t.equal(Buffer.from((await iterator.next()).value as Uint8Array).toString(), ': hello\n\n')
+  const waiting = iterator.next()
+  stream.close()
+  t.strictSame(await waiting, { done: true, value: undefined })
+})
+
 void t.test('identity is that of the call, else that of the client', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(json(200, { entries: [] }))
   const client = service.client(t, { isolationKey: 'mine', userIdentity: 'me' })
