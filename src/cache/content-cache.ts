@@ -44,6 +44,9 @@ interface Seen {
   readonly seenAt: number
 }
 
+/** Small contents that nobody holds stay in memory up to so many bytes together. */
+const memoryBytes = 32 * 1024 * 1024
+
 /** What the disk takes for a file, at least. */
 const blockBytes = 4096
 
@@ -56,6 +59,8 @@ export class ContentCache implements Contents {
   readonly #current = new Map<string, StreamedContent>()
   /** Those of them that are whole and that nobody holds. */
   readonly #idle: LRUCache<string, StreamedContent>
+  /** Those of them that are in memory. */
+  readonly #small: LRUCache<string, StreamedContent>
   /** All that somebody holds, current or not. */
   readonly #held = new Set<StreamedContent>()
   /** Opens served by a content that was there, and those that made a new one; for display. */
@@ -73,6 +78,13 @@ export class ContentCache implements Contents {
       sizeCalculation: diskBytes,
       dispose: (content, _path, reason) => {
         if (reason === 'evict') this.#forget(content)
+      },
+    })
+    this.#small = new LRUCache({
+      maxSize: memoryBytes,
+      sizeCalculation: (content) => Math.max(1, content.size),
+      dispose: (content, _path, reason) => {
+        if (reason === 'evict') this.#spill(content)
       },
     })
   }
@@ -176,7 +188,10 @@ export class ContentCache implements Contents {
     content.retain()
     content.readers += 1
     this.#held.add(content)
-    if (this.#current.get(content.path) === content) this.#idle.delete(content.path)
+    if (this.#current.get(content.path) === content) {
+      this.#idle.delete(content.path)
+      this.#small.delete(content.path)
+    }
     return new OpenContent(content, priority, () => this.#released(content))
   }
 
@@ -202,13 +217,25 @@ export class ContentCache implements Contents {
       return
     }
     this.#idle.set(content.path, content)
+    if (content.file.isInMemory) this.#small.set(content.path, content)
     this.#trim()
+  }
+
+  /** From memory to the disk; where that fails it is not worth keeping. */
+  #spill(content: StreamedContent): void {
+    const closed = (): void => {
+      if (content.readers === 0) content.file.close()
+    }
+    content.file.spill().then(closed, () => {
+      if (content.readers === 0 && this.#current.get(content.path) === content) this.#forget(content)
+    })
   }
 
   /** It is not the current content of its path any more. */
   #forget(content: StreamedContent): void {
     this.#current.delete(content.path)
     this.#idle.delete(content.path)
+    this.#small.delete(content.path)
     if (content.readers === 0) this.#held.delete(content)
     content.release()
   }

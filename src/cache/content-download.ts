@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { SessionFiles } from '../client/session-files.ts'
-import type { ContentFile } from './content-file.ts'
+import { type ContentFile, smallBytes } from './content-file.ts'
 import { diskError } from './disk-store.ts'
 
 export interface AttemptOptions {
@@ -86,7 +86,7 @@ export class DownloadAttempt {
     const { length, serverDateMs, body } = await files.download(path, { signal: this.signal, priority })
     const knownAt = clock.now()
     this.#check()
-    let room = file.received
+    let room = Math.max(file.received, smallBytes)
     for await (const piece of body) {
       this.#check()
       this.watch()

@@ -1,5 +1,6 @@
 /**
- * The bytes of one content on the local disk, from the start as far as they have come. Layer: cache.
+ * The bytes of one content, from the start as far as they have come: in memory while they are few, else in a
+ * file. Layer: cache.
  *
  * Invariant: bytes that were handed out once never change: a download that had to begin again is compared
  * with what is here, and only what nobody has seen may be replaced.
@@ -18,14 +19,19 @@ export class ContentChanged extends ServiceError {
 const nothing = new Uint8Array(0)
 const writeLater = promisify(write)
 
-/** A file of this size is not worth the way through the thread pool; what comes after it may block. */
-const writtenAtOnceBytes = 64 * 1024
+/** So much of a content is kept in memory: making a file for it would take longer than bringing it. */
+export const smallBytes = 64 * 1024
 
 export class ContentFile {
   /** Bytes that are here, from the start. */
   received = 0
   readonly #label: string
+  readonly #expected: number
   #path: string
+  /** The bytes, with room for more; undefined when they are in the file. */
+  #memory: Uint8Array | undefined = nothing
+  #isOnDisk = false
+  #isGone = false
   #handedOut = 0
   #descriptor: number | undefined
   #flags = constants.O_RDWR | constants.O_CREAT
@@ -33,14 +39,23 @@ export class ContentFile {
   #isWriting = false
   #closesLater = false
 
-  /** `path` does not exist yet; `label` names the content in messages. */
-  constructor(path: string, label: string) {
+  /** `path` does not exist yet; `expected` is the likely size in bytes, `label` names the content in messages. */
+  constructor(path: string, expected: number, label: string) {
     this.#path = path
+    this.#expected = expected
     this.#label = label
   }
 
   get path(): string {
     return this.#path
+  }
+
+  get isOnDisk(): boolean {
+    return this.#isOnDisk
+  }
+
+  get isInMemory(): boolean {
+    return this.#memory !== undefined
   }
 
   /** The bytes of a range that are here. */
@@ -54,6 +69,7 @@ export class ContentFile {
   peek(offset: number, length: number): Uint8Array {
     const wanted = Math.min(length, this.received - offset)
     if (wanted <= 0) return nothing
+    if (this.#memory !== undefined) return this.#memory.subarray(offset, offset + wanted)
     const bytes = Buffer.allocUnsafe(wanted)
     const descriptor = this.#open()
     let filled = 0
@@ -67,8 +83,18 @@ export class ContentFile {
 
   /** All of it is about to be shown to somebody by its path. */
   handOutWhole(): void {
-    if (this.received === 0) this.#open()
+    const descriptor = this.#open()
+    for (let at = 0; this.#memory !== undefined && at < this.received;)
+      at += writeSync(descriptor, this.#memory, at, this.received - at, at)
+    this.#memory = undefined
     this.#handedOut = this.received
+  }
+
+  /** Moves it from memory to the file. */
+  async spill(): Promise<void> {
+    if (this.#memory === undefined) return
+    await this.#write(this.#memory.subarray(0, this.received), 0)
+    this.#memory = undefined
   }
 
   /**
@@ -82,10 +108,17 @@ export class ContentFile {
   }
 
   async #place(piece: Uint8Array, position: number): Promise<void> {
-    const same = this.#agreement(piece, position)
+    if (this.#isGone) return
+    const same = commonPrefix(this.peek(position, piece.length), piece)
     const start = position + same
     if (start < this.received && same < piece.length) this.cut(start)
-    if (same < piece.length) await this.#write(piece.subarray(same), start)
+    const rest = piece.subarray(same)
+    if (this.#memory !== undefined && start + rest.length <= smallBytes)
+      this.#remember(this.#memory, rest, start)
+    else {
+      await this.spill()
+      await this.#write(rest, start)
+    }
     this.received = Math.max(this.received, position + piece.length)
   }
 
@@ -100,6 +133,8 @@ export class ContentFile {
     this.close()
     this.#path = path
     this.#flags = constants.O_RDONLY
+    this.#memory = undefined
+    this.#isOnDisk = true
     this.received = size
   }
 
@@ -111,28 +146,38 @@ export class ContentFile {
     this.#descriptor = undefined
   }
 
+  /** Nothing is written any more, and the caller removes what is on the disk. */
+  abandon(): void {
+    this.#isGone = true
+    this.close()
+  }
+
   #open(): number {
     this.#descriptor ??= openSync(this.#path, this.#flags, 0o600)
+    this.#isOnDisk = true
     return this.#descriptor
   }
 
-  /** How many bytes of the piece are here already. */
-  #agreement(piece: Uint8Array, position: number): number {
-    const here = this.peek(position, piece.length)
-    return commonPrefix(here, piece)
+  #remember(memory: Uint8Array, bytes: Uint8Array, position: number): void {
+    const end = position + bytes.length
+    let room = memory
+    if (room.length < end) {
+      room = Buffer.allocUnsafeSlow(Math.min(smallBytes, Math.max(end, this.#expected)))
+      room.set(memory.subarray(0, position))
+    }
+    room.set(bytes, position)
+    this.#memory = room
   }
 
   async #write(bytes: Uint8Array, position: number): Promise<void> {
     const descriptor = this.#open()
-    const isSmall = position + bytes.length <= writtenAtOnceBytes
     let written = 0
     this.#isWriting = true
     try {
       while (written < bytes.length) {
         const left = bytes.length - written
-        written += isSmall
-          ? writeSync(descriptor, bytes, written, left, position + written)
-          : (await writeLater(descriptor, bytes, written, left, position + written)).bytesWritten
+        const { bytesWritten } = await writeLater(descriptor, bytes, written, left, position + written)
+        written += bytesWritten
       }
     } finally {
       this.#isWriting = false

@@ -69,7 +69,7 @@ export class StreamedContent {
     this.path = path
     this.#listed = listed
     this.#waits = new ByteWaits(around.clock)
-    this.file = new ContentFile(around.store.newPath(), path)
+    this.file = new ContentFile(around.store.newPath(), listed.size, path)
     this.#previous = previous
     previous?.retain()
     this.#provenance = {
@@ -181,8 +181,8 @@ export class StreamedContent {
     if (this.#holds > 0) return
     this.stop()
     this.#dropPrevious()
-    this.file.close()
-    this.#around.store.remove(this.file.path)
+    this.file.abandon()
+    if (this.file.isOnDisk) this.#around.store.remove(this.file.path)
   }
 
   #wait(end: number, priority: number, signal: AbortSignal | undefined): Promise<void> {
@@ -280,13 +280,13 @@ export class StreamedContent {
     if (own?.provenance.origin !== 'own' || own.size !== this.#listed.size) return false
     if (error instanceof ContentChanged) return false
     if (!isCut(error) && !(error instanceof ServiceError && error.code === 'server_error')) return false
-    const partial = this.file.path
+    const partial = this.file.isOnDisk ? this.file.path : undefined
     try {
       this.becomeOwn(this.#around.store.take(own.file.path), own.size)
     } catch {
       return false
     }
-    this.#around.store.remove(partial)
+    if (partial !== undefined) this.#around.store.remove(partial)
     this.#provenance = { ...this.#provenance, kept: true, modifiedSeconds: this.#listed.modifiedSeconds }
     this.#dropPrevious()
     this.#waits.end()

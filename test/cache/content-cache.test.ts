@@ -348,6 +348,32 @@ void t.test('a new download may replace what nobody has seen', async (t) => {
   t.equal(await rest, `${digits(15)}${digits(25)}`)
 })
 
+void t.test('a big content that begins again is compared with what is on the disk', async (t) => {
+  const rig = new Rig(t.testdir(), {}, { chunkBytes: 65_536 })
+  const before = digits(300_000)
+  rig.files.put('same', before)
+  rig.files.fail({ verb: 'download', path: 'same', error: 'network', afterBytes: 200_000 })
+  t.equal(await rig.cat('same'), before)
+  for (const [name, place] of [
+    ['unseen', 150_000],
+    ['seen', 90_000],
+  ] as const) {
+    rig.files.put(name, before)
+    const gate = rig.files.hold({ verb: 'download', path: name, afterBytes: 200_000 })
+    rig.files.fail({ verb: 'download', path: name, error: 'network', afterBytes: 200_000 })
+    const { content } = await rig.open(name)
+    t.equal(await text(content, 0, 100_000), digits(100_000))
+    await gate.arrived()
+    const after = `${before.slice(0, place)}x${before.slice(place + 1)}`
+    rig.files.put(name, after)
+    const all = text(content)
+    gate.release()
+    if (name === 'seen') await t.rejects(all, { code: 'truncated' })
+    else t.equal(await all, after)
+    content.release()
+  }
+})
+
 void t.test('a failure that is not for good leaves the content to a later read', async (t) => {
   const rig = new Rig(t.testdir())
   rig.files.put('a', digits(40))
@@ -394,7 +420,7 @@ void t.test('the least recently used contents make way, those that are open neve
   const { content } = await rig.open('a')
   await text(content)
   for (const name of ['b', 'c', 'd']) await rig.cat(name)
-  t.equal(rig.stored.length, 3, 'b went')
+  t.equal(rig.contents.bytes, 3 * 4096, 'b went')
   t.equal(await text(content), 'a')
   await rig.cat('c')
   await rig.cat('d')
@@ -405,12 +431,23 @@ void t.test('the least recently used contents make way, those that are open neve
   t.ok(rig.contents.bytes <= 3 * 4096)
 })
 
+void t.test('small contents beyond what memory is for lie on the disk', async (t) => {
+  const rig = new Rig(t.testdir(), {}, { chunkBytes: 65_536 })
+  for (let index = 0; index < 600; index += 1) rig.files.put(`f${index}`, digits(60_000))
+  for (let index = 0; index < 600; index += 1) await rig.cat(`f${index}`)
+  t.ok(rig.stored.length > 0)
+  t.equal(await rig.cat('f0'), digits(60_000))
+  t.equal(rig.files.count('download'), 600)
+})
+
 void t.test('the reserve of the disk is left alone', async (t) => {
   const rig = new Rig(t.testdir(), { reserveBytes: Number.MAX_SAFE_INTEGER })
-  rig.files.put('a', 'abc')
+  rig.files.put('a', new Uint8Array(100_000))
+  rig.files.put('b', 'abc')
   const failure: unknown = await rig.cat('a').catch((error: unknown) => error)
   t.match(failure, { name: 'CacheDiskError', reason: 'diskFull' })
   t.same(rig.stored, [])
+  t.equal(await rig.cat('b'), 'abc', 'a small file needs no disk')
 })
 
 void t.test('a local file of all of it stays until the release, whatever happens to the path', async (t) => {
