@@ -13,6 +13,9 @@ import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
 import type { Listings } from './listings.ts'
 import { type FetchedAhead, nameOf, parentOf, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 
+/** What a walk is recognised by. */
+export type WalkObserver = Pick<Prefetch, 'didList' | 'didEnter' | 'didOpen'>
+
 export interface PrefetchOptions {
   readonly listings: Listings
   readonly contents: FetchedAhead
