@@ -68,7 +68,8 @@ export class View {
     const path = joinPath(directory, name)
     const local = this.#changes.get(path)
     if (local !== undefined && local.confirmed !== true) return this.#local(path, local, this.#ttlMs)
-    if (!this.remoteBelow(directory)) return this.#local(path, local ?? absent, this.#ttlMs)
+    if (!this.remoteBelow(directory))
+      return local ? this.#local(path, local, this.#ttlMs) : { kind: 'absent', path, ttlMs: this.#ttlMs, local }
     const listing = this.#listings.fresh(directory)
     if (listing === undefined) return undefined
     const ttlMs = this.#remainingMs(listing)
@@ -194,8 +195,6 @@ export class View {
     return this.#listings.remainingMs(listing.endedAt, listing.durationMs)
   }
 }
-
-const absent: LocalEntry = { kind: 'absent' }
 
 function seenBy(listing: Listing): Seen {
   return { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
