@@ -109,10 +109,10 @@ class Mounted implements MountedSession {
   }
 
   #newFilesystem(kernelCache: Served['kernelCache'], specialFiles: readonly SpecialFile[]): Filesystem {
-    const { listings, contents, changes, clock, createdAtMs } = this.#session
+    const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
     const { ttlMs, readOnly, uid, gid, umask, sync, renameLimit, showSpecial } = this.#options
     const filesystem = new Filesystem(
-      { listings, contents, changes, clock, logger: this.#logger, kernelCache, specialFiles },
+      { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },
       {
         ttlMs,
         readOnly,

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { ContentCache } from './cache/content-cache.ts'
 import type { Listing } from './cache/listings.ts'
 import { MetadataCache } from './cache/metadata-cache.ts'
+import { Prefetch } from './cache/prefetch.ts'
 import { CallStatistics } from './call-statistics.ts'
 import { ServiceError } from './client/errors.ts'
 import { SessionClient } from './client/session-client.ts'
@@ -23,6 +24,7 @@ import type { DataDirectories, OptionValues, SessionAddress } from './options.ts
 import type { ServiceOption } from './session-recovery.ts'
 import { makeSessionDirectories, type SessionDirectories } from './session-directories.ts'
 import { Journal } from './write-back/journal.ts'
+import type { LocalEntry } from './write-back/local-changes.ts'
 import type { Failpoint } from './write-back/failpoints.ts'
 import { WriteBack } from './write-back/write-back.ts'
 
@@ -45,6 +47,7 @@ export interface OpenSession {
   readonly listings: MetadataCache
   readonly contents: ContentCache
   readonly changes: WriteBack
+  readonly walks: Prefetch
   readonly statistics: CallStatistics
   readonly directories: SessionDirectories
   /** When the service made the session, Unix milliseconds. */
@@ -126,6 +129,14 @@ export async function openSession(
       ...defined({ dirtyExpireMs: options.dirtyExpireMs, failpoint }),
     })
     closers.push(() => changes.close())
+    const walks = new Prefetch({
+      listings,
+      contents,
+      clock,
+      ttlMs,
+      isLocal: (path) => isOursAlone(changes.get(path)),
+    })
+    closers.push(() => walks.stop())
     return {
       clock,
       client,
@@ -133,6 +144,7 @@ export async function openSession(
       listings,
       contents,
       changes,
+      walks,
       statistics,
       directories,
       createdAtMs,
@@ -145,6 +157,11 @@ export async function openSession(
     await close()
     throw asMountError(error, options)
   }
+}
+
+/** Whether the service has nothing to tell of a path. */
+function isOursAlone(entry: LocalEntry | undefined): boolean {
+  return entry !== undefined && !(entry.kind === 'directory' && entry.remote)
 }
 
 /** Takes the lock of a session's state. Throws `MountError` `held`. */

@@ -4,6 +4,7 @@
  * Invariant: a write goes to the one working copy of its file, an appending one to the end it has then; one
  * that fails has left the file as it was before that request.
  */
+import type { WalkObserver } from '../cache/prefetch.ts'
 import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
@@ -31,6 +32,7 @@ export interface FileOperationsParts {
   readonly stage: Stage
   readonly changes: LocalChanges
   readonly news: KernelNews
+  readonly walks: WalkObserver | undefined
 }
 
 export class FileOperations {
@@ -45,8 +47,10 @@ export class FileOperations {
   open(node: Node, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
     if (node.kind === 'directory') throw new FilesystemError('isDirectory')
     if (node.kind === 'special') return this.openSpecial(node, flags, caller)
-    const { tree, resolver } = this.#parts
-    if (tree.findPath(node) === undefined) return this.openSeen(node, flags, undefined)
+    const { tree, resolver, walks } = this.#parts
+    const path = tree.findPath(node)
+    if (path === undefined) return this.openSeen(node, flags, undefined)
+    if (!flags.write) walks?.didOpen(path)
     return chain(resolver.lookAt(node, caller.signal), (sight) => {
       stopIfInterrupted(caller.signal)
       return this.openSeen(node, flags, sight?.kind === 'file' ? sight : undefined)

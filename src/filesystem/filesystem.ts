@@ -6,6 +6,7 @@
  */
 import type { Contents } from '../cache/contents.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
+import type { WalkObserver } from '../cache/prefetch.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
@@ -47,6 +48,8 @@ export interface FilesystemParts {
   readonly listings: Listings
   readonly contents: Contents
   readonly changes: LocalChanges
+  /** Told of what programs look at, to fetch the next ahead; without one nothing is. */
+  readonly walks?: WalkObserver | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** Told of what changed unasked; without one the timeouts alone keep the kernel right. */
@@ -72,8 +75,9 @@ export class Filesystem implements FrontEnd {
     const { listings, contents, changes, clock } = given
     const specials = new Map((given.specialFiles ?? []).map((file) => [file.name, file]))
     const news = new KernelNews(given.kernelCache)
-    const view = new View({ listings, changes }, options.ttlMs, new Set(specials.keys()))
-    const base = { tree: this.#tree, handles: this.#handles, view, listings, changes, clock, news }
+    const view = new View({ listings, changes, walks: given.walks }, options.ttlMs, new Set(specials.keys()))
+    const { walks } = given
+    const base = { walks, tree: this.#tree, handles: this.#handles, view, listings, changes, clock, news }
     const bytes = new FileBytes({ ...base, contents })
     const resolver = new Resolver({ ...base, bytes }, specials)
     const stat = new Stat({ ...base, bytes }, options)

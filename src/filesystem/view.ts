@@ -5,6 +5,7 @@
  * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
  */
 import type { Listing, Listings } from '../cache/listings.ts'
+import type { WalkObserver } from '../cache/prefetch.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
@@ -50,10 +51,19 @@ export class View {
   readonly #changes: LocalChanges
   readonly #ttlMs: number
   readonly #hiddenAtRoot: ReadonlySet<string>
+  readonly #walks: WalkObserver | undefined
 
   /** `hiddenAtRoot`: names that stand for something else there. */
   constructor(
-    { listings, changes }: { readonly listings: Listings; readonly changes: LocalChanges },
+    {
+      listings,
+      changes,
+      walks,
+    }: {
+      readonly listings: Listings
+      readonly changes: LocalChanges
+      readonly walks: WalkObserver | undefined
+    },
     ttlMs: number,
     hiddenAtRoot: ReadonlySet<string>,
   ) {
@@ -61,6 +71,7 @@ export class View {
     this.#changes = changes
     this.#ttlMs = ttlMs
     this.#hiddenAtRoot = hiddenAtRoot
+    this.#walks = walks
   }
 
   /** What is known without a request. */
@@ -79,12 +90,15 @@ export class View {
 
   /** What is known, or a request. `directory` says where the directory is at the time. */
   look(directory: () => string, name: string, signal: AbortSignal): MaybePromise<Sight> {
-    return this.glance(directory(), name) ?? this.#ask(directory, name, signal)
+    const above = directory()
+    this.#walks?.didEnter(above)
+    return this.glance(above, name) ?? this.#ask(directory, name, signal)
   }
 
   /** All names of a directory. `missing` where there is none. */
   entries(directory: () => string, signal?: AbortSignal): MaybePromise<Map<string, Sight>> {
     const path = directory()
+    this.#walks?.didList(path)
     if (!this.remoteBelow(path)) return this.#merge(path, undefined)
     const listing = this.#listings.fresh(path)
     return listing === undefined ? this.#askAll(directory, signal) : this.#merge(path, listing)
