@@ -34,8 +34,9 @@ export class Contender {
     this.#link = link
   }
 
-  /** Starts server and link; `directory` is made. */
+  /** Starts server and link; `directory` is made anew. */
   static async start(party: Party, directory: string, speed: LinkSpeed): Promise<Contender> {
+    rmSync(directory, { recursive: true, force: true })
     mkdirSync(directory, { recursive: true })
     const server = await party.startServer(directory)
     try {

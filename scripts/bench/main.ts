@@ -116,24 +116,11 @@ for (const party of allParties) {
 absent.forEach(say)
 
 const roundTripMs = await measureRoundTrip(directory, speed)
-const [processor] = cpus()
-const report = [
-  `\`${['scripts/bench/run', ...process.argv.slice(2).filter((word) => word !== '--write')].join(' ')}\``,
-  '',
-  `- ${new Date().toISOString().slice(0, 10)}, Linux ${release()}, Node ${process.version}, ${cpus().length} × ${processor?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB, shared by all parties`,
-  `- link: ${speed.oneWayMs} ms each way (${roundTripMs.toFixed(1)} ms there and back as measured), ${speed.bitsPerSecond / 1e6} Mbit/s each way`,
-  ...present.map(({ name, what }) => `- ${name}: ${what}`),
-  ...absent.map((line) => `- ${line}`),
-  '',
-]
-
-if (values.scale) {
-  const sizes = values.files.map((text) => positive('files', text))
-  report.push(await measureScale({ directory, speed, parties: present, sizes, only, onProgress: say }))
-} else {
-  report.push(...(await compare(directory, positive('rounds', values.rounds))))
-}
-const text = `${report.join('\n')}\n`
+const sizes = values.files.map((text) => positive('files', text))
+const tables = values.scale
+  ? [await measureScale({ directory, speed, parties: present, sizes, only, onProgress: say })]
+  : await compare(directory, positive('rounds', values.rounds))
+const text = [...circumstances(), ...tables, ''].join('\n')
 process.stdout.write(text)
 if (values.write) writeResults(text)
 
@@ -147,9 +134,14 @@ async function compare(root: string, rounds: number): Promise<string[]> {
   )
   for (let round = 1; round <= rounds; round++) {
     for (const workload of workloads) {
-      for (const party of present) {
+      for (const party of [...present]) {
         if (party.readsOnly === true && !workload.isReading) continue
-        const contender = await Contender.start(party, join(root, 'contender'), speed)
+        const contender = await Contender.start(party, join(root, 'contender'), speed).catch(
+          (error: unknown) => {
+            exclude(party, error)
+          },
+        )
+        if (contender === undefined) continue
         await measureWorkload(workload, contender, (step, outcome) => {
           results.add(party.name, step, outcome)
           say(
@@ -171,6 +163,28 @@ async function compare(root: string, rounds: number): Promise<string[]> {
       ? []
       : ['Failed:', '', ...failures.map((line) => `- ${line.replaceAll('\n', ' ')}`)]),
   ]
+}
+
+/** Command, machine, link and parties. */
+function circumstances(): string[] {
+  const [processor] = cpus()
+  return [
+    `\`${['scripts/bench/run', ...process.argv.slice(2).filter((word) => word !== '--write')].join(' ')}\``,
+    '',
+    `- ${new Date().toISOString().slice(0, 10)}, Linux ${release()}, Node ${process.version}, ${cpus().length} × ${processor?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB, shared by all parties`,
+    `- link: ${speed.oneWayMs} ms each way (${roundTripMs.toFixed(1)} ms there and back as measured), ${speed.bitsPerSecond / 1e6} Mbit/s each way`,
+    ...present.map(({ name, what }) => `- ${name}: ${what}`),
+    ...absent.map((line) => `- ${line}`),
+    '',
+  ]
+}
+
+/** A party that cannot be started says why, once. */
+function exclude(party: Party, error: unknown): void {
+  present.splice(present.indexOf(party), 1)
+  const reason = `${party.name} cannot be started: ${error instanceof Error ? error.message.trim() : String(error)}`
+  absent.push(reason)
+  say(reason)
 }
 
 function secondsOf({

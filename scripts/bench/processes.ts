@@ -20,7 +20,7 @@ export interface BackgroundOptions {
 
 const register = join(process.env['BENCH_DIRECTORY'] ?? '.', 'processes')
 
-/** What a process and its descendants have used so far. */
+/** What a process, its group and its descendants have used so far. */
 export interface Usage {
   readonly cpuSeconds: number
   readonly peakBytes: number
@@ -110,10 +110,11 @@ const kibibyte = 1024
 
 interface ProcessEntry {
   readonly parent: number
+  readonly group: number
   readonly cpuSeconds: number
 }
 
-/** Of a process and all its descendants; of those that have ended, what their parents counted. */
+/** Of a process, its group (sshfs disowns its ssh) and all descendants; of those that have ended, what their parents counted. */
 function usageOf(root: number): Usage {
   const processes = new Map<number, ProcessEntry>()
   for (const name of readdirSync('/proc')) {
@@ -122,13 +123,16 @@ function usageOf(root: number): Usage {
   }
   let cpuSeconds = 0
   let peakBytes = 0
-  const wanted = [root]
-  for (let pid = wanted.pop(); pid !== undefined; pid = wanted.pop()) {
+  /* a set that grows while it is gone through */
+  const wanted = new Set([root])
+  for (const pid of wanted) {
     const entry = processes.get(pid)
     if (entry === undefined) continue
     cpuSeconds += entry.cpuSeconds
     peakBytes += peakBytesOf(pid)
-    for (const [child, { parent }] of processes) if (parent === pid) wanted.push(child)
+    for (const [other, { parent, group }] of processes) {
+      if (parent === pid || group === root) wanted.add(other)
+    }
   }
   return { cpuSeconds, peakBytes }
 }
@@ -139,7 +143,7 @@ function readEntry(pid: string): ProcessEntry | undefined {
     /* after the name, which is in parentheses and may hold anything: state, parent, ... (proc(5)) */
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]), 0)
-    return { parent: Number(fields[1]), cpuSeconds: ticks / ticksPerSecond }
+    return { parent: Number(fields[1]), group: Number(fields[2]), cpuSeconds: ticks / ticksPerSecond }
   } catch {
     return undefined /* it has just ended */
   }

@@ -211,6 +211,7 @@ function repository(fixtures: string): Workload {
 function remove(): Workload {
   const shape = { files: 500, directories: 25, bytes: 100 }
   const list = listing(shape)
+  const requests = shape.files + shape.directories + 1
   return {
     name: 'rm',
     isReading: false,
@@ -222,8 +223,8 @@ function remove(): Workload {
         script: 'rm -r "$mount/tree"',
         isDurable: (files) => !existsSync(join(files, 'tree')) || filesBelow(join(files, 'tree')).size === 0,
         limit: {
-          roundTrips: list.roundTrips + Math.ceil(shape.files / writesAtOnce),
-          bytes: list.bytes + shape.files * overheadBytes,
+          roundTrips: list.roundTrips + Math.ceil(requests / writesAtOnce),
+          bytes: list.bytes + requests * overheadBytes,
         },
       },
     ],
