@@ -53,4 +53,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
 
+/* the program's timers do not keep the process alive (see clock.ts); a command that is not done does */
+const notDone = setInterval(() => undefined, 2 ** 30)
 process.exitCode = await main(process.argv.slice(2))
+clearInterval(notDone)
