@@ -109,7 +109,7 @@ export async function quiet(): Promise<void> {
 function busyHandles(): number {
   return process
     .getActiveResourcesInfo()
-    .filter((kind) => kind.startsWith('FS') || kind === 'FileHandleCloseReq' || kind.endsWith('Request'))
+    .filter((kind) => kind.startsWith('FS') || kind.endsWith('CloseReq') || kind.endsWith('Request'))
     .length
 }
 
