@@ -2,7 +2,7 @@
 import t from 'tap'
 import { caller, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
 
-t.test('a new file is there at once, and on the service after a while', async (t) => {
+void t.test('a new file is there at once, and on the service after a while', async (t) => {
   const rig = await startRig(t)
   await rig.write('a.txt', 'hello')
   t.equal(await rig.read('a.txt'), 'hello')
@@ -15,7 +15,7 @@ t.test('a new file is there at once, and on the service after a while', async (t
   t.equal(rig.files.count('download'), 0, 'what we wrote is not fetched back')
 })
 
-t.test('a file of the service is appended to, on the whole of its base', async (t) => {
+void t.test('a file of the service is appended to, on the whole of its base', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a.txt', 'one\n')
   await rig.append('a.txt', 'two\n')
@@ -24,7 +24,7 @@ t.test('a file of the service is appended to, on the whole of its base', async (
   t.equal(rig.files.text('a.txt'), 'one\ntwo\n')
 })
 
-t.test('appending handles write at the end whatever offset is sent', async (t) => {
+void t.test('appending handles write at the end whatever offset is sent', async (t) => {
   const rig = await startRig(t)
   rig.files.put('log', 'x')
   const a = await rig.open('log', flags('write', 'append'))
@@ -37,7 +37,7 @@ t.test('appending handles write at the end whatever offset is sent', async (t) =
   await rig.close(b)
 })
 
-t.test('O_TRUNC fetches nothing', async (t) => {
+void t.test('O_TRUNC fetches nothing', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a.txt', 'old')
   await rig.write('a.txt', 'new')
@@ -46,7 +46,7 @@ t.test('O_TRUNC fetches nothing', async (t) => {
   t.equal(rig.files.count('download'), 0)
 })
 
-t.test('a store at an offset past the end leaves a hole of zeros', async (t) => {
+void t.test('a store at an offset past the end leaves a hole of zeros', async (t) => {
   const rig = await startRig(t)
   const handle = await rig.create('a')
   await rig.writeHandle(handle, 4, 'x')
@@ -54,7 +54,7 @@ t.test('a store at an offset past the end leaves a hole of zeros', async (t) => 
   await rig.close(handle)
 })
 
-t.test('what stat shows', async (t) => {
+void t.test('what stat shows', async (t) => {
   const rig = await startRig(t)
   rig.files.put('old.txt', Buffer.alloc(513))
   rig.files.putDirectory('dir')
@@ -68,7 +68,7 @@ t.test('what stat shows', async (t) => {
   t.equal(rig.files.calls.length, 0, 'the root and df ask nothing')
 })
 
-t.test('times, mode and owner are kept to the nanosecond', async (t) => {
+void t.test('times, mode and owner are kept to the nanosecond', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a', 'x')
   const node = await rig.node('a')
@@ -85,7 +85,7 @@ t.test('times, mode and owner are kept to the nanosecond', async (t) => {
   t.equal((await rig.stat('a')).modified.seconds, Math.floor(rig.clock.wallMs() / 1000))
 })
 
-t.test('the change time moves on changes alone', async (t) => {
+void t.test('the change time moves on changes alone', async (t) => {
   const rig = await startRig(t)
   await rig.write('a', 'x')
   const before = (await rig.stat('a')).changed
@@ -95,7 +95,7 @@ t.test('the change time moves on changes alone', async (t) => {
   t.not((await rig.stat('a')).changed.seconds, before.seconds)
 })
 
-t.test('truncate', async (t) => {
+void t.test('truncate', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a', 'abcdef')
   rig.files.put('b', 'abcdef')
@@ -112,7 +112,7 @@ t.test('truncate', async (t) => {
   t.equal(rig.files.text('b'), '')
 })
 
-t.test('an unlinked file goes on for those who have it open', async (t) => {
+void t.test('an unlinked file goes on for those who have it open', async (t) => {
   const rig = await startRig(t)
   rig.files.put('clean', 'from the service')
   const clean = await rig.open('clean')
@@ -134,7 +134,7 @@ t.test('an unlinked file goes on for those who have it open', async (t) => {
   t.strictSame(rig.files.paths(), [])
 })
 
-t.test('an unlinked clean file can still be written to', async (t) => {
+void t.test('an unlinked clean file can still be written to', async (t) => {
   const rig = await startRig(t)
   rig.files.put('clean', 'base')
   const handle = await rig.open('clean', writable)
@@ -146,7 +146,7 @@ t.test('an unlinked clean file can still be written to', async (t) => {
   await rig.close(handle)
 })
 
-t.test('the name of an unlinked open file is free, and its number is not given again', async (t) => {
+void t.test('the name of an unlinked open file is free, and its number is not given again', async (t) => {
   const rig = await startRig(t)
   await rig.write('a', 'one')
   const old = await rig.open('a')
@@ -158,7 +158,7 @@ t.test('the name of an unlinked open file is free, and its number is not given a
   t.not((await rig.stat('a')).inode, inode)
 })
 
-t.test('nameless files', async (t) => {
+void t.test('nameless files', async (t) => {
   const rig = await startRig(t)
   const { entry, open } = await rig.fs.createUnnamed(1, writable, 0o600, caller)
   t.match(entry.attributes, { linkCount: 0, size: 0, mode: 0o600 })
@@ -171,26 +171,29 @@ t.test('nameless files', async (t) => {
   t.equal(rig.files.count('upload'), 0)
 })
 
-t.test('the limit is enforced at the request that crosses it, and the file stays as it was', async (t) => {
-  const rig = await startRig(t, { maxFileBytes: 10 })
-  rig.files.put('big', 'more than ten bytes')
-  const handle = await rig.create('a')
-  await rig.writeHandle(handle, 0, '0123456789')
-  t.equal(await reasonOf(rig.writeHandle(handle, 9, 'xx')), 'tooLarge')
-  t.equal(await reasonOf(rig.writeHandle(handle, 0, 'x', true)), 'tooLarge')
-  t.equal(await reasonOf(rig.truncate('a', 11)), 'tooLarge')
-  t.equal(await reasonOf(() => rig.fs.allocate(handle, 'extend', 5, 6, caller)), 'tooLarge')
-  t.equal(await rig.readHandle(handle), '0123456789')
-  await rig.close(handle)
-  t.equal(await rig.read('big'), 'more than ten bytes')
-  t.equal(await reasonOf(rig.open('big', writable)), 'tooLarge')
-  t.equal(await reasonOf(rig.truncate('big', 3)), 'tooLarge')
-  t.equal(await reasonOf(rig.rename('big', 'c')), 'tooLarge')
-  await rig.write('big', 'small')
-  t.equal(await rig.read('big'), 'small')
-})
+void t.test(
+  'the limit is enforced at the request that crosses it, and the file stays as it was',
+  async (t) => {
+    const rig = await startRig(t, { maxFileBytes: 10 })
+    rig.files.put('big', 'more than ten bytes')
+    const handle = await rig.create('a')
+    await rig.writeHandle(handle, 0, '0123456789')
+    t.equal(await reasonOf(rig.writeHandle(handle, 9, 'xx')), 'tooLarge')
+    t.equal(await reasonOf(rig.writeHandle(handle, 0, 'x', true)), 'tooLarge')
+    t.equal(await reasonOf(rig.truncate('a', 11)), 'tooLarge')
+    t.equal(await reasonOf(() => rig.fs.allocate(handle, 'extend', 5, 6, caller)), 'tooLarge')
+    t.equal(await rig.readHandle(handle), '0123456789')
+    await rig.close(handle)
+    t.equal(await rig.read('big'), 'more than ten bytes')
+    t.equal(await reasonOf(rig.open('big', writable)), 'tooLarge')
+    t.equal(await reasonOf(rig.truncate('big', 3)), 'tooLarge')
+    t.equal(await reasonOf(rig.rename('big', 'c')), 'tooLarge')
+    await rig.write('big', 'small')
+    t.equal(await rig.read('big'), 'small')
+  },
+)
 
-t.test('fallocate, holes and seeks', async (t) => {
+void t.test('fallocate, holes and seeks', async (t) => {
   const rig = await startRig(t)
   rig.files.put('a', 'abcdef')
   const handle = await rig.open('a', writable)
@@ -205,7 +208,7 @@ t.test('fallocate, holes and seeks', async (t) => {
   await rig.close(handle)
 })
 
-t.test('ranges are copied between files', async (t) => {
+void t.test('ranges are copied between files', async (t) => {
   const rig = await startRig(t)
   rig.files.put('from', 'abcdef')
   const from = await rig.open('from')
@@ -217,7 +220,7 @@ t.test('ranges are copied between files', async (t) => {
   await rig.close(from)
 })
 
-t.test('nodes are forgotten when the kernel forgets them', async (t) => {
+void t.test('nodes are forgotten when the kernel forgets them', async (t) => {
   const rig = await startRig(t)
   rig.files.put('d/e/f', 'x')
   const f = await rig.node('d/e/f')
@@ -228,7 +231,7 @@ t.test('nodes are forgotten when the kernel forgets them', async (t) => {
   t.equal(await reasonOf(() => rig.fs.open(f, readOnly, caller)), 'missing')
 })
 
-t.test('making what is there, and removing what cannot be removed', async (t) => {
+void t.test('making what is there, and removing what cannot be removed', async (t) => {
   const rig = await startRig(t)
   rig.files.put('d/f', 'x')
   t.equal(await reasonOf(rig.mkdir('d')), 'exists')
@@ -247,7 +250,7 @@ t.test('making what is there, and removing what cannot be removed', async (t) =>
   t.notOk(rig.files.has('d'))
 })
 
-t.test('a new directory and all below it ask nothing of the service', async (t) => {
+void t.test('a new directory and all below it ask nothing of the service', async (t) => {
   const rig = await startRig(t)
   await rig.mkdir('d')
   rig.files.resetCalls()
@@ -260,7 +263,7 @@ t.test('a new directory and all below it ask nothing of the service', async (t) 
   t.equal(rig.files.text('d/e/f'), 'x')
 })
 
-t.test('a removed directory answers nothing any more', async (t) => {
+void t.test('a removed directory answers nothing any more', async (t) => {
   const rig = await startRig(t)
   await rig.mkdir('d')
   const d = await rig.node('d')
@@ -269,7 +272,7 @@ t.test('a removed directory answers nothing any more', async (t) => {
   t.equal(await reasonOf(() => rig.fs.create(d, 'x', writable, 0o644, caller)), 'missing')
 })
 
-t.test('a read-only mount', async (t) => {
+void t.test('a read-only mount', async (t) => {
   const rig = await startRig(t, { options: { readOnly: true } })
   rig.files.put('a', 'x')
   t.equal(await rig.read('a'), 'x')

@@ -132,7 +132,7 @@ export class Rig {
 
   /** Everything of ours is on the service. */
   async drained(): Promise<void> {
-    for (let turn = 0; turn < 20 && this.changes.status().paths.length > 0; turn++) await this.pass(1000)
+    for (let turn = 0; turn < 60 && this.changes.status().paths.length > 0; turn++) await this.pass(1000)
     await this.pass(1000)
   }
 
