@@ -8,9 +8,10 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { SessionFiles, RemoteEntry } from '../client/session-files.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
-import { createHash } from 'node:crypto'
 import type { Ledger } from './ledger.ts'
+import { isOwnUpload } from './own-uploads.ts'
 import { certain, fulfilled, joinPath, nameOf, parentOf, remoteOf, type PathRecord } from './record.ts'
+import type { Spool } from './spool.ts'
 import type { Outcome } from './upload-queue.ts'
 
 /** A name that was free a moment ago is looked at again after this long. */
@@ -19,6 +20,7 @@ const maxNameBytes = 255
 
 export interface ConflictsOptions {
   readonly ledger: Ledger
+  readonly spool: Spool
   readonly listings: Listings
   readonly files: SessionFiles
   readonly clock: Clock
@@ -43,7 +45,8 @@ export class Conflicts {
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
-    if (await this.#isOurs(record, theirs, signal)) return undefined
+    const { files, spool } = this.#options
+    if (await isOwnUpload(record, theirs, record.attempts, { files, spool, signal })) return undefined
     return this.#keepBoth(record, theirs, listing)
   }
 
@@ -62,17 +65,6 @@ export class Conflicts {
     if (newest && !record.recovered && clock.now() - newest.endedAt < newNameAgeMs)
       return Promise.resolve(newest)
     return listings.list(directory, { signal, maxAgeMs: newNameAgeMs })
-  }
-
-  /** Whether what is listed is an upload of ours whose end we never learned. */
-  async #isOurs(record: PathRecord, theirs: RemoteEntry, signal: AbortSignal): Promise<boolean> {
-    const candidates = record.attempts.filter((attempt) => attempt.size === theirs.size)
-    if (candidates.length === 0) return false
-    const hash = createHash('sha256')
-    const { body } = await this.#options.files.download(record.path, { signal, retry: false })
-    for await (const piece of body) hash.update(piece)
-    const sha256 = hash.digest('hex')
-    return candidates.some((attempt) => attempt.sha256 === sha256)
   }
 
   #keepBoth(record: PathRecord, theirs: RemoteEntry, listing: Listing): Outcome {

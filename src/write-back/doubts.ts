@@ -6,14 +6,15 @@
  * the newest state goes again; only then are the kept bytes and the attempts let go. A commit that comes
  * later than that is a stated limit of the service.
  */
-import { createHash } from 'node:crypto'
 import { sleep, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
 import type { Ledger } from './ledger.ts'
-import { isDone, nameOf, parentOf, remoteOf, type PathRecord } from './record.ts'
+import { WriteBackError } from './local-changes.ts'
+import { isOwnUpload } from './own-uploads.ts'
+import { isDone, nameOf, parentOf, remoteOf, type Attempt, type PathRecord } from './record.ts'
 import type { Spool } from './spool.ts'
 
 export const quietMs = [10_000, 60_000] as const
@@ -28,6 +29,8 @@ export interface DoubtsOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** Milliseconds without an answer after which waiting for the end of all doubt fails. */
+  readonly timeoutMs: number
   readonly wake: (record: PathRecord) => void
   /** The doubt is over, and the path at rest. */
   readonly onCleared: (record: PathRecord) => void
@@ -36,6 +39,8 @@ export interface DoubtsOptions {
 export class Doubts {
   readonly #options: DoubtsOptions
   readonly #checks = new Map<PathRecord, () => void>()
+  /** Since when no check has got an answer. */
+  #failure: { readonly since: number; readonly path: string; readonly error: Error } | undefined
 
   constructor(options: DoubtsOptions) {
     this.#options = options
@@ -46,13 +51,26 @@ export class Doubts {
     const { clock } = this.#options
     if (record.doubtSince === undefined || this.#checks.has(record)) return
     const age = clock.wallMs() - record.doubtSince
-    const due = quietMs.find((ms) => ms > age)
-    this.#checkAfter(record, due === undefined ? 0 : due - age, due === undefined || due === quietMs.at(-1))
+    const due = quietMs.find((ms) => ms > age) ?? age
+    this.#checkAfter(record, due - age)
   }
 
-  /** Resolves when nothing is in doubt any more. */
+  /** Resolves when nothing is in doubt any more; rejects when no check has got an answer for the time limit. */
   async settled(signal: AbortSignal): Promise<void> {
-    while (this.#checks.size > 0) await sleep(this.#options.clock, pollMs, signal)
+    const { clock, timeoutMs } = this.#options
+    const begun = clock.now()
+    while (this.#checks.size > 0) {
+      if (this.#failure && clock.now() - Math.max(begun, this.#failure.since) >= timeoutMs) {
+        const { path, error } = this.#failure
+        throw new WriteBackError(
+          'timedOut',
+          path,
+          `${path}: a call on it ended unclearly, and it cannot be looked at: ${error.message}; it is kept here`,
+          { cause: error },
+        )
+      }
+      await sleep(clock, pollMs, signal)
+    }
   }
 
   close(): void {
@@ -60,46 +78,63 @@ export class Doubts {
     this.#checks.clear()
   }
 
-  #checkAfter(record: PathRecord, ms: number, isLast: boolean): void {
+  #checkAfter(record: PathRecord, ms: number): void {
     const cancel = this.#options.clock.after(ms, () => {
-      void this.#check(record, isLast)
+      void this.#check(record)
     })
     this.#checks.set(record, cancel)
   }
 
-  async #check(record: PathRecord, isLast: boolean): Promise<void> {
-    const { ledger, logger, wake, onCleared } = this.#options
+  async #check(record: PathRecord): Promise<void> {
+    const { ledger, logger, clock } = this.#options
     const { version, doubtSince } = record
     const unchanged = (): boolean =>
       ledger.records.get(record.path) === record &&
       record.version === version &&
       record.doubtSince === doubtSince &&
       isDone(record)
-    if (!unchanged()) {
+    if (!unchanged() || doubtSince === undefined) {
+      // whoever changed it comes back when the path is at rest again
       this.#checks.delete(record)
       return
     }
-    let found: RemoteEntry | undefined
-    let agrees: boolean
+    const age = clock.wallMs() - doubtSince
+    if (age < quietMs[0]) {
+      // it came into doubt again since this look was planned
+      this.#checkAfter(record, quietMs[0] - age)
+      return
+    }
     try {
-      found = await this.#listed(record)
-      agrees = await this.#agrees(record, found)
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error
+      const found = await this.#listed(record)
+      const agrees = await this.#agrees(record, found)
+      this.#failure = undefined
       this.#checks.delete(record)
-      if (error.code !== 'aborted') this.#checkAfter(record, retryMs, isLast)
-      return
+      if (unchanged()) this.#conclude(record, found, agrees, age)
+      else if (ledger.records.get(record.path) === record && isDone(record)) this.schedule(record)
+    } catch (error) {
+      if (error instanceof ServiceError && error.code === 'aborted') {
+        this.#checks.delete(record)
+        return
+      }
+      if (!(error instanceof ServiceError)) {
+        logger.error({ path: record.path, err: error }, 'a path in doubt cannot be looked at')
+      }
+      this.#failure ??= { since: clock.now(), path: record.path, error: error as Error }
+      this.#checkAfter(record, retryMs)
     }
-    this.#checks.delete(record)
-    if (!unchanged()) return
+  }
+
+  #conclude(record: PathRecord, found: RemoteEntry | undefined, agrees: boolean, age: number): void {
+    const { ledger, logger, wake, onCleared } = this.#options
     if (!agrees) {
       logger.warn(
         { path: record.path },
         'a call that seemed to have failed took effect late: the newest state goes again',
       )
-      ledger.change(record, { remote: remoteOf(found) })
+      ledger.reopen(record, remoteOf(found))
+      if (record.desired.is === 'absent') this.#reopenAbove(record.path)
       wake(record)
-    } else if (isLast) {
+    } else if (age >= quietMs[1]) {
       ledger.clearAttempts(record)
       ledger.change(record, { doubtSince: undefined }, 'confirm')
       onCleared(record)
@@ -112,48 +147,39 @@ export class Doubts {
     return listing.entries.get(nameOf(record.path))
   }
 
-  /** Whether what is listed is ours, or somebody else's change; not an older attempt or a piece of one. */
+  /** Whether what is listed is what we think, or somebody else's change; not an older attempt or a piece of one. */
   async #agrees(record: PathRecord, found: RemoteEntry | undefined): Promise<boolean> {
     const { desired, remote, attempts } = record
-    if (desired.is === 'directory') return true
-    if (desired.is === 'absent') {
-      return !found || found.isDirectory || !(await this.#isAttempt(record, found))
+    switch (desired.is) {
+      case 'absent':
+        return !found || found.isDirectory || !(await this.#isOurs(record, found, attempts))
+      case 'directory':
+        if (!found) return false
+        return found.isDirectory || !(await this.#isOurs(record, found, attempts))
+      case 'file': {
+        if (!found) return false
+        if (found.isDirectory || desired.from !== 'spool') return true
+        const { generation, size } = desired.copy
+        const isWhole = found.size === (remote.is === 'file' ? remote.size : size)
+        // what has the size of the newest is the newest, unless an older attempt has that size too
+        const suspects = isWhole ? attempts.filter((attempt) => attempt.generation !== generation) : attempts
+        return !(await this.#isOurs(record, found, suspects))
+      }
     }
-    if (!found) return false
-    if (found.isDirectory || desired.from !== 'spool') return true
-    const size = remote.is === 'file' ? remote.size : desired.copy.size
-    if (found.size === size) {
-      const rivals = attempts.filter(
-        (attempt) => attempt.size === size && attempt.generation !== desired.copy.generation,
-      )
-      return rivals.length === 0 || !(await this.#isAttempt(record, found, desired.copy.generation))
-    }
-    return !(await this.#isAttempt(record, found))
   }
 
-  /** Whether the service's file is one of our attempts (other than `except`), or the beginning of one we still have. */
-  async #isAttempt(record: PathRecord, found: RemoteEntry, except?: number): Promise<boolean> {
-    const { files, spool, signal } = this.#options
-    const whole = record.attempts.filter(
-      (attempt) => attempt.size === found.size && attempt.generation !== except,
-    )
-    const kept =
-      record.desired.is === 'file' && record.desired.from === 'spool' && found.size < record.desired.copy.size
-        ? record.desired.copy.generation
-        : undefined
-    if (whole.length === 0 && kept === undefined) return false
-    const hash = createHash('sha256')
-    let isBeginning = kept !== undefined
-    let offset = 0
-    const { body } = await files.download(record.path, { signal })
-    for await (const piece of body) {
-      hash.update(piece)
-      if (isBeginning && kept !== undefined) {
-        isBeginning = Buffer.compare(piece, spool.read(kept, offset, piece.length)) === 0
-      }
-      offset += piece.length
+  #isOurs(record: PathRecord, found: RemoteEntry, suspects: readonly Attempt[]): Promise<boolean> {
+    return isOwnUpload(record, found, suspects, this.#options)
+  }
+
+  /** A file that came late brought back the directories above it that were removed meanwhile. */
+  #reopenAbove(path: string): void {
+    const { ledger, wake } = this.#options
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const record = ledger.records.get(above)
+      if (record?.desired.is !== 'absent' || record.remote.is !== 'absent') continue
+      ledger.reopen(record, { is: 'directory' })
+      wake(record)
     }
-    const sha256 = hash.digest('hex')
-    return isBeginning || whole.some((attempt) => attempt.sha256 === sha256)
   }
 }

@@ -28,6 +28,7 @@ export class Generations {
   readonly #seals = new PQueue({ concurrency: sealsAtOnce })
   #retired: number[] = []
   #cancelUnlink: (() => void) | undefined
+  #unlinking: Promise<unknown> | undefined
   #closed = false
 
   constructor(options: GenerationsOptions) {
@@ -69,8 +70,9 @@ export class Generations {
         const { size, crc32 } = await copy.digest()
         await this.#options.spool.makeDurable(generation)
         if (!isSame() || !copy.record) return
-        this.#options.journal.seal(copy.record.path, generation, size, crc32)
-        copy.sealed = true
+        const seal = { size, crc32 }
+        this.#options.journal.seal(copy.record.path, generation, seal)
+        copy.seal = seal
       } catch (error) {
         this.#options.logger.error(
           { err: error, path: copy.record?.path },
@@ -87,6 +89,7 @@ export class Generations {
     this.#cancelUnlink?.()
     this.#seals.clear()
     await this.#seals.onIdle()
+    await this.#unlinking
   }
 
   #retire(generation: number): void {
@@ -102,7 +105,11 @@ export class Generations {
     const { journal, spool, failpoint } = this.#options
     const batch = this.#retired
     this.#retired = []
-    journal.whenDurable(() => {
+    const unlinked = Promise.withResolvers<undefined>()
+    this.#unlinking = unlinked.promise
+    journal.whenDurable((error) => {
+      unlinked.resolve(undefined)
+      if (error) return
       failpoint('spool.unlink.before')
       for (const generation of batch) spool.unlink(generation)
     })

@@ -41,14 +41,20 @@ export class Handover {
       if (record.phase.is !== 'idle' && record.phase.is !== 'ready') continue
       const entry = listing.entries.get(nameOf(record.path))
       if (isDone(record)) this.#giveWay(record, entry, listing.begunOrder)
-      else if (record.desired.is === 'directory' && entry?.isDirectory && record.remote.is === 'absent') {
-        this.#ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
+      else if (
+        record.desired.is === 'directory' &&
+        record.remote.is === 'absent' &&
+        entry?.isDirectory &&
+        listing.begunOrder > record.confirmedOrder
+      ) {
+        this.#ledger.confirm(record, { remote: { is: 'directory' } })
         this.#queue.wake(record)
       }
     }
   }
 
   rested(record: PathRecord): void {
+    if (this.#ledger.records.get(record.path) !== record) return
     if (isDone(record) && !record.scratch) {
       record.doneVersion = record.version
       record.urgent = false

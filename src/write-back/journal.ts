@@ -10,7 +10,7 @@ import { closeSync, fdatasync, openSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalAttributes } from './local-changes.ts'
-import type { Attempt, Parked, PathRecord, Remote } from './record.ts'
+import { certain, type Attempt, type Parked, type PathRecord, type Remote } from './record.ts'
 import { noFailpoint, type Failpoint } from './failpoints.ts'
 
 /** Each entry upgrades by one version; never edit one that was released. */
@@ -43,6 +43,18 @@ const upgrades = [
    );`,
 ]
 
+/** What a closed generation holds. */
+export interface Seal {
+  readonly size: number
+  readonly crc32: number
+}
+
+/** Bytes in the spool; without a seal they may still change. */
+export interface Spooled {
+  readonly generation: number
+  readonly seal: Seal | undefined
+}
+
 /** What of a record is written down. */
 export type DurableState = Readonly<
   Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'parked'>
@@ -53,7 +65,7 @@ export interface JournalRow {
   readonly desired: 'absent' | 'directory' | 'file'
   readonly generation: number | undefined
   readonly source: { readonly path: string; readonly listed: RemoteEntry } | undefined
-  readonly sealed: { readonly size: number; readonly crc32: number } | undefined
+  readonly seal: Seal | undefined
   readonly boot: string
   readonly remote: Remote
   readonly heirs: readonly string[]
@@ -110,7 +122,8 @@ export class Journal {
       changes()
       this.#database.exec('COMMIT')
     } catch (error) {
-      this.#database.exec('ROLLBACK')
+      // on a full disk it has rolled back by itself
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw error
     } finally {
       this.#depth--
@@ -125,16 +138,18 @@ export class Journal {
     this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value)
   }
 
-  /** The path's row, without length and checksum: whoever writes unseals. `generation`: of bytes in the spool. */
-  save(record: DurableState, generation: number | undefined, point: 'change' | 'confirm' = 'change'): void {
+  /** The path's row. `spooled`: of a file whose bytes are in the spool. */
+  save(record: DurableState, spooled: Spooled | undefined, point: 'change' | 'confirm' = 'change'): void {
     this.#failpoint(`journal.${point}.before`)
     const { desired } = record
     const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
-    this.#prepare('INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?, ?)').run(
+    this.#prepare('INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
       record.path,
       desired.is,
-      generation ?? null,
+      spooled?.generation ?? null,
       source ? JSON.stringify({ path: source.path, listed: source.listed }) : null,
+      spooled?.seal?.size ?? null,
+      spooled?.seal?.crc32 ?? null,
       this.#boot,
       JSON.stringify(record.remote),
       JSON.stringify(record.heirs),
@@ -148,13 +163,15 @@ export class Journal {
   /** The path is as the service has it, or as if it had never been. */
   forget(path: string): void {
     this.#failpoint('journal.forget.before')
-    this.#prepare('DELETE FROM paths WHERE path = ?').run(path)
-    this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+    this.transaction(() => {
+      this.#prepare('DELETE FROM paths WHERE path = ?').run(path)
+      this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+    })
     this.#failpoint('journal.forget.after')
   }
 
   /** The spool holds exactly this for a generation that is closed. Nothing, if the row has moved on. */
-  seal(path: string, generation: number, size: number, crc32: number): void {
+  seal(path: string, generation: number, { size, crc32 }: Seal): void {
     this.#failpoint('journal.seal.before')
     this.#prepare('UPDATE paths SET size = ?, crc32 = ?, boot = ? WHERE path = ? AND generation = ?').run(
       size,
@@ -204,7 +221,7 @@ export class Journal {
         desired: row['desired'] as JournalRow['desired'],
         generation: (row['generation'] ?? undefined) as number | undefined,
         source: parse(row['source']) as JournalRow['source'],
-        sealed:
+        seal:
           row['crc32'] === null ? undefined : { size: row['size'] as number, crc32: row['crc32'] as number },
         boot: row['boot'] as string,
         remote: JSON.parse(row['remote'] as string) as Remote,
@@ -214,6 +231,17 @@ export class Journal {
         parked: parse(row['parked']) as Parked | undefined,
         attempts: attempts.get(row['path'] as string) ?? [],
       }))
+  }
+
+  /** The highest number that any row speaks of: none of them may be given to other bytes. */
+  newestGeneration(): number {
+    const numbers = [0, ...this.listSetAside().map(({ generation }) => generation)]
+    for (const { generation, remote, attempts } of this.rows()) {
+      const known = certain(remote)
+      numbers.push(generation ?? 0, known.is === 'file' ? (known.generation ?? 0) : 0)
+      for (const attempt of attempts) numbers.push(attempt.generation)
+    }
+    return numbers.reduce((highest, number) => Math.max(highest, number))
   }
 
   attributes(): Map<string, LocalAttributes> {
@@ -266,11 +294,9 @@ export class Journal {
     this.#database.exec('DELETE FROM set_aside')
   }
 
-  /** Calls back once everything committed so far survives a power cut; does not hold up the event loop. */
-  whenDurable(callback: () => void): void {
-    fdatasync(this.#walFd, (error) => {
-      if (!error) callback()
-    })
+  /** Calls back once everything committed so far survives a power cut, or cannot be made to; does not hold up the event loop. */
+  whenDurable(callback: (error: Error | null) => void): void {
+    fdatasync(this.#walFd, callback)
   }
 
   close(): void {

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { LocalAttributes } from './local-changes.ts'
-import type { Journal } from './journal.ts'
+import type { Journal, Spooled } from './journal.ts'
 import type { LocalNames } from './local-names.ts'
 import {
   certain,
@@ -37,9 +37,18 @@ export class Ledger {
   readonly #clock: Clock
   readonly #localNames: LocalNames
   readonly #attributes: Map<string, LocalAttributes>
+  readonly #keep: (generation: number) => () => void
+  readonly #kept = new Map<PathRecord, () => void>()
   #undo: (() => void)[] | undefined
 
-  constructor(journal: Journal, clock: Clock, localNames: LocalNames) {
+  /** `keep`: the generation's file stays until the returned function is called. */
+  constructor(
+    journal: Journal,
+    clock: Clock,
+    localNames: LocalNames,
+    keep: (generation: number) => () => void,
+  ) {
+    this.#keep = keep
     this.#journal = journal
     this.#clock = clock
     this.#localNames = localNames
@@ -111,10 +120,7 @@ export class Ledger {
       ? next.desired.is !== 'absent'
       : !isDone(next) || next.doubtSince !== undefined
     if (needsRow) {
-      const { desired } = next
-      const generation =
-        desired.is === 'file' && desired.from === 'spool' ? desired.copy.generation : undefined
-      this.#journal.save(next, generation, point)
+      this.#journal.save(next, spooledOf(next.desired), point)
     } else if (journalled) this.#journal.forget(record.path)
     this.#undo?.push(() => {
       this.records.apply(record, before)
@@ -131,10 +137,10 @@ export class Ledger {
     const { remote } = record
     const base: Remote = remote.is === 'file' ? { ...remote, generation: undefined } : remote
     const since = isDone(record) ? this.#clock.wallMs() : record.since
-    this.#journal.save({ ...record, remote: base, since }, generation)
+    this.#journal.save({ ...record, remote: base, since, parked: undefined }, { generation, seal: undefined })
     record.journalled = true
     record.version++
-    this.records.apply(record, { remote: base, since })
+    this.records.apply(record, { remote: base, since, parked: undefined })
   }
 
   /** Nothing more is known of a path than its listing says. */
@@ -143,19 +149,52 @@ export class Ledger {
     this.#undo?.push(() => this.records.add(record))
     this.records.remove(record)
     record.journalled = false
+    this.#letGoOfAttempts(record)
   }
 
   /** An upload is about to be sent. */
   attempt(record: PathRecord, attempt: Attempt): void {
     this.#journal.attempt(record.path, attempt)
-    record.attempts = [...record.attempts.filter((other) => other.sha256 !== attempt.sha256), attempt]
-    this.records.apply(record, { remote: { is: 'uncertain', before: certain(record.remote) } })
+    this.adoptAttempts(record, [
+      ...record.attempts.filter((other) => other.sha256 !== attempt.sha256),
+      attempt,
+    ])
+    this.records.apply(record, { remote: { is: 'uncertain', before: certain(record.remote), as: 'file' } })
+  }
+
+  /** Their bytes stay in the spool, to be known again on the service, whole or cut short. */
+  adoptAttempts(record: PathRecord, attempts: readonly Attempt[]): void {
+    const kept = attempts.map(({ generation }) => this.#keep(generation))
+    this.#letGoOfAttempts(record)
+    record.attempts = attempts
+    if (attempts.length > 0) {
+      this.#kept.set(record, () => {
+        for (const letGo of kept) letGo()
+      })
+    }
+  }
+
+  /** The service has answered for a path; what was tried before is over, unless the path is in doubt. */
+  confirm(record: PathRecord, change: LedgerChange): void {
+    this.change(record, change, 'confirm')
+    if (record.doubtSince === undefined) this.clearAttempts(record)
+  }
+
+  /** The service turned out to have something else than it had confirmed: there is work to do again. */
+  reopen(record: PathRecord, remote: Remote): void {
+    const { desired } = record
+    this.change(record, { remote })
+    record.version++
+    if (desired.is !== 'file' || desired.from !== 'spool') return
+    desired.copy.dirty = true
+    desired.copy.pristine = false
+    desired.copy.confirmedGeneration = 0
   }
 
   clearAttempts(record: PathRecord): void {
     if (record.attempts.length === 0) return
-    this.#journal.clearAttempts(record.path)
-    record.attempts = []
+    if (record.journalled) this.#journal.clearAttempts(record.path)
+    this.#letGoOfAttempts(record)
   }
 
   attributes(path: string): LocalAttributes | undefined {
@@ -170,8 +209,18 @@ export class Ledger {
     this.#keepAttributes(path, attributes)
   }
 
+  #letGoOfAttempts(record: PathRecord): void {
+    this.#kept.get(record)?.()
+    this.#kept.delete(record)
+    record.attempts = []
+  }
+
   #keepAttributes(path: string, attributes: LocalAttributes | undefined): void {
     if (attributes) this.#attributes.set(path, attributes)
     else this.#attributes.delete(path)
   }
+}
+
+function spooledOf(desired: Desired): Spooled | undefined {
+  return desired.is === 'file' && desired.from === 'spool' ? desired.copy : undefined
 }

@@ -62,6 +62,10 @@ export class Naming {
     const { ledger, spool, owner, clock } = this.#options
     const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: false })
     const record = ledger.of(path, remoteOf(listed))
+    if (record.desired.is === 'file' && record.desired.from === 'remote') {
+      this.#arrive(record, copy)
+      return copy
+    }
     const known = certain(record.remote)
     const modifiedSeconds = known.is === 'file' ? known.modifiedSeconds : listed.modifiedSeconds
     ledger.records.apply(record, {
@@ -72,6 +76,19 @@ export class Naming {
     copy.record = record
     copy.confirmedGeneration = generation
     return copy
+  }
+
+  /** A renamed file is written to before its bytes were fetched for the new name: this fetched them. */
+  #arrive(record: PathRecord, copy: SpooledCopy): void {
+    copy.dirty = true
+    copy.pristine = false
+    this.#transact(() => {
+      this.#desire(record, { is: 'file', from: 'spool', copy })
+      this.#afterwards.push(() => {
+        copy.record = record
+      })
+      this.#settle(record, settleMs.renamed)
+    })
   }
 
   removeFile(path: string, over: RemoteEntry | undefined): void {
@@ -101,6 +118,7 @@ export class Naming {
     this.#transact(() => {
       const record = ledger.of(path, { is: remote ? 'directory' : 'absent' })
       this.#desire(record, { is: 'absent' })
+      this.#shareDoubt(record)
       ledger.setAttributes(path, undefined)
       this.#settle(record, settleMs.closed)
     })
@@ -152,6 +170,8 @@ export class Naming {
         copy.record = heir
         copy.dirty = true
         copy.pristine = false
+        // under this name nothing is confirmed
+        copy.confirmedGeneration = 0
       })
     }
     this.#inherit(from, to)
@@ -169,9 +189,19 @@ export class Naming {
     const heir = ledger.of(to, remoteOf(over))
     this.#desire(heir, { is: 'directory' })
     ledger.change(old, { desired: { is: 'absent' }, parked: undefined })
+    this.#shareDoubt(old)
     this.#moveAttributes(from, to)
     this.#settle(old, settleMs.renamed)
     this.#settle(heir, settleMs.renamed)
+  }
+
+  /** An upload below a directory that is gone may still come to be, and the directory with it. */
+  #shareDoubt(directory: PathRecord): void {
+    const { ledger } = this.#options
+    let newest = directory.doubtSince ?? 0
+    for (const { doubtSince = 0 } of ledger.records.within(directory.path))
+      newest = Math.max(newest, doubtSince)
+    if (newest > 0) ledger.change(directory, { doubtSince: newest })
   }
 
   /** Gives a path a new desired state; whatever bytes were its own until now are let go. */
@@ -203,10 +233,11 @@ export class Naming {
 
   /** What waited for `from` to be on the service waits for `to` now. */
   #inherit(from: string, to: string): void {
-    const { ledger } = this.#options
+    const { ledger, queue } = this.#options
     for (const record of [...ledger.records.waitingForHeir(from)]) {
       const heirs = [...new Set(record.heirs.map((path) => (path === from ? to : path)))]
       ledger.change(record, { heirs: heirs.filter((path) => path !== record.path) })
+      this.#afterwards.push(() => queue.wake(record))
     }
   }
 
@@ -231,10 +262,14 @@ export class Naming {
     this.#afterwards.push(() => {
       if (ledger.records.get(record.path) !== record) return
       const untouched =
-        record.remote.is === 'absent' && record.phase.is !== 'calling' && record.confirmedOrder === 0
+        record.remote.is === 'absent' &&
+        record.phase.is !== 'calling' &&
+        record.confirmedOrder === 0 &&
+        record.doubtSince === undefined
       if (record.desired.is === 'absent' && isDone(record) && untouched) {
         queue.drop(record)
         ledger.forget(record)
+        queue.wakeAbove(record)
       } else queue.settle(record, ms)
     })
   }

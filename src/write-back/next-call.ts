@@ -6,30 +6,27 @@
  * - a name's remote content is overwritten or deleted only when every name that still wants it has it in the
  *   spool or on the service (`wanted`), and deleted only when those names are on the service (`heirs`);
  * - on one path a file is replaced by a PUT, never by DELETE and PUT;
- * - children are gone before their directory, a file is gone before something is put below its name, and an
- *   empty directory is made only when nothing that is put below it makes it anyway.
+ * - children are gone before their directory or what takes its name, a file is gone before something is put
+ *   below its name, and an empty directory is made only when nothing that is put below it makes it anyway.
  */
-import { certain, isDone, type Call, type PathRecord } from './record.ts'
+import { isDone, mayBeDirectory, mayBeFile, type Call, type PathRecord } from './record.ts'
 
 export function nextCall(record: PathRecord): Call {
-  const { desired, remote } = record
-  if (record.scratch || isDone(record)) return { do: 'nothing' }
+  const { desired } = record
+  if (isDone(record)) return { do: 'nothing' }
+  if (record.scratch) {
+    // it stays here, but what it takes along from the service has to come here first
+    return { do: desired.is === 'file' && desired.from === 'remote' ? 'fetch' : 'nothing' }
+  }
   switch (desired.is) {
     case 'absent':
       return { do: 'delete' }
     case 'directory':
-      return certain(remote).is === 'file' || mayHoldOurUpload(record)
-        ? { do: 'delete' }
-        : { do: 'makeDirectory' }
+      return { do: mayBeFile(record) ? 'delete' : 'makeDirectory' }
     case 'file':
       if (desired.from === 'remote') return { do: 'fetch' }
-      return certain(remote).is === 'directory' ? { do: 'delete' } : { do: 'upload' }
+      return { do: mayBeDirectory(record) ? 'delete' : 'upload' }
   }
-}
-
-/** Whether an upload of this very path may have become a file there. */
-function mayHoldOurUpload(record: PathRecord): boolean {
-  return record.remote.is === 'uncertain' && record.attempts.length > 0
 }
 
 /** What the queue knows of the neighbourhood of a path. */
@@ -61,11 +58,13 @@ export function obstacle(record: PathRecord, call: Call, around: Surroundings): 
       if (around.wanted(record.path)) return { kind: 'wanted' }
       const heir = around.missingHeir(record)
       if (heir) return { kind: 'record', record: heir }
-      if (record.remote.is !== 'file' && around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
+      if (!mayBeFile(record) && around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
       return undefined
     }
     case 'upload': {
       if (around.wanted(record.path)) return { kind: 'wanted' }
+      // what was below a directory of this name is not gone yet
+      if (around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
       const above = around.fileAbove(record.path)
       return above ? { kind: 'record', record: above } : undefined
     }

@@ -34,8 +34,9 @@ export type Remote =
       /** The generation of ours that it is, when it is one. */
       readonly generation: number | undefined
     }
-  /* an upload at or below this path is under way or ended ambiguously; `before` is what was known until then */
-  | { readonly is: 'uncertain'; readonly before: Remote }
+  /* an upload of this path (`as` a file) or below it (`as` a directory) is under way or ended ambiguously;
+     `before` is what was known until then */
+  | { readonly is: 'uncertain'; readonly before: Remote; readonly as: 'file' | 'directory' }
 
 export interface Parked {
   readonly code: string
@@ -120,6 +121,16 @@ export function isDone(record: PathRecord): boolean {
 /** The remote state as last known for certain. */
 export function certain(remote: Remote): Exclude<Remote, { is: 'uncertain' }> {
   return remote.is === 'uncertain' ? certain(remote.before) : remote
+}
+
+/** Whether there may be a file on the service, which nothing can be put below. */
+export function mayBeFile({ remote }: PathRecord): boolean {
+  return certain(remote).is === 'file' || (remote.is === 'uncertain' && remote.as === 'file')
+}
+
+/** Whether there may be a directory on the service, which no file can take the place of. */
+export function mayBeDirectory({ remote }: PathRecord): boolean {
+  return certain(remote).is === 'directory' || (remote.is === 'uncertain' && remote.as === 'directory')
 }
 
 /** The desired state in which nothing is to be done. */

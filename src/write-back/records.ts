@@ -6,6 +6,7 @@
  */
 import {
   isDone,
+  mayBeFile,
   nameOf,
   parentOf,
   type Desired,
@@ -130,7 +131,7 @@ export class Records implements Surroundings {
   fileAbove(path: string): PathRecord | undefined {
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const record = this.#byPath.get(above)
-      if (record?.remote.is === 'file' && record.desired.is !== 'file') return record
+      if (record && record.desired.is !== 'file' && mayBeFile(record)) return record
     }
     return undefined
   }

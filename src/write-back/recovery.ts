@@ -27,16 +27,18 @@ export interface RecoveryOptions {
 
 /** Fills the ledger; answers the records that have work to do or are in doubt. */
 export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
-  const { journal, ledger, spool, logger, failpoint } = options
+  const { journal, ledger, spool, owner, logger, failpoint } = options
   failpoint('recovery.before')
   const rows = journal.rows()
   const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
-  const records: PathRecord[] = []
+  const records = new Set<PathRecord>()
+  const lost: string[] = []
   for (const row of rows) {
     if (row.generation !== undefined) wanted.add(row.generation)
     const desired = await desiredOf(row, options)
     if (typeof desired === 'string') {
       setAside(row, desired, options)
+      lost.push(row.path)
       continue
     }
     const record = ledger.of(row.path, remoteOf(row))
@@ -44,25 +46,43 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
     Object.assign(record, {
       since: row.since,
       doubtSince: row.doubtSince ?? (row.attempts.length > 0 ? options.clock.wallMs() : undefined),
-      attempts: row.attempts,
       journalled: true,
       recovered: true,
       version: 1,
       parked: undefined,
     })
     if (desired.is === 'file' && desired.from === 'spool') desired.copy.record = record
-    records.push(record)
+    ledger.adoptAttempts(record, row.attempts)
+    records.add(record)
   }
-  for (const generation of spool.generations()) if (!wanted.has(generation)) spool.unlink(generation)
-  if (records.length > 0)
-    logger.info({ paths: records.length }, 'an earlier run left changes: they are shown and go on')
+  for (const record of keepOldNames(lost, options)) records.delete(record)
+  // what only an attempt still speaks of goes with it
+  for (const generation of spool.generations()) {
+    if (!wanted.has(generation)) owner.discardGeneration(generation)
+  }
+  if (records.size > 0)
+    logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
   failpoint('recovery.after')
-  return records
+  return [...records]
+}
+
+/** What was renamed to a name that is set aside is still on the service under its old one, and stays there. */
+function keepOldNames(lost: readonly string[], { ledger, logger }: RecoveryOptions): PathRecord[] {
+  const kept: PathRecord[] = []
+  for (const path of lost) {
+    for (const old of [...ledger.records.waitingForHeir(path)]) {
+      if (old.desired.is !== 'absent') continue
+      logger.warn({ path: old.path, heirs: old.heirs }, 'the old name stays: what it became was set aside')
+      ledger.forget(old)
+      kept.push(old)
+    }
+  }
+  return kept
 }
 
 function remoteOf(row: JournalRow): Remote {
   return row.attempts.length > 0 && row.remote.is !== 'uncertain'
-    ? { is: 'uncertain', before: row.remote }
+    ? { is: 'uncertain', before: row.remote, as: 'file' }
     : row.remote
 }
 
@@ -75,15 +95,19 @@ async function desiredOf(row: JournalRow, options: RecoveryOptions): Promise<Des
   if (generation === undefined) return fulfilled(row.remote)
   if (!spool.has(generation)) return 'its bytes are missing from the spool'
   if (row.boot !== boot) {
-    if (!row.sealed) return 'the machine went down while it was being written'
+    if (!row.seal) return 'the machine went down while it was being written'
     const digest = await spool.digest(generation)
-    if (digest.size !== row.sealed.size || digest.crc32 !== row.sealed.crc32) {
+    if (digest.size !== row.seal.size || digest.crc32 !== row.seal.crc32) {
       return 'the machine went down before its bytes were safely on the disk'
     }
   }
   const size = spool.size(generation)
-  const dirty = !(row.remote.is === 'file' && row.remote.generation === generation)
-  return { is: 'file', from: 'spool', copy: new SpooledCopy(spool, owner, { generation, size, dirty }) }
+  const remote = remoteOf(row)
+  const dirty = !(remote.is === 'file' && remote.generation === generation)
+  const copy = new SpooledCopy(spool, owner, { generation, size, dirty })
+  // so that the next write takes it back: the row speaks of the bytes as they are, and of the boot they are from
+  copy.seal = row.seal
+  return { is: 'file', from: 'spool', copy }
 }
 
 function setAside(row: JournalRow, reason: string, { journal, clock, logger }: RecoveryOptions): void {

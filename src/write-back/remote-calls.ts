@@ -4,7 +4,6 @@
  * Invariant: an upload is announced to the journal before it is sent, and its result is written down for the
  * generation that was sent, whatever has become of the path meanwhile. Nothing here decides when.
  */
-import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Contents } from '../cache/contents.ts'
@@ -14,10 +13,14 @@ import type { CallOptions, SessionFiles } from '../client/session-files.ts'
 import { isSame, type Conflicts } from './conflicts.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
+import { nextCall, obstacle } from './next-call.ts'
 import { certain, isDone, joinPath, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
 import type { Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 import type { Outcome } from './upload-queue.ts'
+
+/** Makes an empty directory come to be; always the same, so that the next attempt takes away what one left. */
+const markerName = '.mount-session-marker'
 
 export interface RemoteCallsOptions {
   readonly ledger: Ledger
@@ -94,20 +97,27 @@ export class RemoteCalls {
           ledger.clearAttempts(record)
           ledger.records.apply(record, { remote: before })
         }
+        if (
+          error instanceof ServiceError &&
+          error.code === 'conflict' &&
+          (await this.#isDirectory(record.path))
+        ) {
+          ledger.change(record, { remote: { is: 'directory' } })
+          return { is: 'moved' }
+        }
         throw error
       }
       failpoint('remote.upload.after')
       record.confirmedOrder = clock.order()
+      // from here on it is no more what its heirs took
+      const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const
+      ledger.confirm(record, { remote, heirs: record.desired === desired ? [] : record.heirs })
       record.doneVersion = Math.max(record.doneVersion, version)
-      copy.confirmedGeneration = Math.max(copy.confirmedGeneration, generation)
-      if (copy.generation === generation && copy.record === record) copy.dirty = false
+      if (copy.record === record) {
+        copy.confirmedGeneration = generation
+        if (copy.generation === generation) copy.dirty = false
+      }
       contents.adopt(record.path, spool.file(generation), size)
-      if (record.doubtSince === undefined) ledger.clearAttempts(record)
-      ledger.change(
-        record,
-        { remote: { is: 'file', size, modifiedSeconds: undefined, generation } },
-        'confirm',
-      )
       this.#markAbove(record.path, 'directory')
       return { is: 'moved' }
     } finally {
@@ -118,10 +128,16 @@ export class RemoteCalls {
   async #delete(record: PathRecord): Promise<Outcome> {
     const { ledger, files, clock, failpoint, listings, logger, contents } = this.#options
     const { version, path } = record
-    if (record.heirs.length > 0 && !(await this.#heirsAreThere(record))) return { is: 'moved' }
+    if (record.heirs.length > 0) {
+      const why = await this.#whyNotGone(record)
+      if (why !== undefined) return this.#keepOldName(record, why)
+      // the look took a while: the name may be wanted again
+      const call = nextCall(record)
+      if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+    }
     failpoint('remote.delete.before')
     try {
-      await files.remove(path, this.#callOptions(record))
+      await this.#remove(record)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
       if (
@@ -142,21 +158,41 @@ export class RemoteCalls {
     }
     failpoint('remote.delete.after')
     record.confirmedOrder = clock.order()
-    if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
-    if (record.doubtSince === undefined) ledger.clearAttempts(record)
     contents.drop(path)
-    ledger.change(record, { remote: { is: 'absent' }, heirs: [] }, 'confirm')
+    ledger.confirm(record, { remote: { is: 'absent' }, heirs: [] })
+    if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
+    return { is: 'moved' }
+  }
+
+  /** A marker that an earlier attempt to make the directory left in it is not somebody else's. */
+  async #remove(record: PathRecord): Promise<void> {
+    const { files } = this.#options
+    try {
+      await files.remove(record.path, this.#callOptions(record))
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'conflict' || this.#makesDirectories !== false)
+        throw error
+      await files.remove(joinPath(record.path, markerName), this.#callOptions(record)).catch(() => {
+        throw error
+      })
+      await files.remove(record.path, this.#callOptions(record))
+    }
+  }
+
+  #keepOldName(record: PathRecord, why: string): Outcome {
+    const { ledger, logger } = this.#options
+    const message = `renamed, but the old name stays: ${why}`
+    if (record.desired.is !== 'absent') {
+      return { is: 'parked', code: 'conflict', error: new Error(`${record.path}: ${message}`) }
+    }
+    logger.warn({ path: record.path, heirs: record.heirs }, message)
+    ledger.forget(record)
     return { is: 'moved' }
   }
 
   /** The last look before the delete that ends a rename: what was copied must be there, and the old name unchanged. */
-  async #heirsAreThere(record: PathRecord): Promise<boolean> {
-    const { ledger, logger } = this.#options
-    const keep = (why: string): false => {
-      logger.warn({ path: record.path, heirs: record.heirs }, `renamed, but the old name stays: ${why}`)
-      ledger.forget(record)
-      return false
-    }
+  async #whyNotGone(record: PathRecord): Promise<string | undefined> {
+    const { ledger } = this.#options
     for (const path of record.heirs) {
       const heir = ledger.records.get(path)
       if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
@@ -164,15 +200,15 @@ export class RemoteCalls {
       const shown = listing.entries.get(nameOf(path))
       const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
       if (!shown || shown.isDirectory || (size !== undefined && shown.size !== size)) {
-        return keep(`${path} is not on the service as it was copied`)
+        return `${path} is not on the service as it was copied`
       }
     }
     const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
     const own = listing.entries.get(nameOf(record.path))
     if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
-      return keep('somebody has changed it meanwhile')
+      return 'somebody has changed it meanwhile'
     }
-    return true
+    return undefined
   }
 
   #listingAfter(directory: string, order: number): Promise<Listing> {
@@ -208,8 +244,8 @@ export class RemoteCalls {
     }
     failpoint('remote.makeDirectory.after')
     record.confirmedOrder = clock.order()
+    ledger.confirm(record, { remote: { is: 'directory' } })
     if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
-    ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
     this.#markAbove(path, 'directory')
     return { is: 'moved' }
   }
@@ -217,9 +253,13 @@ export class RemoteCalls {
   /** Parents come to be with an upload: put a marker, take it away, and see what stays. */
   async #materialise(record: PathRecord): Promise<boolean> {
     const { files } = this.#options
-    const marker = joinPath(record.path, `.mount-session-${randomUUID()}`)
+    const marker = joinPath(record.path, markerName)
     await files.upload(marker, new Uint8Array(), this.#callOptions(record))
-    await files.remove(marker, this.#callOptions(record))
+    try {
+      await files.remove(marker, this.#callOptions(record))
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'not_found') throw error
+    }
     return this.#isDirectory(record.path)
   }
 
@@ -241,13 +281,7 @@ export class RemoteCalls {
     try {
       const file = await content.whole(signal)
       const generation = await spool.import(file)
-      if (record.desired !== desired) {
-        spool.unlink(generation)
-        return { is: 'moved' }
-      }
-      const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: true })
-      ledger.change(record, { desired: { is: 'file', from: 'spool', copy } })
-      copy.record = record
+      if (!this.#hasCome(record, desired, generation)) return { is: 'moved' }
       failpoint('fetch.after')
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'not_found' || record.desired !== desired)
@@ -265,6 +299,24 @@ export class RemoteCalls {
     return { is: 'moved' }
   }
 
+  /** The bytes of a renamed file are in the spool; false: it has changed meanwhile. */
+  #hasCome(record: PathRecord, desired: PathRecord['desired'], generation: number): boolean {
+    const { ledger, spool, owner } = this.#options
+    try {
+      if (record.desired !== desired) {
+        spool.unlink(generation)
+        return false
+      }
+      const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: true })
+      ledger.change(record, { desired: { is: 'file', from: 'spool', copy } })
+      copy.record = record
+      return true
+    } catch (error) {
+      spool.unlink(generation)
+      throw error
+    }
+  }
+
   /** Directories above come to be with what is put below them. */
   #markAbove(path: string, remote: 'uncertain' | 'directory'): void {
     const { ledger, clock, listings } = this.#options
@@ -276,7 +328,7 @@ export class RemoteCalls {
         ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
         if (isDone(record)) record.doneVersion = record.version
       } else if (record.remote.is === 'absent') {
-        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote } })
+        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
         listings.knowEmpty(above)
       }
     }

@@ -5,6 +5,7 @@
  * first change after that goes to a new generation. The record hears of a change before it is answered.
  */
 import { WriteBackError, type WorkingCopy } from './local-changes.ts'
+import type { Seal } from './journal.ts'
 import type { PathRecord } from './record.ts'
 import type { Digest, Spool } from './spool.ts'
 
@@ -36,8 +37,8 @@ export class SpooledCopy implements WorkingCopy {
   confirmedGeneration = 0
   /** Whether it was never written to since it was staged. */
   pristine: boolean
-  /** Whether the journal has length and checksum of it. */
-  sealed = false
+  /** Length and checksum of it as the journal has them. */
+  seal: Seal | undefined
   /** Open handles that may write. */
   retained = 0
   #frozen = false
@@ -66,9 +67,12 @@ export class SpooledCopy implements WorkingCopy {
     this.#checkSize(at + data.length)
     this.#prepareChange('copy')
     const written = this.#local(() => this.#spool.write(this.generation, at, data))
-    if (written < data.length && written === 0) throw this.#diskFull()
+    if (written < data.length) {
+      // what is refused must not grow the file either
+      this.#local(() => this.#spool.truncate(this.generation, this.size))
+      throw this.#diskFull()
+    }
     this.size = Math.max(this.size, at + written)
-    if (written < data.length) throw this.#diskFull()
     return at
   }
 
@@ -121,8 +125,13 @@ export class SpooledCopy implements WorkingCopy {
 
   /** Size and checksums of the bytes as they are now, computed once for each state of them. */
   digest(): Promise<Digest> {
-    this.#digest ??= this.#spool.digest(this.generation)
-    return this.#digest
+    if (this.#digest) return this.#digest
+    const digest = this.#spool.digest(this.generation)
+    this.#digest = digest
+    digest.catch(() => {
+      if (this.#digest === digest) this.#digest = undefined
+    })
+    return digest
   }
 
   #prepareChange(how: 'copy' | 'empty'): void {

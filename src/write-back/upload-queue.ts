@@ -12,7 +12,7 @@ import type { ServiceError } from '../client/errors.ts'
 import { backoffMs } from './backoff.ts'
 import { WriteBackError } from './local-changes.ts'
 import { nextCall, obstacle } from './next-call.ts'
-import { parentOf, type Call, type PathRecord } from './record.ts'
+import { mayBeFile, parentOf, type Call, type PathRecord } from './record.ts'
 import type { Records } from './records.ts'
 import { SessionGate } from './session-gate.ts'
 
@@ -151,7 +151,11 @@ export class UploadQueue {
       return
     }
     record.phase = { is: 'calling', since: this.#options.clock.wallMs(), what: call.do }
-    this.#ended(record, await this.#options.perform(record, call))
+    const { version } = record
+    const outcome = await this.#options.perform(record, call)
+    // what was refused for good is not what the path holds now
+    const isOutdated = outcome.is === 'parked' && record.version !== version
+    this.#ended(record, isOutdated ? { is: 'moved' } : outcome)
   }
 
   #ended(record: PathRecord, outcome: Outcome): void {
@@ -190,23 +194,24 @@ export class UploadQueue {
         this.#options.onPark(record, outcome.error, outcome.code)
         break
     }
-    this.#wakeNeighbours(record)
+    this.wakeNeighbours(record)
     this.#options.onEnded()
   }
 
-  /** What may have waited for this path: directories above, names it is heir of, and what is put below a former file. */
-  #wakeNeighbours(record: PathRecord): void {
-    const { records } = this.#options
+  /** There is less to do below the directories above a path. */
+  wakeAbove(record: PathRecord): void {
     for (let above = parentOf(record.path); above !== ''; above = parentOf(above)) {
-      const directory = records.get(above)
+      const directory = this.#options.records.get(above)
       if (directory) this.wake(directory)
     }
+  }
+
+  /** What may have waited for this path: directories above, names it is heir of, and what is put below a former file. */
+  wakeNeighbours(record: PathRecord): void {
+    const { records } = this.#options
+    this.wakeAbove(record)
     for (const waiting of [...records.waitingForHeir(record.path)]) this.wake(waiting)
-    if (
-      record.desired.is === 'directory' &&
-      record.remote.is !== 'file' &&
-      records.uploadsBelow(record.path) > 0
-    ) {
+    if (record.desired.is === 'directory' && !mayBeFile(record) && records.uploadsBelow(record.path) > 0) {
       for (const below of [...records.within(record.path)]) if (below !== record) this.wake(below)
     }
   }

@@ -18,7 +18,13 @@ import { Generations } from './generations.ts'
 import { Handover } from './handover.ts'
 import { Journal } from './journal.ts'
 import { Ledger } from './ledger.ts'
-import type { LocalAttributes, LocalChanges, LocalEntry, WorkingCopy } from './local-changes.ts'
+import {
+  WriteBackError,
+  type LocalAttributes,
+  type LocalChanges,
+  type LocalEntry,
+  type WorkingCopy,
+} from './local-changes.ts'
 import { entryOf } from './local-entry.ts'
 import { LocalNames } from './local-names.ts'
 import { Naming, settleMs } from './naming.ts'
@@ -83,19 +89,23 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const { directory, boot, files, listings, contents, clock, logger } = options
     const failpoint = options.failpoint ?? noFailpoint
     const random = options.random ?? Math.random
+    const timeoutMs = options.timeoutMs ?? 120_000
     this.maxFileBytes = options.maxFileBytes ?? 52_428_800
     this.#dirtyExpireMs = options.dirtyExpireMs ?? 30_000
     this.#clock = clock
     this.#logger = logger
     this.#journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
-    this.#spool = new Spool(join(directory, 'spool'), 0)
+    this.#spool = new Spool(join(directory, 'spool'), this.#journal.newestGeneration())
     const spool = this.#spool
     const { signal } = this.#ending
-    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames ?? []))
+    this.#generations = new Generations({ spool, journal: this.#journal, clock, logger, failpoint })
+    const pin = (generation: number): (() => void) => this.#generations.pin(generation)
+    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames ?? []), pin)
     this.#ledger = ledger
     const wake = (record: PathRecord): void => this.#queue.wake(record)
     const conflicts = new Conflicts({
       ledger,
+      spool,
       listings,
       files,
       clock,
@@ -104,7 +114,6 @@ export class WriteBack implements LocalChanges, CopyOwner {
       mode: options.conflict ?? 'keep',
       wake,
     })
-    this.#generations = new Generations({ spool, journal: this.#journal, clock, logger, failpoint })
     const calls = new RemoteCalls({
       ledger,
       spool,
@@ -117,7 +126,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       failpoint,
       owner: this,
       signal,
-      pin: (generation) => this.#generations.pin(generation),
+      pin,
       onProgress: () => this.#barriers.progress(),
       wake,
     })
@@ -137,7 +146,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       records: ledger.records,
       queue: this.#queue,
       clock,
-      timeoutMs: options.timeoutMs ?? 120_000,
+      timeoutMs,
     })
     this.#doubts = new Doubts({
       ledger,
@@ -147,6 +156,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       clock,
       logger,
       signal,
+      timeoutMs,
       wake,
       onCleared: (record) => this.#handover.rested(record),
     })
@@ -196,15 +206,25 @@ export class WriteBack implements LocalChanges, CopyOwner {
     path: string,
     base: { readonly file: string; readonly listed: RemoteEntry },
   ): Promise<WorkingCopy> {
-    const known = this.#ledger.records.get(path)?.desired
-    if (known?.is === 'file' && known.from === 'spool') return known.copy
+    const desiredNow = (): PathRecord['desired'] | undefined => this.#ledger.records.get(path)?.desired
+    const before = desiredNow()
+    if (before?.is === 'file' && before.from === 'spool') return before.copy
     const generation = await this.#spool.import(base.file)
-    const { desired } = this.#ledger.records.get(path) ?? {}
+    const desired = desiredNow()
     if (desired?.is === 'file' && desired.from === 'spool') {
       this.#spool.unlink(generation)
       return desired.copy
     }
-    return this.#naming.stage(path, base.listed, generation)
+    if (desired !== before && desired?.is !== 'file') {
+      this.#spool.unlink(generation)
+      throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
+    }
+    try {
+      return this.#naming.stage(path, base.listed, generation)
+    } catch (error) {
+      this.#spool.unlink(generation)
+      throw error
+    }
   }
 
   createUnnamed(): WorkingCopy {
@@ -307,6 +327,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const record = this.#ledger.records.get(path)
     if (!record || isDone(record) || record.phase.is === 'calling') return false
     const { desired } = record
+    const waiting = [...this.#ledger.records.waitingForHeir(path)]
     this.#queue.drop(record)
     this.#ledger.change(record, { desired: fulfilled(record.remote), parked: undefined, heirs: [] })
     if (desired.is === 'file' && desired.from === 'spool') {
@@ -315,6 +336,12 @@ export class WriteBack implements LocalChanges, CopyOwner {
       if (desired.copy.retained === 0) this.discardGeneration(desired.copy.generation)
     }
     this.#ledger.forget(record)
+    // what was renamed to here is not to be lost under its old name too
+    for (const old of waiting) if (old.desired.is === 'absent') this.discard(old.path)
+    const source = desired.is === 'file' && desired.from === 'remote' ? desired.path : undefined
+    const held = source === undefined ? undefined : this.#ledger.records.get(source)
+    if (held) this.#queue.wake(held)
+    this.#queue.wakeNeighbours(record)
     this.#barriers.look()
     return true
   }
@@ -337,8 +364,8 @@ export class WriteBack implements LocalChanges, CopyOwner {
     if (!copy.dirty || generation !== copy.generation) {
       this.#ledger.changeGeneration(record, generation)
       this.#queue.settle(record, this.#dirtyExpireMs)
-    } else if (copy.sealed) this.#journal.unseal(record.path)
-    copy.sealed = false
+    } else if (copy.seal) this.#journal.unseal(record.path)
+    copy.seal = undefined
   }
 
   discardGeneration(generation: number): void {
@@ -371,7 +398,11 @@ export class WriteBack implements LocalChanges, CopyOwner {
       { path: record.path, code },
       `given up until it changes or is retried: ${error.message}`,
     )
-    this.#ledger.change(record, { parked: { code, message: error.message } })
+    try {
+      this.#ledger.change(record, { parked: { code, message: error.message } })
+    } catch (journalError) {
+      this.#logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
+    }
     this.#barriers.look()
   }
 
