@@ -29,20 +29,22 @@ export function showProgress(
   verb: string,
   clock: Clock = systemClock,
 ): ProgressDisplay {
-  let shownAt: number | undefined
+  let drawn = false
+  /* what is done within the first five seconds needs no line */
+  let writtenAt = clock.now()
   return {
     show(progress) {
       const line = describe(verb, progress)
       if (output.isTTY === true) {
         output.write(`\r\u001b[K${line.slice(0, Math.max((output.columns ?? 80) - 1, 20))}`)
-        shownAt = clock.now()
-      } else if (progress.paths > 0 && (shownAt === undefined || clock.now() - shownAt >= plainEveryMs)) {
+        drawn = true
+      } else if (progress.paths > 0 && clock.now() - writtenAt >= plainEveryMs) {
         output.write(`${line}\n`)
-        shownAt = clock.now()
+        writtenAt = clock.now()
       }
     },
     end() {
-      if (output.isTTY === true && shownAt !== undefined) {
+      if (drawn) {
         output.write('\r\u001b[K')
       }
     },
