@@ -80,7 +80,9 @@ export class View {
     const local = this.#changes.get(path)
     if (local !== undefined && local.confirmed !== true) return this.#local(path, local, this.#ttlMs)
     if (!this.remoteBelow(directory))
-      return local ? this.#local(path, local, this.#ttlMs) : { kind: 'absent', path, ttlMs: this.#ttlMs, local }
+      return local
+        ? this.#local(path, local, this.#ttlMs)
+        : { kind: 'absent', path, ttlMs: this.#ttlMs, local }
     const listing = this.#listings.fresh(directory)
     if (listing === undefined) return undefined
     const ttlMs = this.#remainingMs(listing)
@@ -201,7 +203,8 @@ export class View {
     if (listed?.isDirectory === true) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
     if (listed !== undefined) return { kind: 'file', path, ttlMs, local, listed, seen }
     /* gone from the service, but something of ours below it is on its way there */
-    if (this.hasLocalBelow(path)) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
+    if (this.hasLocalBelow(path) || this.#changes.hasUploadsBelow(path))
+      return { kind: 'directory', path, ttlMs, local, remote: true, listed }
     return { kind: 'absent', path, ttlMs, local }
   }
 

@@ -95,6 +95,8 @@ export interface LocalChanges {
   get(path: string): LocalEntry | undefined
   /** The names directly in a directory that the local side says something of. */
   children(directory: string): Iterable<readonly [name: string, entry: LocalEntry]>
+  /** Whether a file of ours is on its way to somewhere below a directory, which therefore comes to be. */
+  hasUploadsBelow(directory: string): boolean
   /** A listing has arrived: confirmed changes that it was begun after give way to it. */
   observe(listing: Listing): void
 

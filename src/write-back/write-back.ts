@@ -186,6 +186,10 @@ export class WriteBack implements LocalChanges, CopyOwner {
     for (const record of this.#ledger.records.in(directory)) yield [nameOf(record.path), entryOf(record)]
   }
 
+  hasUploadsBelow(directory: string): boolean {
+    return this.#ledger.records.uploadsBelow(directory) > 0
+  }
+
   observe(listing: Listing): void {
     this.#handover.observe(listing)
   }

@@ -218,3 +218,19 @@ void t.test('with a TTL of 0 every question is asked', async (t) => {
   await rig.drained()
   t.strictSame(rig.files.paths(), ['c', 'd'])
 })
+
+void t.test(
+  'a directory that the agent removed stays while a file of ours is on its way far below it',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.files.put('d/e/f/old', 'x')
+    rig.files.fail({ verb: 'upload', error: 'server_error', times: 50 })
+    await rig.write('d/e/f/ours', 'ours')
+    for (const path of ['d/e/f/old', 'd/e/f', 'd/e', 'd']) rig.files.take(path)
+    await rig.pass(3000)
+    t.equal(await rig.read('d/e/f/ours'), 'ours')
+    rig.files.clearFaults()
+    await rig.drained()
+    t.equal(rig.files.text('d/e/f/ours'), 'ours')
+  },
+)
