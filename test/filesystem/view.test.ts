@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startRig } from './rig.ts'
 
-t.test('a name free in a directory that is only local is taken by a directory', async (t) => {
+void t.test('a name free in a directory that is only local is taken by a directory', async (t) => {
   const rig = await startRig(t)
   await rig.mkdir('new')
   await rig.mkdir('new/from')
