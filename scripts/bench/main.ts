@@ -9,6 +9,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Contender } from './contender.ts'
+import { compareKernelLayers } from './kernel/comparison.ts'
 import { measureRoundTrip, type LinkSpeed } from './link.ts'
 import { measureWorkload } from './measure.ts'
 import { mountSession } from './mount-session.ts'
@@ -45,6 +46,7 @@ Measures a mount of a session against rclone and sshfs over a slow link, and pri
   --mbits N        of the link in each direction (default: 100)
   --scale          instead: ls, grep and cp of 1,000, 10,000 and 100,000 files (default party: mount-session)
   --files N        with --scale: so many files; several times for several
+  --kernel         instead: what our kernel layer costs beside fuse-napi and libfuse in C, without any link
   --write          write the tables into scripts/bench/RESULTS.md as well
   --help           show this
 `
@@ -58,6 +60,7 @@ const { values } = parseArgs({
     mbits: { type: 'string', default: '100' },
     scale: { type: 'boolean', default: false },
     files: { type: 'string', multiple: true, default: ['1000', '10000', '100000'] },
+    kernel: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -90,6 +93,12 @@ if (values.help) {
 if (directory === undefined) refuse('to be started by scripts/bench/run')
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
+if (values.kernel) {
+  const rounds = positive('rounds', values.rounds)
+  publish([...machine(), ...(await compareKernelLayers({ directory, rounds, onProgress: say }))])
+  process.exit()
+}
+
 const speed: LinkSpeed = {
   oneWayMs: positive('delay', values.delay),
   bitsPerSecond: positive('mbits', values.mbits) * 1e6,
@@ -120,9 +129,7 @@ const sizes = values.files.map((text) => positive('files', text))
 const tables = values.scale
   ? [await measureScale({ directory, speed, parties: present, sizes, only, onProgress: say })]
   : await compare(directory, positive('rounds', values.rounds))
-const text = [...circumstances(), ...tables, ''].join('\n')
-process.stdout.write(text)
-if (values.write) writeResults(text)
+publish([...circumstances(), ...tables])
 
 async function compare(root: string, rounds: number): Promise<string[]> {
   const fixtures = join(root, 'fixtures')
@@ -165,13 +172,27 @@ async function compare(root: string, rounds: number): Promise<string[]> {
   ]
 }
 
-/** Command, machine, link and parties. */
-function circumstances(): string[] {
+/** Prints the lines, and keeps them if asked to. */
+function publish(lines: readonly string[]): void {
+  const text = `${lines.join('\n')}\n`
+  process.stdout.write(text)
+  if (values.write) writeResults(text)
+}
+
+/** Command and machine. */
+function machine(): string[] {
   const [processor] = cpus()
   return [
     `\`${['scripts/bench/run', ...process.argv.slice(2).filter((word) => word !== '--write')].join(' ')}\``,
     '',
     `- ${new Date().toISOString().slice(0, 10)}, Linux ${release()}, Node ${process.version}, ${cpus().length} × ${processor?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB, shared by all parties`,
+  ]
+}
+
+/** Command, machine, link and parties. */
+function circumstances(): string[] {
+  return [
+    ...machine(),
     `- link: ${speed.oneWayMs} ms each way (${roundTripMs.toFixed(1)} ms there and back as measured), ${speed.bitsPerSecond / 1e6} Mbit/s each way`,
     ...present.map(({ name, what }) => `- ${name}: ${what}`),
     ...absent.map((line) => `- ${line}`),
@@ -199,10 +220,10 @@ function secondsOf({
     : `${digits(returnedSeconds)} s, durable ${digits(durableSeconds)} s`
 }
 
-/** Replaces the section of this kind of run and leaves the other as it is. */
+/** Replaces the section of this kind of run and leaves the others as they are. */
 function writeResults(measured: string): void {
   const path = join(import.meta.dirname, 'RESULTS.md')
-  const heading = values.scale ? 'Scale' : 'Comparison'
+  const heading = values.kernel ? 'The kernel layer' : values.scale ? 'Scale' : 'Comparison'
   const before = existsSync(path)
     ? readFileSync(path, 'utf8')
     : '# Results\n\nFigures of one machine: the ratios count.\n'
