@@ -11,6 +11,8 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
 import type { Listings } from './listings.ts'
+import { RefreshAhead } from './refresh-ahead.ts'
+import { Scatters } from './scatter.ts'
 import { type FetchedAhead, nameOf, parentOf, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 
 /** What a walk is recognised by. */
@@ -59,6 +61,8 @@ interface Trace {
 export class Prefetch {
   readonly #around: WalkSurroundings
   readonly #enabled: boolean
+  readonly #refresh: RefreshAhead
+  readonly #scatters: Scatters
   readonly #traces = new LRUCache<string, Trace>({ max: rememberedDirectories })
   #walks: Walk[] = []
   #entered: string | undefined
@@ -83,6 +87,8 @@ export class Prefetch {
       isLocal: options.isLocal ?? (() => false),
       load: { running: 0 },
     }
+    this.#refresh = new RefreshAhead(listings, clock)
+    this.#scatters = new Scatters(this.#around, ttlMs)
   }
 
   /** A program reads a directory from its start. Call it before its listing is asked for. */
@@ -99,6 +105,7 @@ export class Prefetch {
     if (!this.#enabled) return
     if (directory !== this.#entered) this.#enter(directory, false)
     this.#touch(directory)
+    this.#refresh.used(directory)
   }
 
   /** A program opens a file to read it. Call it before its content is asked for. */
@@ -117,6 +124,7 @@ export class Prefetch {
   stop(): void {
     for (const walk of this.#walks) walk.stop()
     this.#walks = []
+    this.#scatters.stop()
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
@@ -126,24 +134,26 @@ export class Prefetch {
     if (directory === '') return
     const name = nameOf(directory)
     const trace = this.#touch(parentOf(directory))
-    const isKnown = this.#walks.some((walk) => walk.use(directory))
-    if (!isKnown)
-      this.#recognise(parentOf(directory), name, 'directory', isRead && trace.isReadAtOnce, trace.directory)
+    const isKnown = this.#walks.some((walk) => walk.use(directory)) || this.#scatters.use(directory)
+    const isAtOnce = isRead && trace.isReadAtOnce
+    const isInOrder =
+      isKnown || this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
+    if (!isInOrder) this.#scatters.visit(directory)
     trace.directory = { name, at: this.#around.clock.now() }
     this.#rest()
   }
 
-  /** Whether `name` is the first of its kind in a directory just read, or the next after the last one used. */
+  /** Whether `name` is the first of its kind in a directory just read, or the next after the last one used; it is followed then. */
   #recognise(
     directory: string,
     name: string,
     kind: 'file' | 'directory',
     isReadAtOnce: boolean,
     last: Step | undefined,
-  ): void {
+  ): boolean {
     const { listings, clock, limits } = this.#around
     const listing = listings.newest(directory)
-    if (listing === undefined) return
+    if (listing === undefined) return false
     const before = last !== undefined && clock.now() - last.at <= stepMs ? last.name : undefined
     for (const order of walkOrders) {
       const names = orderOf(listing, order)
@@ -151,9 +161,10 @@ export class Prefetch {
       const isNext = before !== undefined && before !== name && names.next(kind, before) === name
       if (isFirst || isNext) {
         this.#follow(directory, name, kind, order, isFirst ? limits.items : firstWindow)
-        return
+        return true
       }
     }
+    return false
   }
 
   #follow(
