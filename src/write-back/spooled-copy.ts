@@ -138,6 +138,8 @@ export class SpooledCopy implements WorkingCopy {
     this.#local(() => {
       if (!this.#frozen) {
         this.#owner.willChange(this, this.generation)
+        // staged as the service has it, and not any more
+        if (this.confirmedGeneration === this.generation) this.confirmedGeneration = 0
       } else {
         const fresh = how === 'empty' ? this.#spool.createEmpty() : this.#spool.clone(this.generation)
         try {

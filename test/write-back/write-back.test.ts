@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { ServiceError } from '../../src/client/errors.ts'
 import { failureOf, noSignal, startRig, until } from './rig.ts'
@@ -50,6 +52,22 @@ void t.test('a barrier waits for the upload, skips the settling, and fails while
   rig.changes.retry()
   await rig.changes.barrier('', noSignal)
   t.equal(rig.files.text('b'), 'y')
+})
+
+void t.test('a barrier waits for what was first written to a file that the service had', async (t) => {
+  const rig = await startRig(t)
+  rig.files.put('log', 'one\n')
+  const listed = { name: 'log', isDirectory: false, size: 4, modifiedSeconds: 0 }
+  const file = join(rig.directory, 'base')
+  writeFileSync(file, 'one\n')
+  const copy = await rig.changes.stage('log', { file, listed })
+  copy.retain()
+  await copy.barrier(noSignal)
+  t.equal(rig.files.count('upload'), 0, 'nothing was written')
+  copy.write(undefined, Buffer.from('two\n'))
+  await copy.barrier(noSignal)
+  t.equal(rig.files.text('log'), 'one\ntwo\n')
+  copy.release()
 })
 
 void t.test('an upload never sees a byte that was written after it began', async (t) => {
