@@ -36,7 +36,9 @@ export function showProgress(
     show(progress) {
       const line = describe(verb, progress)
       if (output.isTTY === true) {
-        output.write(`\r\u001b[K${line.slice(0, Math.max((output.columns ?? 80) - 1, 20))}`)
+        /* a terminal that does not know its width says 0 */
+        const width = output.columns === undefined || output.columns === 0 ? 80 : output.columns
+        output.write(`\r\u001b[K${line.slice(0, Math.max(width - 1, 20))}`)
         drawn = true
       } else if (progress.paths > 0 && clock.now() - writtenAt >= plainEveryMs) {
         output.write(`${line}\n`)

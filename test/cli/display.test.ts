@@ -33,6 +33,13 @@ void t.test('on a terminal one line is drawn again and again, and gone at the en
   t.end()
 })
 
+void t.test('a terminal that says that it is 0 wide is taken to be 80 wide', (t) => {
+  const terminal = { ...output(true), columns: 0 }
+  showProgress(terminal, 'uploading', new FakeClock()).show({ paths: 3, bytes: 2048 })
+  t.same(terminal.written, ['\r\u001b[Kuploading: 3 paths, 2.0 KiB left'])
+  t.end()
+})
+
 void t.test(
   'elsewhere a line is written every five seconds, none before and none when nothing is left',
   (t) => {
