@@ -15,6 +15,7 @@ import { CallStatistics } from './call-statistics.ts'
 import { ServiceError } from './client/errors.ts'
 import { SessionClient } from './client/session-client.ts'
 import type { SessionFiles } from './client/session-files.ts'
+import type { Session } from './client/wire.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { ControlError } from './control/protocol.ts'
 import { acquireSessionLock, type SessionLock } from './control/session-lock.ts'
@@ -199,15 +200,30 @@ async function checkSession(
   { agent, session }: SessionAddress,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const found = await client.getSession(agent, session, { signal })
-  const { status } = found
+  const { status, created_at: createdAt } = await firstAnswer(client, agent, session, signal)
   if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
     throw new MountError(
       'expired',
       `${agent}/${session}: the service says this session is ${status}: make a new one, what was not uploaded is kept (\`mount-session recover --export DIR ${agent}/${session}\`)`,
     )
   }
-  return (found.created_at ?? 0) * 1000
+  return (createdAt ?? 0) * 1000
+}
+
+/** A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is waited for. */
+async function firstAnswer(
+  client: SessionClient,
+  agent: string,
+  session: string,
+  signal: AbortSignal | undefined,
+): Promise<Session> {
+  try {
+    return await client.getSession(agent, session, { signal, retry: false })
+  } catch (error) {
+    const isWorthWaiting = error instanceof ServiceError && error.retryable && error.status !== undefined
+    if (!isWorthWaiting) throw error
+    return client.getSession(agent, session, { signal })
+  }
 }
 
 /** A session that was deleted and made again under its name must not get what was meant for the old one. */
