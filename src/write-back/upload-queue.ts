@@ -211,7 +211,7 @@ export class UploadQueue {
     const { records } = this.#options
     this.wakeAbove(record)
     for (const waiting of [...records.waitingForHeir(record.path)]) this.wake(waiting)
-    if (record.desired.is === 'directory' && !mayBeFile(record) && records.uploadsBelow(record.path) > 0) {
+    if (record.desired.is === 'directory' && !mayBeFile(record) && records.unfinishedBelow(record.path) > 0) {
       for (const below of [...records.within(record.path)]) if (below !== record) this.wake(below)
     }
   }
