@@ -4,18 +4,21 @@
  * Invariant: neither the bytes received nor what they inflate to exceed a bound.
  */
 import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate } from 'node:zlib'
+import { brotliDecompress, brotliDecompressSync, gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib'
 import { ServiceError } from './errors.ts'
 import type { Reply } from './transport.ts'
 
 const maxBytes = 32 * 1024 * 1024
 
-const decoders: Readonly<
-  Record<string, (bytes: Buffer, limit: { maxOutputLength: number }) => Promise<Buffer>>
-> = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
+/** So little is inflated at once: a thread would cost more than it takes. */
+const smallBytes = 8 * 1024
+
+type Decoder = (bytes: Buffer, limit: { maxOutputLength: number }) => Buffer | Promise<Buffer>
+
+const decoders: Readonly<Record<string, { readonly small: Decoder; readonly big: Decoder }>> = {
+  gzip: { small: gunzipSync, big: promisify(gunzip) },
+  deflate: { small: inflateSync, big: promisify(inflate) },
+  br: { small: brotliDecompressSync, big: promisify(brotliDecompress) },
 }
 
 /** Undefined for an empty body. Fails with `protocol` for what is no JSON, or as the body does. */
@@ -25,7 +28,8 @@ export async function readJson(what: string, reply: Reply): Promise<unknown> {
   try {
     const decode = typeof encoding === 'string' && encoding !== 'identity' ? decoders[encoding] : undefined
     if (decode === undefined && encoding !== 'identity') throw new Error(`unknown content encoding`)
-    const text = decode === undefined ? raw : await decode(raw, { maxOutputLength: maxBytes })
+    const size = raw.length <= smallBytes ? 'small' : 'big'
+    const text = decode === undefined ? raw : await decode[size](raw, { maxOutputLength: maxBytes })
     return text.length === 0 ? undefined : JSON.parse(text.toString('utf8'))
   } catch (cause) {
     throw new ServiceError('protocol', `${what}: the answer is no JSON`, { status: reply.status, cause })

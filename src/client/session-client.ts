@@ -367,7 +367,9 @@ export class SessionClient {
       query: { 'api-version': this.#apiVersion, ...query },
       headers: {
         accept,
-        'accept-encoding': accept === 'application/json' ? 'gzip, deflate' : 'identity',
+        // What answers a change is too short to be worth it.
+        'accept-encoding':
+          accept === 'application/json' && operation.method === 'GET' ? 'gzip, deflate' : 'identity',
         'user-agent': this.#userAgent,
         ...identityHeaders(identity),
       },

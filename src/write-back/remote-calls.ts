@@ -15,7 +15,7 @@ import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
 import { nextCall, obstacle } from './next-call.ts'
 import { certain, isDone, joinPath, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
-import type { Spool } from './spool.ts'
+import { smallBytes, type Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 import type { Outcome } from './upload-queue.ts'
 
@@ -91,7 +91,9 @@ export class RemoteCalls {
       this.#markAbove(record.path, 'uncertain')
       failpoint('remote.upload.before')
       try {
-        await files.upload(record.path, { file: spool.file(generation), size }, this.#callOptions(record))
+        const source =
+          size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
+        await files.upload(record.path, source, this.#callOptions(record))
       } catch (error) {
         if (error instanceof ServiceError && !error.ambiguous && record.doubtSince === undefined) {
           ledger.clearAttempts(record)
