@@ -6,7 +6,7 @@
 import { Command } from 'commander'
 import { ask } from '../control/control-client.ts'
 import { ControlError } from '../control/protocol.ts'
-import type { StatusReport } from '../control/protocol.ts'
+import type { Leftover, StatusReport } from '../control/protocol.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
 import { parseCommand } from './command-line.ts'
 import { describeLeftover } from './leftovers.ts'
@@ -60,6 +60,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
+const listedPaths = 20
+
 /** The report for reading. */
 export function describeStatus(report: StatusReport, now = Date.now()): string {
   const { service, cache, bytes } = report
@@ -78,9 +80,18 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     report.paths.length === 0
       ? 'everything is uploaded'
       : `${showCount(report.paths.length, 'path')}, ${showBytes(bytesLeft)}, not uploaded yet:`,
-    ...report.paths.map(describeLeftover),
+    ...shortened(report.paths),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** What needs somebody comes first, and a long list ends: `--json` has all of it. */
+function shortened(paths: readonly Leftover[]): string[] {
+  const urgency = (left: Leftover): number => (left.state === 'parked' ? 0 : left.error === undefined ? 2 : 1)
+  const lines = paths.toSorted((a, b) => urgency(a) - urgency(b)).map(describeLeftover)
+  if (lines.length <= listedPaths) return lines
+  const more = lines.length - listedPaths
+  return [...lines.slice(0, listedPaths), `  … and ${more} more (--json lists all)`]
 }
 
 function describeCalls({ calls, latencies }: StatusReport, verb: string): string {

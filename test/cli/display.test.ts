@@ -111,3 +111,15 @@ void t.test('the mount table is read with its escapes', (t) => {
   ])
   t.end()
 })
+
+void t.test('a long list of what is left ends, and begins with what needs somebody', (t) => {
+  const waiting = { state: 'waiting', wanted: 'file', bytes: 1, ageMs: 1000 } as const
+  const paths = Array.from({ length: 500 }, (_, number) => ({ ...waiting, path: `f${number}` }))
+  const parked = { ...waiting, state: 'parked', path: 'refused', error: '400 no such name' } as const
+  const lines = describeStatus(statusReport({ paths: [...paths, parked] })).split('\n')
+  const list = lines.slice(lines.findIndex((line) => line.startsWith('501 paths')) + 1)
+  t.match(list[0], /^ {2}refused .*parked/)
+  t.equal(list.at(-2), '  … and 481 more (--json lists all)')
+  t.equal(list.length, 22)
+  t.end()
+})
