@@ -111,7 +111,7 @@ class Connection implements Served {
   readonly #stopAtExit = (): void => this.stop()
 
   readonly #turn = (): void => {
-    let looks = looksBeforeWaiting
+    let looks = 0
     for (let count = 0; count < requestsPerTurn;) {
       if (this.#ended !== undefined) return
       const length = readNow(this.#descriptor, this.#frame.bytes)
