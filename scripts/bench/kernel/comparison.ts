@@ -9,7 +9,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isMounted, unmount } from '../mount-points.ts'
 import { Background } from '../processes.ts'
-import { median, table } from '../results.ts'
+import { digits, median, table } from '../results.ts'
 import { Driver, kernelWorkloads, type KernelWorkload } from './driver.ts'
 import { kernelParties, type KernelParty } from './parties.ts'
 import { treeFiles } from './tree.ts'
@@ -23,8 +23,8 @@ export interface KernelComparison {
 
 /** What one unit of a workload took. */
 interface Cost {
-  readonly microseconds: number
-  readonly cpuMicroseconds: number
+  readonly seconds: number
+  readonly cpuSeconds: number
 }
 
 interface Contender {
@@ -48,10 +48,18 @@ export async function compareKernelLayers(options: KernelComparison): Promise<st
   const absent: string[] = []
   try {
     for (const party of kernelParties) {
-      const reason = party.missing()
-      if (reason === undefined) contenders.push(await start(party, directory, files))
-      else absent.push(`${party.name} does not take part: ${reason}`)
+      try {
+        const reason = party.missing()
+        if (reason !== undefined) throw new Error(reason)
+        contenders.push(await start(party, directory, files))
+      } catch (error) {
+        if (party === kernelParties[0]) throw error // ours, which the others are compared with
+        absent.push(
+          `${party.name} does not take part: ${error instanceof Error ? error.message : String(error)}`,
+        )
+      }
     }
+    absent.forEach(onProgress)
     for (let round = 0; round <= rounds; round++) {
       onProgress(round === 0 ? 'warming up' : `round ${round} of ${rounds}`)
       for (const workload of kernelWorkloads) {
@@ -67,13 +75,13 @@ export async function compareKernelLayers(options: KernelComparison): Promise<st
       ...contenders.map(({ party }) => `- ${party.name}: ${party.what}`),
       ...absent.map((line) => `- ${line}`),
       '',
-      `Medians of ${rounds} rounds, in microseconds, of one operation or of 64 MiB in 8 files; with 8 threads the whole`,
-      'time divided by the number of operations. In brackets: how many times as much as ours. The kernel remembers',
-      'nothing: a stat is a LOOKUP and a GETATTR. Times depend on what else the machine does, CPU much less.',
+      `Medians of ${rounds} rounds, of one operation or of 64 MiB in 8 files; with 8 threads the whole time divided by`,
+      'the number of operations. In brackets: how many times as much as ours. The kernel remembers nothing: a stat is a',
+      'LOOKUP and a GETATTR. Times depend on what else the machine does, CPU time much less.',
       '',
-      costTable('microseconds', contenders, ({ microseconds }) => microseconds),
+      costTable('time', contenders, ({ seconds }) => seconds),
       '',
-      costTable('CPU microseconds of the serving process', contenders, (cost) => cost.cpuMicroseconds),
+      costTable('CPU time of the serving process', contenders, ({ cpuSeconds }) => cpuSeconds),
     ]
   } finally {
     for (const { mountPoint, server } of contenders) {
@@ -102,8 +110,8 @@ async function measure(driver: Driver, contender: Contender, workload: KernelWor
     const seconds = await driver.measure(workload, mountPoint)
     const cpuSeconds = server.usage().cpuSeconds - before
     return {
-      microseconds: (seconds / workload.units) * 1e6,
-      cpuMicroseconds: (cpuSeconds / workload.units) * 1e6,
+      seconds: seconds / workload.units,
+      cpuSeconds: cpuSeconds / workload.units,
     }
   } catch (error) {
     throw new Error(`${party.name}: ${workload.name}: ${server.output().slice(-1000)}`, { cause: error })
@@ -114,10 +122,11 @@ function costTable(title: string, contenders: readonly Contender[], pick: (cost:
   const rows = kernelWorkloads.map((workload) => {
     const medians = contenders.map(({ costs }) => median((costs.get(workload) ?? []).map(pick)))
     const [ours = NaN, ...others] = medians
+    const cell = (seconds: number): string => digits(seconds * (workload.time === 'µs' ? 1e6 : 1e3))
     return [
-      workload.name,
-      ours.toFixed(0),
-      ...others.map((value) => `${value.toFixed(0)} (${(value / ours).toFixed(1)} ×)`),
+      `${workload.name}, ${workload.time}`,
+      cell(ours),
+      ...others.map((value) => `${cell(value)} (${digits(value / ours)} ×)`),
     ]
   })
   return table([title, ...contenders.map(({ party }) => party.name)], rows)

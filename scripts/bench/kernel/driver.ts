@@ -16,6 +16,8 @@ export interface KernelWorkload {
   readonly threads: number
   /** What one figure of the tables stands for: so many uses of a file. */
   readonly unit: number
+  /** What that figure counts. */
+  readonly time: 'µs' | 'ms'
   /** Units in one run: enough for CPU time that is counted in hundredths of a second. */
   readonly units: number
 }
@@ -23,8 +25,8 @@ export interface KernelWorkload {
 /** From one thread, and from as many as there are files. */
 export const kernelWorkloads: readonly KernelWorkload[] = [1, fileCount].flatMap((threads) => {
   const from = threads === 1 ? '1 thread' : `${threads} threads`
-  const small = { fileBytes: smallBytes, threads, unit: 1 }
-  const big = { fileBytes: bigBytes, threads, unit: fileCount, units: 4 }
+  const small = { fileBytes: smallBytes, threads, unit: 1, time: 'µs' as const }
+  const big = { fileBytes: bigBytes, threads, unit: fileCount, units: 4, time: 'ms' as const }
   return [
     { ...small, name: `stat, ${from}`, does: 'stat', units: 8000 },
     { ...small, name: `open, read 4 KiB, close, ${from}`, does: 'open', units: 3200 },

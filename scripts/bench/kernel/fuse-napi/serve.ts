@@ -77,7 +77,10 @@ const operations = {
   },
   open(path: string, _flags: number, answer: Answer<number>): void {
     const file = files.get(path)
-    if (file === undefined) { answer(Fuse.ENOENT); return; }
+    if (file === undefined) {
+      answer(Fuse.ENOENT)
+      return
+    }
     open.set(++lastHandle, file)
     answer(0, lastHandle)
   },
@@ -100,7 +103,10 @@ const operations = {
     answer: Answer,
   ): void {
     const file = open.get(handle)
-    if (file === undefined) { answer(Fuse.ENOENT); return; }
+    if (file === undefined) {
+      answer(Fuse.ENOENT)
+      return
+    }
     file.attributes.mtime = now()
     answer(buffer.copy(file.content, position, 0, length))
   },
