@@ -1,0 +1,426 @@
+/**
+ * What a local directory would do: the tree that the mount is compared with. Layer: tests.
+ *
+ * Invariant: it follows POSIX and the stated limits of the service (file size), and knows nothing of how the
+ * mount works. Outcomes are strings: an errno by name, or what a program would see.
+ */
+import { createHash } from 'node:crypto'
+import { bytesOf, maxFileBytes, type Operation, type OpenMode, slots } from './operations.ts'
+
+interface FileObject {
+  readonly kind: 'file'
+  bytes: Buffer
+  mode: number | undefined
+  /** Unix seconds, as set; undefined: not known (the agent's, or since a write). */
+  modified: number | undefined
+  /** Its name was taken by the agent: what those who have it open see is not promised. */
+  lost: boolean
+}
+
+interface DirectoryObject {
+  readonly kind: 'directory'
+  readonly children: Map<string, Entry>
+  mode: number | undefined
+  modified: number | undefined
+}
+
+type Entry = FileObject | DirectoryObject
+
+interface Handle {
+  readonly file: FileObject
+  readonly mode: OpenMode
+}
+
+/** What no comparison is made of. */
+export const unspecified = 'unspecified'
+
+class Failure extends Error {}
+
+export class Reference {
+  #root: DirectoryObject = newDirectory()
+  readonly #handles: (Handle | undefined)[] = Array.from({ length: slots }, () => undefined)
+
+  openSlots(): number[] {
+    return this.#handles.flatMap((handle, slot) => (handle === undefined ? [] : [slot]))
+  }
+
+  /** Every path with its kind, the root not among them. */
+  *paths(directory: DirectoryObject = this.#root, above = ''): Generator<readonly [string, Entry['kind']]> {
+    for (const [name, entry] of directory.children) {
+      const path = above === '' ? name : `${above}/${name}`
+      yield [path, entry.kind]
+      if (entry.kind === 'directory') yield* this.paths(entry, path)
+    }
+  }
+
+  /** What `Subject.tree` should find: by path, `stat` and the bytes of files; and who it is. */
+  *tree(): Generator<readonly [path: string, shown: string, object: object]> {
+    for (const [path] of this.paths()) {
+      const entry = this.#find(path)
+      const bytes = entry.kind === 'file' ? ` ${digestOf(entry.bytes)}` : ''
+      yield [path, describe(entry) + bytes, entry]
+    }
+  }
+
+  /** What the service holds after a barrier: paths, directories ending in `/`, with digests of files. */
+  remoteTree(isScratch: (name: string) => boolean): string[] {
+    const tree: string[] = []
+    for (const [path, kind] of this.paths()) {
+      if (kind === 'directory') tree.push(`${path}/`)
+      else if (!isScratch(path.slice(path.lastIndexOf('/') + 1)))
+        tree.push(`${path} ${digestOf(this.#file(path).bytes)}`)
+    }
+    return tree.sort()
+  }
+
+  /** The daemon was killed: handles are gone, names and bytes are not. */
+  crash(): void {
+    this.#handles.fill(undefined)
+  }
+
+  apply(operation: Operation): string {
+    try {
+      return this.#apply(operation)
+    } catch (error) {
+      if (error instanceof Failure) return error.message
+      throw error
+    }
+  }
+
+  /** Whether the agent may do this now: names only we have, and ways through files, are left alone. */
+  admits(operation: Operation, isScratch: (name: string) => boolean): boolean {
+    if (!('path' in operation)) return true
+    const { path } = operation
+    if (path.split('/').some(isScratch)) return false
+    let entry: Entry = this.#root
+    const all = path.split('/')
+    for (const name of all.slice(0, -1)) {
+      const next: Entry | undefined = entry.children.get(name)
+      if (next === undefined) return operation.do !== 'foreignRemove'
+      if (next.kind === 'file') return false
+      entry = next
+    }
+    const there = entry.children.get(all.at(-1) ?? '')
+    if (there?.kind === 'directory') {
+      for (const [below] of this.paths(there)) if (below.split('/').some(isScratch)) return false
+      return operation.do !== 'foreignMkdir'
+    }
+    if (operation.do === 'foreignWrite') return there?.bytes.length !== operation.bytes.length
+    return operation.do === 'foreignMkdir' || there !== undefined
+  }
+
+  #apply(operation: Operation): string {
+    switch (operation.do) {
+      case 'write': {
+        const file = this.#forWriting(operation.path)
+        file.bytes = Buffer.alloc(0)
+        return this.#write(file, 0, bytesOf(operation.bytes))
+      }
+      case 'append': {
+        const file = this.#forWriting(operation.path)
+        return this.#write(file, file.bytes.length, bytesOf(operation.bytes))
+      }
+      case 'read':
+        return show(this.#file(operation.path).bytes)
+      case 'stat':
+        return describe(this.#find(operation.path))
+      case 'list':
+        return [...this.#directory(operation.path).children]
+          .map(([name, { kind }]) => (kind === 'file' ? name : `${name}/`))
+          .sort()
+          .join('|')
+      case 'truncate':
+        return this.#resize(this.#file(operation.path), operation.size)
+      case 'chmod':
+        this.#find(operation.path).mode = operation.mode
+        return 'ok'
+      case 'utimes':
+        this.#find(operation.path).modified = operation.seconds
+        return 'ok'
+      case 'unlink': {
+        const [directory, name] = this.#place(operation.path)
+        const entry = directory.children.get(name)
+        if (entry === undefined) throw new Failure('ENOENT')
+        if (entry.kind === 'directory') throw new Failure('EISDIR')
+        this.#take(directory, name)
+        return 'ok'
+      }
+      case 'mkdir': {
+        const [directory, name] = this.#place(operation.path)
+        if (directory.children.has(name)) throw new Failure('EEXIST')
+        this.#put(directory, name, { ...newDirectory(), mode: 0o755 })
+        return 'ok'
+      }
+      case 'rmdir': {
+        const [directory, name] = this.#place(operation.path)
+        const entry = directory.children.get(name)
+        if (entry === undefined) throw new Failure('ENOENT')
+        if (entry.kind === 'file') throw new Failure('ENOTDIR')
+        if (entry.children.size > 0) throw new Failure('ENOTEMPTY')
+        this.#take(directory, name)
+        return 'ok'
+      }
+      case 'rename':
+        return this.#rename(operation.from, operation.to, operation.noReplace)
+      case 'open':
+        return this.#open(operation.slot, operation.path, operation.mode)
+      case 'close':
+        this.#handle(operation.slot)
+        this.#handles[operation.slot] = undefined
+        return 'ok'
+      case 'pread': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (mode === 'w' || mode === 'a') throw new Failure('EBADF')
+        if (file.lost) return unspecified
+        return show(file.bytes.subarray(operation.offset, operation.offset + operation.length))
+      }
+      case 'pwrite': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (mode === 'r') throw new Failure('EBADF')
+        if (file.lost) return unspecified
+        const offset = mode.startsWith('a') ? file.bytes.length : operation.offset
+        return this.#write(file, offset, bytesOf(operation.bytes))
+      }
+      case 'ftruncate': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (mode === 'r') throw new Failure('EINVAL')
+        return file.lost ? unspecified : this.#resize(file, operation.size)
+      }
+      case 'punch': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (mode === 'r') throw new Failure('EBADF')
+        if (file.lost) return unspecified
+        file.bytes = Buffer.from(file.bytes)
+        file.bytes.subarray(operation.offset, operation.offset + operation.length).fill(0)
+        file.modified = undefined
+        return 'ok'
+      }
+      case 'copy':
+        return this.#copy(this.#handle(operation.from), this.#handle(operation.to), operation.length)
+      case 'fstat': {
+        const { file } = this.#handle(operation.slot)
+        return file.lost ? unspecified : describe(file)
+      }
+      case 'fsync':
+        return this.#handle(operation.slot).file.lost ? unspecified : 'ok'
+      case 'foreignWrite':
+        this.#foreignWrite(operation.path, bytesOf(operation.bytes))
+        return 'ok'
+      case 'foreignRemove': {
+        const [directory, name] = this.#place(operation.path)
+        this.#lose(directory.children.get(name))
+        directory.children.delete(name)
+        directory.modified = undefined
+        return 'ok'
+      }
+      case 'foreignMkdir': {
+        const [directory, name] = this.#foreignPlace(operation.path)
+        this.#lose(directory.children.get(name))
+        directory.children.set(name, newDirectory())
+        return 'ok'
+      }
+      case 'check':
+      case 'barrier':
+      case 'pass':
+      case 'forget':
+      case 'crash':
+      case 'fault':
+      case 'refuse':
+      case 'hold':
+      case 'letGo':
+        return 'ok'
+    }
+  }
+
+  #open(slot: number, path: string, mode: OpenMode): string {
+    if (this.#handles[slot] !== undefined) return 'EBUSY'
+    const [directory, name] = this.#place(path)
+    const there = directory.children.get(name)
+    if (mode === 'x+' && there !== undefined) throw new Failure('EEXIST')
+    if (there?.kind === 'directory') throw new Failure('EISDIR')
+    const creates = mode !== 'r' && mode !== 'r+'
+    if (there === undefined && !creates) throw new Failure('ENOENT')
+    const file = there ?? this.#put(directory, name, newFile())
+    if (mode.startsWith('w')) {
+      file.bytes = Buffer.alloc(0)
+      file.modified = undefined
+    }
+    this.#handles[slot] = { file, mode }
+    return 'ok'
+  }
+
+  #rename(from: string, to: string, noReplace: boolean): string {
+    const [fromDirectory, fromName] = this.#place(from)
+    const [toDirectory, toName] = this.#place(to)
+    const source = fromDirectory.children.get(fromName)
+    const target = toDirectory.children.get(toName)
+    if (source === undefined) throw new Failure('ENOENT')
+    if (noReplace && target !== undefined) throw new Failure('EEXIST')
+    if (to.startsWith(`${from}/`)) throw new Failure(source.kind === 'directory' ? 'EINVAL' : 'ENOTDIR')
+    if (from.startsWith(`${to}/`)) throw new Failure('ENOTEMPTY')
+    if (source === target) return 'ok'
+    if (target !== undefined) {
+      if (source.kind === 'file' && target.kind === 'directory') throw new Failure('EISDIR')
+      if (source.kind === 'directory' && target.kind === 'file') throw new Failure('ENOTDIR')
+      if (target.kind === 'directory' && target.children.size > 0) throw new Failure('ENOTEMPTY')
+    }
+    this.#take(fromDirectory, fromName)
+    this.#put(toDirectory, toName, source)
+    return 'ok'
+  }
+
+  #copy(from: Handle, to: Handle, length: number): string {
+    if (from.mode === 'w' || from.mode === 'a' || to.mode === 'r') throw new Failure('EBADF')
+    if (to.mode.startsWith('a')) throw new Failure('EBADF')
+    if (from.file === to.file) {
+      /* onto itself: refused or nothing to do, by the size */
+      to.file.modified = undefined
+      return unspecified
+    }
+    if (from.file.lost || to.file.lost) {
+      to.file.lost = true
+      return unspecified
+    }
+    return this.#write(to.file, 0, Buffer.from(from.file.bytes.subarray(0, length)))
+  }
+
+  #write(file: FileObject, offset: number, bytes: Buffer): string {
+    if (bytes.length === 0) return 'ok'
+    if (offset + bytes.length > maxFileBytes) throw new Failure('EFBIG')
+    const size = Math.max(file.bytes.length, offset + bytes.length)
+    const grown = Buffer.alloc(size)
+    file.bytes.copy(grown)
+    bytes.copy(grown, offset)
+    file.bytes = grown
+    file.modified = undefined
+    return 'ok'
+  }
+
+  #resize(file: FileObject, size: number): string {
+    if (size > maxFileBytes) throw new Failure('EFBIG')
+    const resized = Buffer.alloc(size)
+    file.bytes.copy(resized)
+    file.bytes = resized
+    file.modified = undefined
+    return 'ok'
+  }
+
+  #forWriting(path: string): FileObject {
+    const [directory, name] = this.#place(path)
+    const there = directory.children.get(name)
+    if (there?.kind === 'directory') throw new Failure('EISDIR')
+    return there ?? this.#put(directory, name, newFile())
+  }
+
+  #foreignWrite(path: string, bytes: Buffer): void {
+    const [directory, name] = this.#foreignPlace(path)
+    const there = directory.children.get(name)
+    if (there?.kind === 'file') {
+      there.bytes = bytes
+      there.modified = undefined
+      return
+    }
+    this.#lose(there)
+    directory.children.set(name, { ...newFile(), bytes, mode: undefined })
+    directory.modified = undefined
+  }
+
+  /** Ways are made as the service makes them. */
+  #foreignPlace(path: string): [DirectoryObject, string] {
+    const all = path.split('/')
+    let directory = this.#root
+    for (const name of all.slice(0, -1)) {
+      let next = directory.children.get(name)
+      if (next === undefined) {
+        next = newDirectory()
+        directory.children.set(name, next)
+        directory.modified = undefined
+      }
+      if (next.kind === 'file') throw new Failure('ENOTDIR')
+      directory = next
+    }
+    directory.modified = undefined
+    return [directory, all.at(-1) ?? '']
+  }
+
+  #lose(entry: Entry | undefined): void {
+    if (entry?.kind === 'file') entry.lost = true
+    if (entry?.kind === 'directory') for (const child of entry.children.values()) this.#lose(child)
+  }
+
+  #take(directory: DirectoryObject, name: string): void {
+    directory.children.delete(name)
+    directory.modified = undefined
+  }
+
+  #put<E extends Entry>(directory: DirectoryObject, name: string, entry: E): E {
+    directory.children.set(name, entry)
+    directory.modified = undefined
+    return entry
+  }
+
+  #handle(slot: number): Handle {
+    const handle = this.#handles[slot]
+    if (handle === undefined) throw new Failure('EBADF')
+    return handle
+  }
+
+  #find(path: string): Entry {
+    let entry: Entry = this.#root
+    for (const name of path === '' ? [] : path.split('/')) {
+      if (entry.kind === 'file') throw new Failure('ENOTDIR')
+      const next: Entry | undefined = entry.children.get(name)
+      if (next === undefined) throw new Failure('ENOENT')
+      entry = next
+    }
+    return entry
+  }
+
+  #file(path: string): FileObject {
+    const entry = this.#find(path)
+    if (entry.kind === 'directory') throw new Failure('EISDIR')
+    return entry
+  }
+
+  #directory(path: string): DirectoryObject {
+    const entry = this.#find(path)
+    if (entry.kind === 'file') throw new Failure('ENOTDIR')
+    return entry
+  }
+
+  #place(path: string): [DirectoryObject, string] {
+    const cut = path.lastIndexOf('/')
+    return [this.#directory(path.slice(0, Math.max(0, cut))), path.slice(cut + 1)]
+  }
+}
+
+function newFile(): FileObject {
+  return { kind: 'file', bytes: Buffer.alloc(0), mode: 0o644, modified: undefined, lost: false }
+}
+
+function newDirectory(): DirectoryObject {
+  return { kind: 'directory', children: new Map(), mode: undefined, modified: undefined }
+}
+
+function describe(entry: Entry): string {
+  const mode = entry.mode === undefined ? '*' : entry.mode.toString(8)
+  const modified = entry.modified ?? '*'
+  return entry.kind === 'file'
+    ? `file ${entry.bytes.length} ${mode} ${modified}`
+    : `directory ${mode} ${modified}`
+}
+
+export function digestOf(bytes: Uint8Array): string {
+  return `${bytes.length} ${createHash('md5').update(bytes).digest('hex').slice(0, 8)}`
+}
+
+function show(bytes: Uint8Array): string {
+  return `bytes ${digestOf(bytes)}`
+}
+
+/** Whether what was found is what was expected, where anything was. */
+export function agrees(expected: string, found: string): boolean {
+  if (expected === unspecified) return true
+  const [words, others] = [expected.split(' '), found.split(' ')]
+  return words.length === others.length && words.every((word, at) => word === '*' || word === others[at])
+}
