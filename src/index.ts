@@ -1,8 +1,44 @@
 /**
  * The package's public list. Layer: the top; nothing inside imports it.
  *
- * Invariant: what is not exported here may change without notice.
+ * Invariant: what is not exported here may change without notice, and importing it loads neither the kernel's
+ * side nor a server: they come with the first call.
  */
+import type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
+import { silentLogger, type Logger } from './log.ts'
+import type { MountedSession } from './mounted-session.ts'
+import { defaultValues, type MountOptions } from './options.ts'
+
+/** What a mount cannot do without; `token` or a login of `@azure/identity` is needed as well. */
+type RequiredMountOption = 'endpoint' | 'agent' | 'session' | 'directory' | 'stateRoot' | 'cacheRoot'
+
+export type LibraryMountOptions = Pick<MountOptions, RequiredMountOption> &
+  Partial<Omit<MountOptions, RequiredMountOption>>
+
+/**
+ * Mounts a session from this process, whose event loop then serves it: never touch the mount synchronously
+ * from here. Options are those of the command line, with its defaults. Rejects with `MountError`.
+ */
+export async function mountSession(
+  options: LibraryMountOptions,
+  { logger = silentLogger, signal }: { readonly logger?: Logger; readonly signal?: AbortSignal } = {},
+): Promise<MountedSession> {
+  const { mountSession: mount } = await import('./mount.ts')
+  const values = { ...defaultValues(), isolationKey: undefined, userIdentity: undefined, ...options }
+  return mount(values, signal === undefined ? { logger } : { logger, signal })
+}
+
+/** Serves the REST surface of the service from a local directory until `close`. */
+export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
+  const { startEmulator: start } = await import('./emulator/emulator.ts')
+  return start(options)
+}
+
+export type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
+export { MountError, type MountErrorCode } from './mount-error.ts'
+export type { MountedSession } from './mounted-session.ts'
+export type { MountOptions } from './options.ts'
+export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 export { SessionClient } from './client/session-client.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'
 export type {

@@ -303,3 +303,12 @@ export interface MountOptions
 
 /** How the command line itself runs. */
 export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile'>
+
+/** Every option as it is when nobody says anything. */
+export function defaultValues(): OptionValues {
+  const values = optionRows.map(([name, row]) => {
+    const isSwitch = row.argument === undefined && row.env === undefined
+    return [name, isSwitch ? false : row.default === undefined ? undefined : row.parse(row.default)]
+  })
+  return Object.fromEntries(values)
+}

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { mountSession, SessionClient, startEmulator } from '../src/index.ts'
+
+async function run(command: string, ...args: string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await once(child, 'close')
+  return said
+}
+
+void t.test('as a library: an emulator, a client of it, and a mount of the session', async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'mount-session-library-'))
+  const directory = join(work, 'mount')
+  mkdirSync(directory)
+  const emulator = await startEmulator({
+    data: join(work, 'data'),
+    seed: [{ agent: 'agent', session: 'session-1' }],
+  })
+  const { endpoint, token } = emulator
+  const client = new SessionClient({ endpoint, credential: { token } })
+  await client.uploadSessionFile('agent', 'session-1', 'hello.txt', Buffer.from('hello\n'))
+  await client.close()
+  const mounted = await mountSession({
+    endpoint,
+    token,
+    agent: 'agent',
+    session: 'session-1',
+    directory,
+    stateRoot: join(work, 'state'),
+    cacheRoot: join(work, 'cache'),
+  })
+  try {
+    t.equal(await run('cat', join(directory, 'hello.txt')), 'hello\n')
+    await run('sh', '-c', `echo world > ${directory}/world.txt`)
+    t.same(await mounted.drain(new AbortController().signal, () => undefined), [])
+    t.equal(readFileSync(join(emulator.filesDirectory('agent', 'session-1'), 'world.txt'), 'utf8'), 'world\n')
+  } finally {
+    await mounted.unmount()
+    await mounted.done
+    await mounted.close()
+    await emulator.close()
+  }
+  rmSync(work, { recursive: true })
+})
