@@ -126,7 +126,8 @@ export class ForeignChanges {
       bytes.notice(node, { kind: 'file', path, ttlMs: 0, local: undefined, listed: entry, seen })
       return hadShown
     }
-    if (node.kind === 'directory' && (entry?.isDirectory === true || view.hasLocalBelow(path))) return true
+    const isDirectory = entry === undefined ? view.isOnItsWay(path) : entry.isDirectory
+    if (node.kind === 'directory' && isDirectory) return true
     resolver.lost(node)
     news.entry(directory.id, name)
     return false

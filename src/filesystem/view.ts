@@ -126,6 +126,11 @@ export class View {
     return false
   }
 
+  /** Whether a directory that the service does not show is there all the same: something of ours is going below it. */
+  isOnItsWay(directory: string): boolean {
+    return this.hasLocalBelow(directory) || this.#changes.hasUploadsBelow(directory)
+  }
+
   async #ask(directory: () => string, name: string, signal: AbortSignal): Promise<Sight> {
     for (;;) {
       const above = directory()
@@ -202,9 +207,7 @@ export class View {
     const local = undefined
     if (listed?.isDirectory === true) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
     if (listed !== undefined) return { kind: 'file', path, ttlMs, local, listed, seen }
-    /* gone from the service, but something of ours below it is on its way there */
-    if (this.hasLocalBelow(path) || this.#changes.hasUploadsBelow(path))
-      return { kind: 'directory', path, ttlMs, local, remote: true, listed }
+    if (this.isOnItsWay(path)) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
     return { kind: 'absent', path, ttlMs, local }
   }
 

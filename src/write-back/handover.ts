@@ -51,6 +51,18 @@ export class Handover {
         this.#queue.wake(record)
       }
     }
+    this.#observeBelow(listing)
+  }
+
+  /** Below a name that is no directory any more nothing is left of what the service once confirmed. */
+  #observeBelow(listing: Listing): void {
+    for (const [name, records] of this.#ledger.records.byChild(listing.directory)) {
+      if (listing.entries.get(name)?.isDirectory) continue
+      for (const record of records) {
+        if (record.phase.is !== 'idle' && record.phase.is !== 'ready') continue
+        if (isDone(record)) this.#giveWay(record, undefined, listing.begunOrder)
+      }
+    }
   }
 
   rested(record: PathRecord): void {

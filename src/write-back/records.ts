@@ -67,6 +67,16 @@ export class Records implements Surroundings {
     yield* this.#under(path)
   }
 
+  /** What is in a directory that is below `directory`, by the name in `directory` that leads there. */
+  *byChild(directory: string): Iterable<readonly [name: string, records: readonly PathRecord[]]> {
+    const prefix = directory === '' ? '' : `${directory}/`
+    for (const [path, names] of [...this.#byDirectory]) {
+      if (path === directory || !path.startsWith(prefix)) continue
+      const [name = ''] = path.slice(prefix.length).split('/', 1)
+      yield [name, [...names.values()]]
+    }
+  }
+
   add(record: PathRecord): void {
     this.#byPath.set(record.path, record)
     const directory = parentOf(record.path)
