@@ -7,6 +7,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { consoleStream } from './console-stream.ts'
 import { startControlServer } from './control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from './control/protocol.ts'
 import { announceMount } from './control/registry.ts'
@@ -89,11 +90,15 @@ class Mounted implements MountedSession {
       maxBytes: options.logBytes,
     })
     this.#follower = new LogFollower({
-      openStream: (signal) => session.client.getSessionLogStream(options.agent, options.session, { signal }),
+      openStream: consoleStream(session.client, { ...options, agentVersion: session.agentVersion }),
       file,
       clock: session.clock,
       logger,
       mode: options.logs,
+    })
+    this.#closers.push(async () => {
+      await this.#follower.stop()
+      file.close()
     })
     const specialFiles = [
       new LogsSpecialFile(file, this.#follower),
@@ -205,7 +210,6 @@ class Mounted implements MountedSession {
   async close(): Promise<void> {
     this.#ending.abort(new Error('the mount is closed'))
     for (const closer of this.#closers.splice(0).reverse()) await closer()
-    await this.#follower.stop()
     this.#served.stop()
     this.#kernelMount.release()
     await this.#session.close()

@@ -53,6 +53,8 @@ export interface OpenSession {
   readonly directories: SessionDirectories
   /** When the service made the session, Unix milliseconds. */
   readonly createdAtMs: number
+  /** The version of the agent that the session runs, where the service says. */
+  readonly agentVersion: string | undefined
   /** Hands listings and changed contents to a filesystem instead of the write-back alone. */
   attach(observer: { observe(listing: Listing): void; contentChanged(path: string): void }): void
   close(): Promise<void>
@@ -82,7 +84,7 @@ export async function openSession(
   try {
     const client = newClient(options, { clock, logger, statistics })
     closers.push(() => client.close())
-    const createdAtMs = await checkSession(client, options, signal)
+    const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
     guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger })
     const files = client.files(options.agent, options.session)
@@ -149,6 +151,7 @@ export async function openSession(
       statistics,
       directories,
       createdAtMs,
+      agentVersion,
       attach: (given) => {
         observer = given
       },
@@ -194,20 +197,24 @@ function newClient(
   })
 }
 
-/** When the session was made, Unix milliseconds. */
+/** When the session was made, Unix milliseconds, and with which version of the agent. */
 async function checkSession(
   client: SessionClient,
   { agent, session }: SessionAddress,
   signal: AbortSignal | undefined,
-): Promise<number> {
-  const { status, created_at: createdAt } = await firstAnswer(client, agent, session, signal)
+): Promise<{ readonly createdAtMs: number; readonly agentVersion: string | undefined }> {
+  const {
+    status,
+    created_at: createdAt,
+    version_indicator: version,
+  } = await firstAnswer(client, agent, session, signal)
   if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
     throw new MountError(
       'expired',
       `${agent}/${session}: the service says this session is ${status}: make a new one, what was not uploaded is kept (\`mount-session recover --export DIR ${agent}/${session}\`)`,
     )
   }
-  return (createdAt ?? 0) * 1000
+  return { createdAtMs: (createdAt ?? 0) * 1000, agentVersion: version?.agent_version }
 }
 
 /** A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is waited for. */

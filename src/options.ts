@@ -220,7 +220,7 @@ export const options = {
     argument: 'N',
     default: '32',
     group: 'Limits',
-    help: 'downloads and listings at once',
+    help: 'downloads at once, and as many listings',
     parse: count(1, 256),
   }),
   cacheBytes: withDefault({
@@ -236,7 +236,7 @@ export const options = {
     argument: 'SIZE',
     default: '64M',
     group: 'Limits',
-    help: 'disk used for the console behind .logs',
+    help: 'size at which .logs starts again; what it held until then is kept once more',
     parse: size,
   }),
 
@@ -306,9 +306,9 @@ export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile
 
 /** Every option as it is when nobody says anything. */
 export function defaultValues(): OptionValues {
-  const values = optionRows.map(([name, row]) => {
+  const values = optionRows.map(([name, row]): [string, unknown] => {
     const isSwitch = row.argument === undefined && row.env === undefined
     return [name, isSwitch ? false : row.default === undefined ? undefined : row.parse(row.default)]
   })
-  return Object.fromEntries(values)
+  return Object.fromEntries(values) as OptionValues
 }

@@ -1,7 +1,7 @@
 /**
  * One limit that starts anew with each sign of progress. Layer: client.
  *
- * Invariant: at most one limit is running; what is awaited at the moment is what the message names.
+ * Invariant: at most one timer is set; what is awaited at the moment is what the message names.
  */
 import type { Clock } from '../clock.ts'
 
@@ -27,25 +27,44 @@ export const defaultTimeouts: Timeouts = {
   totalMs: 0,
 }
 
+/** What has not moved for so long rests. */
+export const restMs = 1_000
+
 export class ProgressWatch {
   readonly #clock: Clock
   readonly #expire: (message: string) => void
+  readonly #onRest: ((isResting: boolean) => void) | undefined
   #cancel: (() => void) | undefined
+  #isResting = false
 
-  /** `expire` is called with what did not happen in time. */
-  constructor(clock: Clock, expire: (message: string) => void) {
+  /** `expire` is called with what did not happen in time; `onRest` when nothing moves, and when it does again. */
+  constructor(clock: Clock, expire: (message: string) => void, onRest?: (isResting: boolean) => void) {
     this.#clock = clock
     this.#expire = expire
+    this.#onRest = onRest
   }
 
   /** From now on `what` must happen within `ms`, in place of what was awaited before. */
   expect(ms: number, what: string): void {
     this.stop()
-    if (ms > 0) this.#cancel = this.#clock.after(ms, () => this.#expire(`${what} within ${ms} ms`))
+    const expire = (): void => this.#expire(`${what} within ${ms} ms`)
+    if (this.#onRest !== undefined && (ms === 0 || ms > restMs)) {
+      this.#cancel = this.#clock.after(restMs, () => {
+        this.#rest(true)
+        this.#cancel = ms === 0 ? undefined : this.#clock.after(ms - restMs, expire)
+      })
+    } else if (ms > 0) this.#cancel = this.#clock.after(ms, expire)
   }
 
   stop(): void {
     this.#cancel?.()
     this.#cancel = undefined
+    this.#rest(false)
+  }
+
+  #rest(isResting: boolean): void {
+    if (this.#isResting === isResting) return
+    this.#isResting = isResting
+    this.#onRest?.(isResting)
   }
 }

@@ -133,6 +133,7 @@ export class Caller {
       body: call.body,
       timeouts: call.timeouts,
       signal: follower.signal,
+      onRest: (isResting) => slot?.rest(isResting),
       onEnd: ({ status, bytesIn, bytesOut, error }) => {
         slot?.release()
         follower.letGo()

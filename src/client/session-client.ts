@@ -18,7 +18,7 @@ import {
 import { TokenSource } from './credential.ts'
 import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
-import { Lane, type LaneLoad } from './lane.ts'
+import { type LaneLoads, Lanes } from './lanes.ts'
 import type {
   DeleteOptions,
   ListOptions,
@@ -63,8 +63,7 @@ export class SessionClient {
   readonly #apiVersion: string
   readonly #userAgent: string
   readonly #timeouts: Timeouts
-  readonly #reads: Lane
-  readonly #writes: Lane
+  readonly #lanes: Lanes
   readonly #calls: Transport
   readonly #streams: Transport
   readonly #caller: Caller
@@ -73,7 +72,6 @@ export class SessionClient {
 
   constructor(options: SessionClientOptions) {
     const { clock = systemClock, logger = silentLogger, limits, ca } = options
-    const { reads = 32, writes = 16 } = limits ?? {}
     identityHeaders(options)
     const { origin, basePath } = parseEndpoint(options.endpoint)
     this.#routes = new Routes(basePath)
@@ -83,10 +81,9 @@ export class SessionClient {
     this.#timeouts = { ...defaultTimeouts, ...options.timeouts }
     this.maxFileBytes = options.maxFileBytes ?? defaultMaxFileBytes
     this.#logger = logger
-    this.#reads = new Lane({ limit: reads, clock })
-    this.#writes = new Lane({ limit: writes, clock })
+    this.#lanes = new Lanes(limits ?? {}, clock)
     const connection = { origin, clock, connectMs: this.#timeouts.connectMs, ca }
-    this.#calls = new Transport({ ...connection, connections: reads + writes })
+    this.#calls = new Transport({ ...connection, connections: this.#lanes.connections })
     this.#streams = new Transport(connection)
     this.#caller = new Caller({
       tokens: new TokenSource(options.credential, clock),
@@ -99,8 +96,8 @@ export class SessionClient {
   }
 
   /** Attempts under way and waiting, and how many the service bears at the moment. */
-  get load(): { readonly reads: LaneLoad; readonly writes: LaneLoad } {
-    return { reads: this.#reads.load, writes: this.#writes.load }
+  get load(): LaneLoads {
+    return this.#lanes.load
   }
 
   /** A new session, mostly `active` at once. An id that is taken: `conflict`; an agent that is not there: `not_found`. */
@@ -373,7 +370,7 @@ export class SessionClient {
         'user-agent': this.#userAgent,
         ...identityHeaders(identity),
       },
-      lane: operation.method === 'GET' ? this.#reads : this.#writes,
+      lane: this.#lanes.of(operation),
       transport: this.#calls,
       timeouts: this.#timeouts,
       ...special,

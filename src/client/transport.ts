@@ -34,6 +34,8 @@ export interface Attempt {
   readonly body?: RequestBody | undefined
   readonly timeouts: Timeouts
   readonly signal?: AbortSignal | undefined
+  /** Called when nothing has moved for a while, and when it moves again. */
+  readonly onRest?: ((isResting: boolean) => void) | undefined
   /** Called once, when the attempt is over: failed before an answer, or its body has ended in whatever way. */
   readonly onEnd: (end: AttemptEnd) => void
 }
@@ -64,8 +66,10 @@ export class Transport {
     const changes = attempt.method !== 'GET'
     const ending = new AbortController()
     const end = (error: ServiceError): void => ending.abort(error)
-    const watch = new ProgressWatch(this.#options.clock, (message) =>
-      end(new ServiceError('timeout', `no progress: ${message}`)),
+    const watch = new ProgressWatch(
+      this.#options.clock,
+      (message) => end(new ServiceError('timeout', `no progress: ${message}`)),
+      attempt.onRest,
     )
     const total = new ProgressWatch(this.#options.clock, (message) =>
       end(new ServiceError('timeout', message)),
