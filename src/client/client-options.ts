@@ -3,6 +3,7 @@
  *
  * Invariant: everything has a default but the endpoint; nothing is read from the environment.
  */
+import type { LaneLimits } from './lanes.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { FinishedCall } from './call.ts'
@@ -31,8 +32,7 @@ export interface SessionClientOptions extends Identity {
   readonly apiVersion?: string | undefined
   /** Default `mount-session`. */
   readonly userAgent?: string | undefined
-  /** Attempts under way at once: listings and downloads (default 32), and everything that changes something (16). */
-  readonly limits?: { readonly reads?: number | undefined; readonly writes?: number | undefined } | undefined
+  readonly limits?: LaneLimits | undefined
   readonly timeouts?: Partial<Timeouts> | undefined
   readonly retry?: Partial<RetryPolicy> | undefined
   /** Bytes above which an upload fails with `too_large` before anything is sent. Default 52,428,800. */

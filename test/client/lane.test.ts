@@ -90,3 +90,41 @@ void t.test('successes bring it back one by one, and not faster than the clock a
   }
   t.equal(lane.load.limit, 8, 'and never above the limit')
 })
+
+void t.test('attempts that rest let others run beside them, so many at most', async (t) => {
+  const lane = new Lane({ limit: 2, maxResting: 3, clock: new FakeClock() })
+  const [first, second] = await take(lane, 2)
+  first!.rest(true)
+  first!.rest(true)
+  const [third] = await take(lane, 1)
+  t.strictSame(lane.load, { running: 3, waiting: 0, limit: 2 })
+  const waiting = lane.acquire()
+  first!.rest(false)
+  third!.release()
+  t.strictSame(lane.load, { running: 2, waiting: 1, limit: 2 }, 'one that moves again counts again')
+  first!.rest(true)
+  const fourth = await waiting
+  for (const slot of [second!, fourth]) slot.rest(true)
+  const more = await take(lane, 2)
+  for (const slot of more) slot.rest(true)
+  const late = lane.acquire()
+  t.strictSame(lane.load, { running: 5, waiting: 1, limit: 2 })
+  for (const slot of [first!, second!, fourth]) slot.release()
+  ;(await late).release()
+  for (const slot of more) slot.release()
+  t.strictSame(lane.load, { running: 0, waiting: 0, limit: 2 })
+})
+
+void t.test(
+  'a service that bears less than the limit is not asked for more by attempts that rest',
+  async (t) => {
+    const lane = new Lane({ limit: 4, maxResting: 4, clock: new FakeClock() })
+    const slots = await take(lane, 4)
+    slots[0]!.throttled()
+    for (const slot of slots) slot.rest(true)
+    const waiting = lane.acquire()
+    t.strictSame(lane.load, { running: 4, waiting: 1, limit: 2 })
+    for (const slot of slots) slot.release()
+    await waiting
+  },
+)

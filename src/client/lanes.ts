@@ -1,0 +1,49 @@
+/**
+ * Which calls share a bound on how many are under way. Layer: client.
+ *
+ * Invariant: neither what is downloaded nor what is uploaded can keep a short question (a listing, the state
+ * of the session) waiting.
+ */
+import type { Clock } from '../clock.ts'
+import type { Call } from './call.ts'
+import { Lane, type LaneLoad } from './lane.ts'
+
+/** Downloads that nothing comes of leave so much room beside them. */
+const maxResting = 128
+
+export interface LaneLimits {
+  /** Downloads at once, and as many questions; default 32. */
+  readonly reads?: number | undefined
+  /** Changes at once; default 16. */
+  readonly writes?: number | undefined
+}
+
+export interface LaneLoads {
+  readonly reads: LaneLoad
+  readonly questions: LaneLoad
+  readonly writes: LaneLoad
+}
+
+export class Lanes {
+  readonly #reads: Lane
+  readonly #questions: Lane
+  readonly #writes: Lane
+  /** Connections that are needed at most. */
+  readonly connections: number
+
+  constructor({ reads = 32, writes = 16 }: LaneLimits, clock: Clock) {
+    this.#reads = new Lane({ limit: reads, clock, maxResting })
+    this.#questions = new Lane({ limit: reads, clock })
+    this.#writes = new Lane({ limit: writes, clock })
+    this.connections = 2 * reads + maxResting + writes
+  }
+
+  get load(): LaneLoads {
+    return { reads: this.#reads.load, questions: this.#questions.load, writes: this.#writes.load }
+  }
+
+  of({ verb, method }: Pick<Call<unknown>, 'verb' | 'method'>): Lane {
+    if (method !== 'GET') return this.#writes
+    return verb === 'download' ? this.#reads : this.#questions
+  }
+}
