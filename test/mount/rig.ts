@@ -102,6 +102,10 @@ export interface Mounted extends Workplace {
   /** `mount-session sync DIR`; rejects unless it exits with 0. */
   sync(): Promise<void>
   status(): Promise<StatusReport>
+  /** The same command again, after the daemon was killed; the pid of the new one. */
+  mountAgain(): Promise<number>
+  /** Ends the kernel's connection: all that waits in it fails. */
+  abort(): void
   /** The lines of the daemon's log at this level. */
   logged(level: string): readonly string[]
 }
@@ -128,15 +132,19 @@ export async function mount(
   const log = join(work.root, 'daemon.log')
   const env = { ...work.env, FOUNDRY_PROJECT_ENDPOINT: endpoint, MOUNT_SESSION_TOKEN: token, ...more }
   const command: Mounted['command'] = (given, rest) => work.command(given, { env, ...rest })
-  const mounting = await command(['--log-file', log, ...args, target, directory])
-  if (mounting.code !== 0) throw new Error(`not mounted: ${describe(mounting)}`)
   const status = async (): Promise<StatusReport> => {
     const asked = await command(['status', '--json', directory])
     if (asked.code !== 0) throw new Error(`no status: ${describe(asked)}`)
     return JSON.parse(asked.stdout) as StatusReport
   }
-  const { pid } = await status()
-  work.owns(pid)
+  const start = async (): Promise<number> => {
+    const mounting = await command(['--log-file', log, ...args, target, directory])
+    if (mounting.code !== 0) throw new Error(`not mounted: ${describe(mounting)}`)
+    const { pid } = await status()
+    work.owns(pid)
+    return pid
+  }
+  const pid = await start()
   const startSh: Mounted['startSh'] = (script, rest) =>
     work.start('bash', ['-c', `set -euo pipefail\ncd "$1"\n${script}`, 'bash', directory], {
       env,
@@ -163,6 +171,8 @@ export async function mount(
       if (ended.code !== 0) throw new Error(`sync: ${describe(ended)}`)
     },
     status,
+    mountAgain: start,
+    abort: () => abort(directory),
     logged: (level) =>
       fs
         .readFileSync(log, 'utf8')
