@@ -62,6 +62,7 @@ export interface Contents {
   /**
    * For how long from now, in milliseconds, open handles should stay with the content they have although
    * the listing shows another: a file that is followed is then downloaded a tenth of the time at most.
+   * Infinity while it arrives, or one that grows faster than it is downloaded would never be there.
    */
   restMs(path: string): number
 }

@@ -108,6 +108,7 @@ export class StreamedContent {
 
   /** How long open handles should stay with it, from now, so that following a file takes a tenth of the time. */
   get restMs(): number {
+    if (this.#state.kind === 'arriving') return Infinity
     const since = this.#around.clock.now() - (this.#provenance.knownAt ?? -Infinity)
     return Math.max(0, 10 * this.#fetchedMs - since)
   }

@@ -506,3 +506,25 @@ void t.test('with ttl 0 an open never joins what was asked for before it', async
   t.equal(await rig.cat('a'), 'two')
   t.equal(rig.files.count('download'), 2)
 })
+
+void t.test(
+  'open handles stay with a content while it arrives, and for nine parts of ten after',
+  async (t) => {
+    const rig = new Rig(t.testdir())
+    rig.files.put('a', digits(45))
+    t.equal(rig.contents.restMs('a'), 0)
+    const gate = rig.files.hold({ verb: 'download' })
+    const { content } = await rig.open('a')
+    t.equal(rig.contents.restMs('a'), 0, 'nothing has begun')
+    const reading = text(content)
+    await gate.arrived(1)
+    rig.clock.advance(300)
+    t.equal(rig.contents.restMs('a'), Infinity)
+    gate.release()
+    await reading
+    t.equal(rig.contents.restMs('a'), 3_000)
+    rig.clock.advance(3_000)
+    t.equal(rig.contents.restMs('a'), 0)
+    content.release()
+  },
+)
