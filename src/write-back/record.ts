@@ -142,7 +142,9 @@ export function fulfilled(remote: Remote): Desired {
 export function remoteOf(entry: RemoteEntry | undefined): Remote {
   if (!entry) return { is: 'absent' }
   if (entry.isDirectory) return { is: 'directory' }
-  return { is: 'file', size: entry.size, modifiedSeconds: entry.modifiedSeconds, generation: undefined }
+  /* 0: the service does not say, or our own upload was not listed yet */
+  const modifiedSeconds = entry.modifiedSeconds === 0 ? undefined : entry.modifiedSeconds
+  return { is: 'file', size: entry.size, modifiedSeconds, generation: undefined }
 }
 
 export function parentOf(path: string): string {

@@ -58,6 +58,7 @@ export async function startFrontEnd(options: MemoryFilesOptions = {}): Promise<F
 }
 
 export class FrontEndSubject implements Subject {
+  readonly maxFileBytes = maxFileBytes
   readonly #directory = mkdtempSync(join(tmpdir(), 'model-'))
   readonly #clock = new FakeClock()
   readonly #files: MemoryFiles
@@ -454,13 +455,13 @@ export class FrontEndSubject implements Subject {
   /** The answer; lets time pass as long as there is none. */
   async #soon<T>(answer: T | Promise<T>): Promise<T> {
     if (!(answer instanceof Promise)) return answer
-    let isPending = true
-    const ended = answer.finally(() => (isPending = false))
+    const state = { isPending: true }
+    const ended = answer.finally(() => (state.isPending = false))
     ended.catch(() => undefined)
     const limit = this.#clock.now() + longestWaitMs
     for (;;) {
       await quiet()
-      if (!isPending) return ended
+      if (!state.isPending) return ended
       const next = this.#clock.nextIn
       if (next === undefined || this.#clock.now() > limit) throw new Error('it never answers')
       await this.#pass(Math.min(next, lateCommitMs))

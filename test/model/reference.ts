@@ -5,7 +5,7 @@
  * mount works. Outcomes are strings: an errno by name, or what a program would see.
  */
 import { createHash } from 'node:crypto'
-import { bytesOf, maxFileBytes, type Operation, type OpenMode, slots } from './operations.ts'
+import { bytesOf, type Operation, type OpenMode, slots } from './operations.ts'
 
 interface FileObject {
   readonly kind: 'file'
@@ -37,8 +37,13 @@ export const unspecified = 'unspecified'
 class Failure extends Error {}
 
 export class Reference {
+  readonly #maxFileBytes: number
   #root: DirectoryObject = newDirectory()
   readonly #handles: (Handle | undefined)[] = Array.from({ length: slots }, () => undefined)
+
+  constructor(maxFileBytes: number) {
+    this.#maxFileBytes = maxFileBytes
+  }
 
   openSlots(): number[] {
     return this.#handles.flatMap((handle, slot) => (handle === undefined ? [] : [slot]))
@@ -286,7 +291,7 @@ export class Reference {
 
   #write(file: FileObject, offset: number, bytes: Buffer): string {
     if (bytes.length === 0) return 'ok'
-    if (offset + bytes.length > maxFileBytes) throw new Failure('EFBIG')
+    if (offset + bytes.length > this.#maxFileBytes) throw new Failure('EFBIG')
     const size = Math.max(file.bytes.length, offset + bytes.length)
     const grown = Buffer.alloc(size)
     file.bytes.copy(grown)
@@ -297,7 +302,7 @@ export class Reference {
   }
 
   #resize(file: FileObject, size: number): string {
-    if (size > maxFileBytes) throw new Failure('EFBIG')
+    if (size > this.#maxFileBytes) throw new Failure('EFBIG')
     const resized = Buffer.alloc(size)
     file.bytes.copy(resized)
     file.bytes = resized

@@ -52,6 +52,17 @@ const regressions: Readonly<Record<string, readonly Operation[]>> = {
     { do: 'pass', ms: 100 },
     { do: 'check' },
   ],
+  'a file that was opened before the service listed its upload is still ours when it is written to': [
+    { do: 'write', path: 'b', bytes: some(8) },
+    { do: 'write', path: 'c', bytes: some(9) },
+    { do: 'pass', ms: 500 },
+    { do: 'rename', from: 'c', to: 'd', noReplace: false },
+    { do: 'open', slot: 1, path: 'b', mode: 'r+' },
+    { do: 'barrier' },
+    { do: 'pwrite', slot: 1, offset: 88, bytes: some(10) },
+    { do: 'pass', ms: 61_000 },
+    { do: 'check' },
+  ],
 }
 
 for (const [name, operations] of Object.entries(regressions)) {

@@ -9,6 +9,7 @@ import { agrees, Reference } from './reference.ts'
 
 /** Something that should behave as a local directory does. */
 export interface Subject {
+  readonly maxFileBytes: number
   /** What a program would see: an errno by name, or as `Reference` says it. */
   apply(operation: Operation): Promise<string>
   /** By path: what `Reference.tree` says of it, and its inode number. */
@@ -31,15 +32,15 @@ export const isScratch = (name: string): boolean =>
 /** Runs the operations; undefined: all as on the reference. */
 export async function replay(
   start: () => Promise<Subject>,
-  operations: Iterable<Operation> | ((reference: Reference) => Operation | undefined),
+  operations: readonly Operation[] | ((reference: Reference) => Operation | undefined),
   done: Operation[] = [],
 ): Promise<Failure | undefined> {
   const comparison = new Comparison(await start())
-  const source = typeof operations === 'function' ? undefined : operations[Symbol.iterator]()
+  const given = typeof operations === 'function' ? undefined : operations.values()
   try {
     for (;;) {
       const operation =
-        typeof operations === 'function' ? operations(comparison.reference) : source?.next().value
+        typeof operations === 'function' ? operations(comparison.reference) : given?.next().value
       if (operation === undefined) return undefined
       done.push(operation)
       const failure = await comparison.step(operation)
@@ -51,12 +52,13 @@ export async function replay(
 }
 
 class Comparison {
-  readonly reference = new Reference()
+  readonly reference: Reference
   readonly #subject: Subject
   #inodes = new WeakMap<object, number>()
 
   constructor(subject: Subject) {
     this.#subject = subject
+    this.reference = new Reference(subject.maxFileBytes)
   }
 
   close(): Promise<void> {

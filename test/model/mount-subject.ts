@@ -1,0 +1,159 @@
+/**
+ * A real mount of an emulator's session as a subject of the model test: a child process does the system calls.
+ * Layer: tests.
+ *
+ * Invariant: one operation at a time is under way; what has no answer within its limit fails, with the mount
+ * aborted, and hangs nothing.
+ */
+import { once } from 'node:events'
+import * as fs from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { spawn } from 'node:child_process'
+import { type Mounted, type MountedEmulator, mountEmulator, type Teardown, treeOf } from '../mount/rig.ts'
+import { bytesOf, type Operation, scratchPattern } from './operations.ts'
+import { digestOf } from './reference.ts'
+import type { Subject } from './run.ts'
+
+const driverFile = join(import.meta.dirname, 'driver.py')
+const answerLimitMs = 60_000
+const ttlMs = 200
+
+/** Many runs share one mount, each in an emptied directory. */
+export async function startMount(t: Teardown): Promise<() => Promise<Subject>> {
+  const mounted = await mountEmulator(t, {
+    emulator: { latencyMs: 1, seedFiles: false },
+    args: [`--local-names=${scratchPattern}`, `--ttl=${ttlMs / 1000}`],
+  })
+  const daemon = { pid: mounted.pid }
+  let runs = 0
+  return async () => {
+    const name = `run-${++runs}`
+    await mounted.ok(`mkdir ${name}`)
+    return new MountSubject(mounted, daemon, name)
+  }
+}
+
+class MountSubject implements Subject {
+  /* the kernel may take a store over the limit apart, and the first part goes through: not met here */
+  readonly maxFileBytes = 52_428_800
+  readonly #mounted: MountedEmulator
+  readonly #directory: string
+  readonly #remote: string
+  #driver: Driver
+  readonly #daemon: { pid: number }
+
+  constructor(mounted: MountedEmulator, daemon: { pid: number }, name: string) {
+    this.#mounted = mounted
+    this.#directory = join(mounted.directory, name)
+    this.#remote = join(mounted.emulator.home, name)
+    this.#driver = new Driver(mounted, this.#directory)
+    this.#daemon = daemon
+  }
+
+  async apply(operation: Operation): Promise<string> {
+    switch (operation.do) {
+      case 'pass':
+        await new Promise((resolve) => setTimeout(resolve, Math.min(operation.ms, 200)))
+        return 'ok'
+      case 'crash':
+        await this.#crash()
+        return 'ok'
+      case 'fault': {
+        const { verb, times } = operation
+        const when = operation.applied === 'never' ? 'before-commit' : 'after-commit'
+        const failing = verb === 'remove' ? 'delete' : 'upload'
+        this.#mounted.emulator.fault({ kind: 'reset', when, verb: failing, times })
+        return 'ok'
+      }
+      case 'foreignWrite':
+      case 'foreignRemove':
+      case 'foreignMkdir':
+        await this.#foreign(operation)
+        return 'ok'
+      case 'check':
+      case 'barrier':
+      case 'forget':
+      case 'refuse':
+      case 'hold':
+      case 'letGo':
+        return 'ok'
+      default:
+        return this.#driver.ask(operation) as Promise<string>
+    }
+  }
+
+  async tree(): Promise<Map<string, { shown: string; inode: number }>> {
+    const found = await this.#driver.ask({ do: 'tree' })
+    return new Map(Object.entries(found as Record<string, { shown: string; inode: number }>))
+  }
+
+  async remoteTree(): Promise<string[]> {
+    const answer = await this.#driver.ask({ do: 'barrier' })
+    if (answer !== 'ok') throw new Error(`barrier: ${String(answer)}`)
+    return Object.keys(treeOf(this.#remote))
+      .map((path) => {
+        const location = join(this.#remote, path)
+        return fs.statSync(location).isDirectory()
+          ? `${path}/`
+          : `${path} ${digestOf(fs.readFileSync(location))}`
+      })
+      .sort()
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.end()
+  }
+
+  /** The daemon is killed, and the next one goes on from the journal. */
+  async #crash(): Promise<void> {
+    process.kill(this.#daemon.pid, 'SIGKILL')
+    await this.#driver.ask({ do: 'crash' })
+    await this.#driver.end()
+    this.#daemon.pid = await this.#mounted.mountAgain()
+    this.#driver = new Driver(this.#mounted, this.#directory)
+  }
+
+  /** What the agent does, and the time after which everybody sees it. */
+  async #foreign(operation: Extract<Operation, { path: string }>): Promise<void> {
+    const location = join(this.#remote, operation.path)
+    const isDirectory = fs.existsSync(location) && fs.statSync(location).isDirectory()
+    if (operation.do !== 'foreignWrite' || isDirectory) fs.rmSync(location, { recursive: true, force: true })
+    fs.mkdirSync(dirname(location), { recursive: true })
+    if (operation.do === 'foreignWrite') fs.writeFileSync(location, bytesOf(operation.bytes))
+    if (operation.do === 'foreignMkdir') fs.mkdirSync(location, { recursive: true })
+    await new Promise((resolve) => setTimeout(resolve, ttlMs + 50))
+    await this.tree()
+  }
+}
+
+class Driver {
+  readonly #child
+  readonly #answers
+  readonly #abort: () => void
+
+  constructor(mounted: Mounted, directory: string) {
+    this.#child = spawn('python3', [driverFile, directory], { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' })
+    this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
+    this.#abort = () => mounted.abort()
+  }
+
+  async ask(operation: object): Promise<unknown> {
+    this.#child.stdin.write(`${JSON.stringify(operation)}\n`)
+    const limit = setTimeout(this.#abort, answerLimitMs)
+    try {
+      const answer = await this.#answers.next()
+      if (answer.done === true) throw new Error('the driver has ended')
+      return JSON.parse(answer.value) as unknown
+    } finally {
+      clearTimeout(limit)
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.stdin.end()
+    await ended
+  }
+}
