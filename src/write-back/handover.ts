@@ -86,7 +86,8 @@ export class Handover {
     copy.record = undefined
     copy.current = false
     this.#generations.discard(copy.generation)
-    if (copy.pristine) this.#ledger.forget(record)
+    // staged and never written: as listed, unless an earlier change of ours is not listed yet
+    if (copy.pristine && record.version === 0) this.#ledger.forget(record)
     else this.#ledger.records.apply(record, { desired: fulfilled(remote) })
   }
 

@@ -70,6 +70,22 @@ void t.test('a barrier waits for what was first written to a file that the servi
   copy.release()
 })
 
+void t.test('opened for writing and left alone, a file that no listing shows yet stays', async (t) => {
+  const rig = await startRig(t)
+  await rig.listings.list('')
+  rig.write('fresh', 'content')
+  await rig.changes.barrier('', noSignal)
+  const file = join(rig.directory, 'base')
+  writeFileSync(file, 'content')
+  const listed = { name: 'fresh', isDirectory: false, size: 7, modifiedSeconds: 0 }
+  const copy = await rig.changes.stage('fresh', { file, listed })
+  copy.retain()
+  copy.release()
+  t.match(rig.changes.get('fresh'), { kind: 'file', size: 7, confirmed: true })
+  await rig.listings.list('', { maxAgeMs: 0 })
+  t.equal(rig.changes.get('fresh'), undefined)
+})
+
 void t.test('an upload never sees a byte that was written after it began', async (t) => {
   const rig = await startRig(t)
   const copy = rig.changes.create('log', undefined)
