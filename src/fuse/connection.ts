@@ -5,22 +5,21 @@
  * Invariant: every request is answered exactly once, unless the protocol wants no reply. What the front end
  * answers without a promise is answered before the next request is read; only the rest is kept in `inFlight`.
  *
- * The descriptor is non-blocking. A turn reads until nothing is left (or a bound is reached, so that timers
- * and the network get their share), then a thread of libuv's pool waits until there is more. That thread can be
- * woken: a process whose thread sat in a blocking read could not exit while it was mounted, not even after
- * an uncaught exception, and would leave a mount that hangs instead of one that fails.
+ * The descriptor is non-blocking. The event loop tells when there is a request (`arrivals.ts`); a turn answers
+ * it and those that follow at once, up to a bound, so that timers and the network get their share.
  */
 
 import { writeSync, writevSync } from 'node:fs'
 import type { FrontEnd, KernelCache } from '../filesystem/front-end.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Logger } from '../log.ts'
+import { watchArrivals, type Arrivals } from './arrivals.ts'
 import { decodeBatchForget, decodeForget, decodeInit, decodeInterrupt } from './decode.ts'
 import type { Frame } from './decode.ts'
 import { Reply } from './encode.ts'
 import { Errno, errnoOf } from './errno.ts'
 import { encodeInit, negotiate } from './handshake.ts'
-import { closeQuietly, eventDescriptor, readNow, Readiness, setNonblocking } from './libc.ts'
+import { closeQuietly, readNow, setNonblocking } from './libc.ts'
 import { Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
@@ -29,10 +28,10 @@ import { Request } from './request.ts'
 
 const requestsPerTurn = 16
 /**
- * How often to look again, after a request was answered, before a thread is set to wait: some 20 µs. A process
- * that got its answer mostly asks the next thing within that time, and the thread would cost more.
+ * How often to look for the next request after an answer, before the event loop waits for it: it is mostly there
+ * already when several programs ask. Looking longer for the one that got the answer takes the processor from it.
  */
-const looksBeforeWaiting = 40
+const looksPerAnswer = 4
 /** File data up to this size is copied behind its header: cheaper than a second vector. */
 const copiedDataBytes = 16 * 1024
 
@@ -77,8 +76,7 @@ class Connection implements Served {
   readonly #descriptor: number
   readonly #frontEnd: FrontEnd
   readonly #logger: Logger
-  readonly #wakeDescriptor = eventDescriptor()
-  readonly #readiness: Readiness
+  #arrivals: Arrivals
   readonly #frame: Frame
   readonly #reply = new Reply()
   readonly #inFlight = new Map<number, Request>()
@@ -97,9 +95,8 @@ class Connection implements Served {
     this.kernelCache = new Notifier({ descriptor, logger, inFlight: () => this.#inFlight.values() })
     this.#frontEnd = typeof frontEnd === 'function' ? frontEnd(this.kernelCache) : frontEnd
     setNonblocking(descriptor)
-    this.#readiness = new Readiness(descriptor, this.#wakeDescriptor)
     process.on('exit', this.#stopAtExit)
-    this.#turn()
+    this.#arrivals = this.#watch()
   }
 
   stop(): void {
@@ -110,30 +107,41 @@ class Connection implements Served {
 
   readonly #stopAtExit = (): void => this.stop()
 
-  readonly #turn = (): void => {
-    let looks = 0
-    for (let count = 0; count < requestsPerTurn;) {
-      if (this.#ended !== undefined) return
-      const length = readNow(this.#descriptor, this.#frame.bytes)
-      if (length > 0) {
-        this.#frame.length = length
-        this.#handle()
-        count++
-        looks = 0
-      } else if (length === -Errno.EAGAIN) {
-        if (looks++ < looksBeforeWaiting) continue
-        this.#readiness.wait(this.#turn)
-        return
-      } else if (length !== -Errno.EINTR && length !== -Errno.ENOENT) {
-        this.#readFailed(-length)
-        return
-      }
+  #watch(): Arrivals {
+    return watchArrivals({
+      descriptor: this.#descriptor,
+      buffer: this.#frame.bytes,
+      arrived: (length) => this.#turn(length),
+      failed: (errno) => this.#readFailed(errno),
+    })
+  }
+
+  /** One request is there; those that come while it is answered need no round of the event loop. */
+  #turn(arrivedLength: number): void {
+    let length = arrivedLength
+    for (let count = 1; ; count++) {
+      this.#frame.length = length
+      this.#handle()
+      if (count === requestsPerTurn) return
+      length = this.#look()
+      if (length <= 0) return // also for errors: the event loop meets them as well
     }
-    setImmediate(this.#turn)
+  }
+
+  #look(): number {
+    let length = 0
+    for (let looks = 0; looks < looksPerAnswer && this.#ended === undefined; looks++) {
+      length = readNow(this.#descriptor, this.#frame.bytes)
+      if (length !== -Errno.EAGAIN) break
+    }
+    return length
   }
 
   #readFailed(errno: number): void {
-    if (errno === Errno.ENODEV) this.#end('unmounted')
+    if (this.#ended !== undefined) return
+    // The request was withdrawn while it was read; the next may be a good one.
+    if (errno === Errno.ENOENT) this.#arrivals = this.#watch()
+    else if (errno === Errno.ENODEV) this.#end('unmounted')
     else if (errno === Errno.ECONNABORTED) this.#end('aborted')
     else {
       this.#logger.error({ errno }, 'reading requests of the kernel failed')
@@ -255,14 +263,13 @@ class Connection implements Served {
   #end(reason: EndReason): void {
     this.#ended = reason
     process.off('exit', this.#stopAtExit)
-    writeSync(this.#wakeDescriptor, new BigUint64Array([1n]))
+    this.#arrivals.stop()
     for (const request of this.#inFlight.values()) request.interrupt()
     this.#readyPromise.reject(
       new FilesystemError('unsupported', `the mount ended (${reason}) before it began`),
     )
     void this.kernelCache.close().then(() => {
       closeQuietly(this.#descriptor)
-      closeQuietly(this.#wakeDescriptor)
       this.#donePromise.resolve(reason)
     })
   }

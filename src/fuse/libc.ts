@@ -20,14 +20,12 @@ const nativeFcntl = libc.func('int fcntl(int fd, int command, int argument)') as
   argument: number,
 ) => number
 const nativeSocketpair = libc.func('int socketpair(int domain, int type, int protocol, void *pair)')
-const nativeEventfd = libc.func('int eventfd(unsigned int initial, int flags)') as unknown as (
-  initial: number,
+const nativeDup3 = libc.func('int dup3(int from, int to, int flags)') as unknown as (
+  from: number,
+  to: number,
   flags: number,
 ) => number
 type NativeCallback = (error: Error | null, result: number) => void
-const nativePoll = libc.func('int poll(void *entries, unsigned long count, int timeoutMs)') as unknown as {
-  async: (entries: Uint8Array, count: number, timeoutMs: number, done: NativeCallback) => void
-}
 const nativeRecvmsg = promisify(
   (
     libc.func('intptr_t recvmsg(int fd, void *message, int flags)') as unknown as {
@@ -43,7 +41,6 @@ const closeOnExec = 0o2000000
 const unixDomain = 1
 const streamSocket = 1
 const closeReceivedOnExec = 0x4000_0000
-const pollIn = 1
 
 /** Bytes read, or a negative errno; the descriptor must be non-blocking. Cheaper than an exception for each EAGAIN. */
 export function readNow(fd: number, buffer: Uint8Array): number {
@@ -62,27 +59,9 @@ export function socketPair(): readonly [number, number] {
   return [pair[0] ?? -1, pair[1] ?? -1]
 }
 
-/** A descriptor to wake a `Readiness` with: readable as soon as 8 bytes of a counter were written to it. */
-export function eventDescriptor(): number {
-  const fd = nativeEventfd(0, closeOnExec | nonblocking)
-  if (fd < 0) throw failure('eventfd')
-  return fd
-}
-
-/** Waits in libuv's pool until one of two descriptors can be read. One wait at a time. */
-export class Readiness {
-  readonly #entries = Buffer.alloc(16)
-
-  constructor(fd: number, wakeFd: number) {
-    this.#entries.writeInt32LE(fd, 0)
-    this.#entries.writeInt16LE(pollIn, 4)
-    this.#entries.writeInt32LE(wakeFd, 8)
-    this.#entries.writeInt16LE(pollIn, 12)
-  }
-
-  wait(ready: () => void): void {
-    nativePoll.async(this.#entries, 2, -1, () => ready())
-  }
+/** Makes the number `to` another name of what `from` is open on; what `to` was before is closed. */
+export function duplicateOnto(from: number, to: number): void {
+  if (nativeDup3(from, to, closeOnExec) < 0) throw failure('dup3')
 }
 
 /** The descriptor that comes over a Unix socket (SCM_RIGHTS); undefined when the other end closed without sending one. */
