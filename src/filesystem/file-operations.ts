@@ -12,7 +12,7 @@ import { type FileBytes, retain } from './file-bytes.ts'
 import type { Caller, HandleId, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
 import type { FileHandle, Handles } from './handles.ts'
 import type { KernelNews } from './kernel-news.ts'
-import { chain } from './maybe-promise.ts'
+import { chain, isPromise } from './maybe-promise.ts'
 import type { FileNode, Node, SpecialNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import type { Resolver } from './resolver.ts'
@@ -173,36 +173,45 @@ export class FileOperations {
     sight: FileSight | undefined,
     caller: Caller,
   ): MaybePromise<void> {
-    const { handles, bytes, changes } = this.#parts
+    const { handles, changes } = this.#parts
     if (size > changes.maxFileBytes) throw new FilesystemError('tooLarge')
     const given = handleId === undefined ? undefined : handles.get(handleId)
-    const isOpen = given?.kind === 'file' && given.node === node && given.flags.write
-    const handle = isOpen ? given : handles.openFile(node, writeOnly)
-    const done = (): MaybePromise<void> => {
-      if (handle === given) return
-      return chain(this.flush(handle.id, caller), () => this.release(handle.id))
-    }
-    try {
-      const before = bytes.sizeOf(node, sight)
-      if (size === 0) {
-        retain(handle, bytes.empty(node, sight))
-      } else if (bytes.copyOf(node) === undefined && before === size) {
-        /* only the time moves */
-      } else {
-        if (bytes.copyOf(node) === undefined && before > changes.maxFileBytes)
-          throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
-        const resized = this.#changing(handle, caller, (copy) => copy.truncate(size))
-        return chain(resized, () => {
-          bytes.modified(node)
-          return done()
-        })
-      }
-      bytes.modified(node)
-      return done()
-    } catch (error) {
-      if (handle !== given) this.release(handle.id)
+    if (given?.kind === 'file' && given.node === node && given.flags.write)
+      return this.#resize(given, size, sight, caller)
+    const own = handles.openFile(node, writeOnly)
+    const failed = (error: unknown): never => {
+      this.release(own.id)
       throw error
     }
+    try {
+      const resized = chain(this.#resize(own, size, sight, caller), () => this.flush(own.id, caller))
+      if (isPromise(resized)) return resized.then(() => this.release(own.id), failed)
+      this.release(own.id)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  #resize(
+    handle: FileHandle,
+    size: number,
+    sight: FileSight | undefined,
+    caller: Caller,
+  ): MaybePromise<void> {
+    const { bytes, changes } = this.#parts
+    const { node } = handle
+    const before = bytes.sizeOf(node, sight)
+    const copy = bytes.copyOf(node)
+    if (size === 0) retain(handle, bytes.empty(node, sight))
+    else if (copy !== undefined || before !== size) {
+      if (copy === undefined && before > changes.maxFileBytes)
+        throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
+      return chain(
+        this.#changing(handle, caller, (staged) => staged.truncate(size)),
+        () => bytes.modified(node),
+      )
+    }
+    bytes.modified(node)
   }
 
   flush(id: HandleId, caller: Caller): MaybePromise<void> {

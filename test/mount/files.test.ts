@@ -160,6 +160,11 @@ os.ftruncate(fd, 500)
     '500',
   ])
   await mounted.sync()
+  t.strictSame(
+    fs.readdirSync(mounted.emulator.home).filter((name) => name.includes('conflict')),
+    [],
+    "our own upload is nobody else's",
+  )
   t.equal(fs.statSync(home('exact')).size, limitBytes)
   t.equal(fs.statSync(home('over')).size, 500)
   t.equal((await mounted.ok(`md5sum < '${home('exact')}'`)).trim(), hash)
