@@ -104,6 +104,10 @@ export class Doubts {
       this.#checkAfter(record, quietMs[0] - age)
       return
     }
+    if (record.desired.is === 'absent' && this.#isInDoubtBelow(record.path)) {
+      this.#checkAfter(record, pollMs)
+      return
+    }
     try {
       const found = await this.#listed(record)
       const agrees = await this.#agrees(record, found)
@@ -152,7 +156,10 @@ export class Doubts {
     const { desired, remote, attempts } = record
     switch (desired.is) {
       case 'absent':
-        return !found || found.isDirectory || !(await this.#isOurs(record, found, attempts))
+        if (!found) return true
+        // an empty directory that we removed is ours if it is back; one with something in it is not removed
+        if (found.isDirectory) return attempts.length > 0
+        return !(await this.#isOurs(record, found, attempts))
       case 'directory':
         if (!found) return false
         return found.isDirectory || !(await this.#isOurs(record, found, attempts))
@@ -161,15 +168,28 @@ export class Doubts {
         if (found.isDirectory || desired.from !== 'spool') return true
         const { generation, size } = desired.copy
         const isWhole = found.size === (remote.is === 'file' ? remote.size : size)
-        // what has the size of the newest is the newest, unless an older attempt has that size too
-        const suspects = isWhole ? attempts.filter((attempt) => attempt.generation !== generation) : attempts
-        return !(await this.#isOurs(record, found, suspects))
+        // what has the size of the newest is the newest, unless it may be an older attempt
+        const current = isWhole ? attempts.find((attempt) => attempt.generation === generation) : undefined
+        const suspects = attempts.filter((attempt) => attempt !== current)
+        return !(await this.#isOurs(record, found, suspects, current))
       }
     }
   }
 
-  #isOurs(record: PathRecord, found: RemoteEntry, suspects: readonly Attempt[]): Promise<boolean> {
-    return isOwnUpload(record, found, suspects, this.#options)
+  #isOurs(
+    record: PathRecord,
+    found: RemoteEntry,
+    suspects: readonly Attempt[],
+    current?: Attempt,
+  ): Promise<boolean> {
+    return isOwnUpload(record, found, suspects, this.#options, current)
+  }
+
+  #isInDoubtBelow(path: string): boolean {
+    for (const { path: below, doubtSince } of this.#options.ledger.records.within(path)) {
+      if (below !== path && doubtSince !== undefined) return true
+    }
+    return false
   }
 
   /** A file that came late brought back the directories above it that were removed meanwhile. */

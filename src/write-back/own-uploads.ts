@@ -3,7 +3,7 @@
  * Layer: write-back.
  *
  * Invariant: told by the bytes: the whole of an attempt by its hash, one that was cut short by its beginning,
- * which the spool keeps as long as the attempt may matter. Nothing is downloaded unless a size allows it.
+ * which the spool keeps as long as the attempt may matter. Nothing is downloaded unless its size allows it.
  */
 import { createHash } from 'node:crypto'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
@@ -16,16 +16,20 @@ export interface OwnUploadsOptions {
   readonly signal: AbortSignal
 }
 
-/** Whether `listed` is one of the attempts, or the beginning of one. Throws `ServiceError`. */
+/**
+ * Whether `listed` is one of the attempts, or the beginning of one, and not the whole of `current`.
+ * Throws `ServiceError`.
+ */
 export async function isOwnUpload(
   record: PathRecord,
   listed: RemoteEntry,
   attempts: readonly Attempt[],
   { files, spool, signal }: OwnUploadsOptions,
+  current?: Attempt,
 ): Promise<boolean> {
-  const whole = attempts.filter((attempt) => attempt.size === listed.size)
-  let begun = attempts.filter(({ size, generation }) => size > listed.size && spool.has(generation))
-  if (whole.length === 0 && begun.length === 0) return false
+  if (!attempts.some(({ size }) => size >= listed.size)) return false
+  // by what is there now, which may be another attempt than the one that was listed
+  let begun = attempts.filter(({ generation }) => spool.has(generation))
   const hash = createHash('sha256')
   const { body } = await files.download(record.path, { signal, retry: false })
   let offset = 0
@@ -37,7 +41,7 @@ export async function isOwnUpload(
     )
     offset += piece.length
   }
-  if (begun.length > 0) return true
   const sha256 = hash.digest('hex')
-  return whole.some((attempt) => attempt.sha256 === sha256)
+  if (sha256 === current?.sha256) return false
+  return begun.length > 0 || attempts.some((attempt) => attempt.sha256 === sha256)
 }

@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Journal, JournalRow } from './journal.ts'
 import type { Ledger } from './ledger.ts'
-import { fulfilled, type Desired, type PathRecord, type Remote } from './record.ts'
+import { fulfilled, parentOf, type Desired, type PathRecord, type Remote } from './record.ts'
 import type { Spool } from './spool.ts'
 import { SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 
@@ -55,6 +55,7 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
     ledger.adoptAttempts(record, row.attempts)
     records.add(record)
   }
+  for (const record of records) if (record.attempts.length > 0) markAbove(record.path, options)
   for (const record of keepOldNames(lost, options)) records.delete(record)
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
@@ -64,6 +65,15 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
     logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
   failpoint('recovery.after')
   return [...records]
+}
+
+/** An upload that was under way may have made the directories above it. */
+function markAbove(path: string, { ledger }: RecoveryOptions): void {
+  for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+    const record = ledger.records.get(above)
+    if (record?.remote.is !== 'absent') continue
+    ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
+  }
 }
 
 /** What was renamed to a name that is set aside is still on the service under its old one, and stays there. */

@@ -223,6 +223,9 @@ export class RemoteCalls {
   async #makeDirectory(record: PathRecord): Promise<Outcome> {
     const { ledger, files, clock, failpoint } = this.#options
     const { version, path } = record
+    // whatever becomes of the call and of us: taken back, it has to be removed
+    const before = certain(record.remote)
+    ledger.change(record, { remote: { is: 'uncertain', before, as: 'directory' } })
     failpoint('remote.makeDirectory.before')
     if (this.#makesDirectories === false) {
       if (!(await this.#materialise(record))) {

@@ -23,8 +23,9 @@ export interface Fault extends Match {
   /**
    * What becomes of the change: `never` carried out (default), carried out `first` and then failed with
    * `ambiguous`, or `late`: failed with `ambiguous` and carried out when the test calls `commitLate()`.
+   * `part`: uploads only, the first half of the bytes becomes the file, then it fails with `ambiguous`.
    */
-  readonly applied?: 'never' | 'first' | 'late'
+  readonly applied?: 'never' | 'first' | 'late' | 'part'
   /** Downloads only: the call succeeds and the body fails after this many bytes. */
   readonly afterBytes?: number
 }
@@ -72,7 +73,7 @@ export class Faults {
 /** The error of a fault as the call throws it. */
 export function faultError(fault: Fault, verb: Verb, path: string): Error {
   if (fault.error instanceof Error) return fault.error
-  const ambiguous = fault.applied === 'first' || fault.applied === 'late'
+  const ambiguous = fault.applied !== undefined && fault.applied !== 'never'
   return new ServiceError(fault.error, `${verb} ${path}: injected ${fault.error}`, { ambiguous })
 }
 

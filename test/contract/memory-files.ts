@@ -149,7 +149,14 @@ export class MemoryFiles implements SessionFiles {
   /** Carries out the changes of `late` faults, in their order; how many there were. */
   commitLate(): number {
     const waiting = this.#late.splice(0)
-    for (const change of waiting) change()
+    for (const change of waiting) {
+      try {
+        change()
+      } catch (error) {
+        // what the service refuses by then has no effect
+        if (!(error instanceof ServiceError)) throw error
+      }
+    }
     return waiting.length
   }
 
@@ -184,7 +191,10 @@ export class MemoryFiles implements SessionFiles {
     if (size > this.#maxFileBytes) throw new ServiceError('too_large', `upload ${path}: ${size} bytes`)
     await this.#change('upload', path, options, async () => {
       const bytes = await readSource(path, source)
-      return () => this.#tree.write(path, bytes, this.#nowSeconds())
+      return (part) => {
+        const written = part === 'part' ? bytes.subarray(0, bytes.length >> 1) : bytes
+        this.#tree.write(path, written, this.#nowSeconds())
+      }
     })
   }
 
@@ -250,12 +260,13 @@ export class MemoryFiles implements SessionFiles {
     verb: Verb,
     path: string,
     options: CallOptions,
-    prepare: () => (() => void) | Promise<() => void>,
+    prepare: () => Change | Promise<Change>,
   ): Promise<void> {
     await this.#call(verb, path, options, async (fault) => {
       const apply = await prepare()
       if (fault?.applied === 'late') this.#late.push(apply)
       else if (fault === undefined || fault.applied === 'first') apply()
+      else if (fault.applied === 'part' && verb === 'upload') apply('part')
       if (fault !== undefined) throw faultError(fault, verb, path)
     })
   }
@@ -283,6 +294,9 @@ export class MemoryFiles implements SessionFiles {
     }
   }
 }
+
+/** Carries out a change, or a part of it. */
+type Change = (part?: 'part') => void
 
 function toAborted(verb: Verb, path: string, ambiguous: boolean): (cause: unknown) => never {
   return (cause) => {

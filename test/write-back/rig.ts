@@ -109,8 +109,7 @@ export async function quiet(): Promise<void> {
 function busyHandles(): number {
   return process
     .getActiveResourcesInfo()
-    .filter((kind) => kind.startsWith('FS') || kind.endsWith('CloseReq') || kind.endsWith('Request'))
-    .length
+    .filter((kind) => kind.startsWith('FS') || kind.endsWith('CloseReq') || kind.endsWith('Request')).length
 }
 
 /** Waits for a condition that does not depend on the clock of the test, at most `turns` turns of the event loop. */

@@ -39,20 +39,23 @@ void t.test('a temporary file renamed over another is one upload under the final
   t.ok(rig.files.count('list') <= 1)
 })
 
-void t.test('a barrier waits for the upload, skips the settling, and fails while a path is parked', async (t) => {
-  const rig = await startRig(t)
-  rig.write('a', 'x')
-  await rig.changes.barrier('', noSignal)
-  t.equal(rig.files.text('a'), 'x')
-  rig.files.fail({ verb: 'upload', path: 'b', error: 'bad_request', times: 9 })
-  rig.write('b', 'y')
-  t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { reason: 'parked', path: 'b' })
-  t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { reason: 'parked', path: 'b' })
-  rig.files.clearFaults()
-  rig.changes.retry()
-  await rig.changes.barrier('', noSignal)
-  t.equal(rig.files.text('b'), 'y')
-})
+void t.test(
+  'a barrier waits for the upload, skips the settling, and fails while a path is parked',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.write('a', 'x')
+    await rig.changes.barrier('', noSignal)
+    t.equal(rig.files.text('a'), 'x')
+    rig.files.fail({ verb: 'upload', path: 'b', error: 'bad_request', times: 9 })
+    rig.write('b', 'y')
+    t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { reason: 'parked', path: 'b' })
+    t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { reason: 'parked', path: 'b' })
+    rig.files.clearFaults()
+    rig.changes.retry()
+    await rig.changes.barrier('', noSignal)
+    t.equal(rig.files.text('b'), 'y')
+  },
+)
 
 void t.test('a barrier waits for what was first written to a file that the service had', async (t) => {
   const rig = await startRig(t)
@@ -190,25 +193,28 @@ void t.test('a refused session pauses everything behind one probe and heals by i
   t.equal(rig.changes.status().paths.length, 0)
 })
 
-void t.test('a late commit of an upload that seemed to fail does not win over the newer content', async (t) => {
-  const rig = await startRig(t)
-  rig.files.fail({ verb: 'upload', error: 'network', applied: 'late' })
-  rig.write('f', 'first')
-  await rig.pass(100)
-  await until(() => rig.files.count('upload') === 1)
-  await rig.pass(0)
-  rig.write('f', 'second')
-  await rig.changes.barrier('', noSignal)
-  t.equal(rig.files.text('f'), 'second')
-  t.match(rig.changes.status().paths, [{ path: 'f', state: 'suspect' }])
-  t.equal(rig.files.commitLate(), 1)
-  t.equal(rig.files.text('f'), 'first')
-  await rig.pass(10_000)
-  await until(() => rig.files.text('f') === 'second')
-  await rig.pass(60_000)
-  await until(() => rig.changes.status().paths.length === 0)
-  t.equal(rig.files.text('f'), 'second')
-})
+void t.test(
+  'a late commit of an upload that seemed to fail does not win over the newer content',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.files.fail({ verb: 'upload', error: 'network', applied: 'late' })
+    rig.write('f', 'first')
+    await rig.pass(100)
+    await until(() => rig.files.count('upload') === 1)
+    await rig.pass(0)
+    rig.write('f', 'second')
+    await rig.changes.barrier('', noSignal)
+    t.equal(rig.files.text('f'), 'second')
+    t.match(rig.changes.status().paths, [{ path: 'f', state: 'suspect' }])
+    t.equal(rig.files.commitLate(), 1)
+    t.equal(rig.files.text('f'), 'first')
+    await rig.pass(10_000)
+    await until(() => rig.files.text('f') === 'second')
+    await rig.pass(60_000)
+    await until(() => rig.changes.status().paths.length === 0)
+    t.equal(rig.files.text('f'), 'second')
+  },
+)
 
 void t.test("somebody else's change is saved beside ours before it is overwritten", async (t) => {
   const rig = await startRig(t)

@@ -1,0 +1,555 @@
+/**
+ * A program at random over the write-back, beside a model of what every process must see. Layer: tests.
+ *
+ * Invariant: the model changes exactly when an operation was answered; what the local side shows is compared
+ * with it after each one, what the service has when a barrier says so and at the end.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ServiceErrorCode } from '../../src/client/errors.ts'
+import type { RemoteEntry } from '../../src/client/session-files.ts'
+import { WriteBackError, type LocalEntry, type WorkingCopy } from '../../src/write-back/local-changes.ts'
+import { LocalNames } from '../../src/write-back/local-names.ts'
+import type { FailpointName } from '../../src/write-back/failpoints.ts'
+import { MemoryFiles } from '../contract/memory-files.ts'
+import { FakeClock } from '../fake-clock.ts'
+import { Incarnations } from './incarnations.ts'
+import { Random } from './random.ts'
+import { noSignal, quiet } from './rig.ts'
+
+interface FileModel {
+  bytes: Buffer
+}
+
+type Expected = { readonly kind: 'file'; readonly file: FileModel } | { readonly kind: 'directory' }
+
+interface OpenFile {
+  readonly copy: WorkingCopy
+  readonly file: FileModel
+}
+
+export interface ModelOptions {
+  readonly mkdir: boolean
+  readonly faults: boolean
+  readonly lateCommits: boolean
+  readonly crashes: boolean
+  readonly journalFailures: boolean
+}
+
+const names = ['a', 'b', 'c', '.#s'] as const
+const directories = ['', 'd', 'e', 'd/x', 'e/x'] as const
+const scratchNames = ['.#*']
+const latestCommitMs = 40_000
+const maxTurns = 600
+
+export class ModelRun {
+  readonly trace: string[] = []
+  readonly #random: Random
+  readonly #options: ModelOptions
+  readonly #clock = new FakeClock()
+  readonly #files: MemoryFiles
+  readonly #tree = new Map<string, Expected>()
+  readonly #scratch = new LocalNames(scratchNames)
+  readonly #bases = mkdtempSync(join(tmpdir(), 'write-back-bases-'))
+  #runs!: Incarnations
+  #open: OpenFile[] = []
+  #lateSince: number | undefined
+  #lastLate = -Infinity
+  #failsJournal = 0
+  #count = 0
+
+  constructor(seed: number, options: ModelOptions) {
+    this.#random = new Random(seed)
+    this.#options = options
+    this.#files = new MemoryFiles({ clock: this.#clock, mkdir: options.mkdir })
+  }
+
+  async run(steps: number): Promise<void> {
+    for (const path of ['a', 'd/a', 'd/b', 'e/x/a']) {
+      this.#files.put(path, `original ${path}`)
+      this.#tree.set(path, { kind: 'file', file: { bytes: Buffer.from(`original ${path}`) } })
+    }
+    for (const path of ['d', 'e', 'e/x']) this.#tree.set(path, { kind: 'directory' })
+    this.#runs = await Incarnations.start(this.#files, this.#clock, {
+      timeoutMs: 20_000,
+      localNames: scratchNames,
+      failpoint: (name) => this.#failpoint(name),
+    })
+    try {
+      for (let step = 0; step < steps; step++) {
+        await this.#step()
+        this.#checkView()
+      }
+      await this.#finish()
+    } finally {
+      await this.#runs.end()
+      rmSync(this.#bases, { recursive: true, force: true })
+    }
+  }
+
+  #failpoint(name: FailpointName): void {
+    if (this.#failsJournal === 0 || !name.startsWith('journal.') || !name.endsWith('.before')) return
+    this.#failsJournal--
+    throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+  }
+
+  async #step(): Promise<void> {
+    const random = this.#random
+    const { faults, lateCommits, crashes, journalFailures } = this.#options
+    if (journalFailures && random.chance(0.05)) this.#failsJournal = 1 + random.below(3)
+    if (faults && random.chance(0.15)) this.#addFault(lateCommits)
+    if (crashes && random.chance(0.02)) return this.#crash()
+    if (random.chance(0.03)) return this.#barrier()
+    if (random.chance(0.3)) return this.#pass(random.pick([1, 50, 120, 500, 1100, 3000, 12_000]))
+    if (random.chance(0.08)) return this.#list(random.pick(directories))
+    if (faults && random.chance(0.02)) {
+      this.trace.push('retry')
+      this.#runs.changes.retry()
+    }
+    await this.#operation()
+  }
+
+  async #operation(): Promise<void> {
+    const random = this.#random
+    const operations = [
+      () => this.#create(this.#somePath()),
+      () => this.#create(this.#somePath()),
+      () => this.#write(this.#somePath()),
+      () => this.#write(this.#somePath()),
+      () => this.#writeOpen(),
+      () => this.#remove(this.#somePath()),
+      () => this.#rename(this.#somePath(), this.#somePath()),
+      () => this.#rename(this.#somePath(), this.#somePath()),
+      () => this.#rename(this.#somePath(), this.#somePath()),
+      () => this.#rename(random.pick(directories), random.pick(directories)),
+      () => this.#makeDirectory(random.chance(0.8) ? random.pick(directories) : this.#somePath()),
+      () => this.#removeDirectory(random.chance(0.5) ? random.pick(directories) : this.#somePath()),
+      () => this.#removeAll(random.pick(directories)),
+    ]
+    try {
+      await random.pick(operations)()
+    } catch (error) {
+      if (!(error instanceof WriteBackError)) throw error
+      this.trace.push(`  failed: ${error.reason}`)
+      if (!this.#options.journalFailures) throw error
+    }
+  }
+
+  #somePath(): string {
+    const directory = this.#random.pick(directories)
+    const name = this.#random.pick(names)
+    return directory === '' ? name : `${directory}/${name}`
+  }
+
+  // operations, each as the filesystem would carry it out
+
+  async #create(path: string): Promise<void> {
+    if (!this.#hasParent(path) || this.#tree.get(path)?.kind === 'directory') return
+    this.trace.push(`create ${path}`)
+    const copy = this.#runs.changes.create(path, this.#over(path))
+    const known = this.#tree.get(path)
+    // the same working copy is the same file, for all who have it open
+    const file = known?.kind === 'file' ? known.file : { bytes: Buffer.alloc(0) }
+    const same = this.#open.find((open) => open.copy === copy)?.file ?? file
+    const fresh = same === file && known?.kind === 'file' && !this.#open.some((open) => open.file === file)
+    const target = fresh ? { bytes: Buffer.alloc(0) } : same
+    target.bytes = Buffer.alloc(0)
+    this.#tree.set(path, { kind: 'file', file: target })
+    this.#use({ copy, file: target }, this.#newBytes())
+  }
+
+  async #write(path: string): Promise<void> {
+    const expected = this.#tree.get(path)
+    if (expected?.kind !== 'file') return
+    this.trace.push(`write ${path}`)
+    const copy = await this.#copyOf(path)
+    this.#use({ copy, file: expected.file }, this.#random.chance(0.2) ? undefined : this.#newBytes())
+  }
+
+  async #copyOf(path: string): Promise<WorkingCopy> {
+    const { changes } = this.#runs
+    const local = changes.get(path)
+    if (local?.kind === 'file' && local.content.from === 'spool') return local.content.copy
+    const source = local?.kind === 'file' && local.content.from === 'remote' ? local.content.path : path
+    const bytes = this.#files.bytes(source)
+    if (!bytes) throw new Error(`${path}: its bytes should be on the service under ${source}`)
+    const file = join(this.#bases, String(++this.#count))
+    writeFileSync(file, bytes)
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    const listed = { name, isDirectory: false, size: bytes.length, modifiedSeconds: 0 }
+    return changes.stage(path, { file, listed })
+  }
+
+  #use(open: OpenFile, bytes: Buffer | undefined): void {
+    open.copy.retain()
+    this.#open.push(open)
+    if (bytes) this.#change(open, bytes)
+    if (this.#random.chance(0.8)) this.#close(open)
+  }
+
+  #writeOpen(): void {
+    const { length } = this.#open
+    const open = length > 0 ? this.#random.pick(this.#open) : undefined
+    if (!open) return
+    this.trace.push('write to an open file')
+    // one who holds newer content than the copy takes the newest first, as the filesystem does
+    if (open.copy.current) this.#change(open, this.#newBytes())
+    if (this.#random.chance(0.6)) this.#close(open)
+  }
+
+  #change({ copy, file }: OpenFile, bytes: Buffer): void {
+    const random = this.#random
+    if (random.chance(0.2)) {
+      const size = random.below(file.bytes.length + 3)
+      copy.truncate(size)
+      const changed = Buffer.alloc(size)
+      file.bytes.copy(changed)
+      file.bytes = changed
+      return
+    }
+    const offset = random.chance(0.5) ? undefined : random.below(file.bytes.length + 2)
+    copy.write(offset, bytes)
+    const at = offset ?? file.bytes.length
+    const changed = Buffer.alloc(Math.max(file.bytes.length, at + bytes.length))
+    file.bytes.copy(changed)
+    bytes.copy(changed, at)
+    file.bytes = changed
+  }
+
+  #close(open: OpenFile): void {
+    this.#open = this.#open.filter((other) => other !== open)
+    open.copy.flush()
+    open.copy.release()
+  }
+
+  async #remove(path: string): Promise<void> {
+    if (this.#tree.get(path)?.kind !== 'file') return
+    this.trace.push(`remove ${path}`)
+    this.#runs.changes.removeFile(path, this.#over(path))
+    this.#tree.delete(path)
+  }
+
+  async #rename(from: string, to: string): Promise<void> {
+    const source = this.#tree.get(from)
+    const target = this.#tree.get(to)
+    if (!source || from === to || to === '' || !this.#hasParent(to)) return
+    if (source.kind === 'directory') return this.#renameDirectory(from, to)
+    if (target?.kind === 'directory') return
+    this.trace.push(`rename ${from} ${to}`)
+    this.#runs.changes.renameFile(from, to, this.#over(from), this.#over(to))
+    this.#tree.delete(from)
+    this.#tree.set(to, source)
+  }
+
+  async #renameDirectory(from: string, to: string): Promise<void> {
+    const target = this.#tree.get(to)
+    if (from === '' || to.startsWith(`${from}/`) || target?.kind === 'file') return
+    if (target && this.#below(to).length > 0) return
+    this.trace.push(`rename directory ${from} ${to}`)
+    const { changes } = this.#runs
+    const local = changes.get(from)
+    const isRemote = local ? local.kind === 'directory' && local.remote : true
+    changes.renameDirectory(from, to, this.#remoteBelow(from), isRemote, this.#over(to))
+    for (const path of [from, ...this.#below(from)]) {
+      const expected = this.#tree.get(path) as Expected
+      this.#tree.delete(path)
+      this.#tree.set(to + path.slice(from.length), expected)
+    }
+  }
+
+  async #makeDirectory(path: string): Promise<void> {
+    if (path === '' || this.#tree.has(path) || !this.#hasParent(path)) return
+    this.trace.push(`mkdir ${path}`)
+    this.#runs.changes.makeDirectory(path, undefined)
+    this.#tree.set(path, { kind: 'directory' })
+  }
+
+  async #removeDirectory(path: string): Promise<void> {
+    if (path === '' || this.#tree.get(path)?.kind !== 'directory' || this.#below(path).length > 0) return
+    this.trace.push(`rmdir ${path}`)
+    const local = this.#runs.changes.get(path)
+    this.#runs.changes.removeDirectory(path, local ? local.kind === 'directory' && local.remote : true)
+    this.#tree.delete(path)
+  }
+
+  async #removeAll(path: string): Promise<void> {
+    if (path === '' || this.#random.chance(0.5)) return
+    for (const below of this.#below(path).reverse()) {
+      if (this.#tree.get(below)?.kind === 'file') await this.#remove(below)
+      else await this.#removeDirectory(below)
+    }
+    await this.#removeDirectory(path)
+  }
+
+  // what happens around them
+
+  #addFault(withLate: boolean): void {
+    const random = this.#random
+    const verb = random.pick([
+      'list',
+      'download',
+      'upload',
+      'upload',
+      'upload',
+      'remove',
+      'makeDirectory',
+    ] as const)
+    const isChange = verb !== 'list' && verb !== 'download'
+    const ambiguous = isChange && random.chance(0.6)
+    const errors: ServiceErrorCode[] = ['network', 'server_error', 'timeout']
+    const plain: ServiceErrorCode[] = [
+      'network',
+      'throttled',
+      'server_error',
+      'unauthorized',
+      'session_not_ready',
+    ]
+    if (verb === 'upload') plain.push('bad_request')
+    const error = random.pick(ambiguous ? errors : plain)
+    const kinds = withLate ? (['first', 'late', 'late', 'part'] as const) : (['first', 'part'] as const)
+    const applied = ambiguous ? random.pick(kinds) : 'never'
+    const times = 1 + random.below(3)
+    this.trace.push(`fault ${verb} ${error} ${applied} ${times}`)
+    this.#files.fail({ verb, error, applied, times })
+  }
+
+  /** Time passes in pieces, so that no late commit comes later than the service promises. */
+  async #pass(ms: number): Promise<void> {
+    this.trace.push(`pass ${ms}`)
+    for (let left = ms; left > 0; left -= 2000) {
+      this.#clock.advance(Math.min(left, 2000))
+      await quiet()
+      this.#mayCommitLate()
+    }
+  }
+
+  #mayCommitLate(): void {
+    const now = this.#clock.now()
+    const since = this.#lateSince
+    const isDue = since !== undefined && now - since > latestCommitMs - 2000
+    if (since === undefined) this.#lateSince = now
+    if (!isDue && !this.#random.chance(0.15)) return
+    const committed = this.#files.commitLate()
+    this.#lateSince = undefined
+    if (committed === 0) return
+    this.#lastLate = now
+    this.trace.push(`  late commits: ${committed}`)
+  }
+
+  async #list(directory: string): Promise<void> {
+    this.trace.push(`list ${directory}`)
+    const listed = this.#runs.listings.list(directory, { maxAgeMs: 0 }).catch(() => undefined)
+    await this.#until(listed, 100)
+  }
+
+  async #crash(): Promise<void> {
+    const isHard = this.#random.chance(0.8)
+    this.trace.push(isHard ? 'CRASH' : 'restart')
+    this.#open = []
+    this.#failsJournal = 0
+    if (isHard) await this.#runs.crash()
+    else await this.#runs.restart()
+  }
+
+  /** A barrier ends; when it ends well and nothing comes late, the service has what was there when it began. */
+  async #barrier(): Promise<void> {
+    const path = this.#random.pick(directories)
+    this.trace.push(`barrier ${path}`)
+    this.#failsJournal = 0
+    const began = this.#clock.now()
+    const ended = this.#runs.changes.barrier(path, noSignal).then(
+      () => 'reached' as const,
+      (error: unknown) => error as Error,
+    )
+    const outcome = await this.#until(ended, maxTurns)
+    if (outcome !== 'reached') {
+      this.trace.push(`  ${outcome.message}`)
+      if (!(outcome instanceof WriteBackError)) throw outcome
+      return
+    }
+    if (this.#lastLate < began - 70_000 && !this.#options.lateCommits) this.#checkService(path)
+  }
+
+  async #finish(): Promise<void> {
+    this.trace.push('finish')
+    this.#files.clearFaults()
+    this.#failsJournal = 0
+    for (const open of [...this.#open]) this.#close(open)
+    for (let round = 0; ; round++) {
+      this.#runs.changes.retry()
+      const drained = this.#runs.changes.drain(noSignal).then(
+        () => undefined,
+        (error: unknown) => error as Error,
+      )
+      const error = await this.#until(drained, maxTurns)
+      if (error === undefined) break
+      if (round > 3) throw error
+    }
+    await this.#pass(80_000)
+    this.#checkView()
+    this.#checkService('')
+    const { paths } = this.#runs.changes.status()
+    const left = paths.filter(({ state }) => state !== 'local')
+    if (left.length > 0) throw new Error(`left over: ${JSON.stringify(left)}`)
+    const scratch = [...this.#tree].filter(([path, { kind }]) => kind === 'file' && this.#isScratch(path))
+    const spooled = this.#runs.spooled()
+    if (spooled.length !== scratch.length)
+      throw new Error(`the spool holds ${spooled.length} files, not ${scratch.length}`)
+  }
+
+  /** Lets time pass until something has ended. */
+  async #until<T>(work: Promise<T>, turns: number): Promise<T> {
+    let ended: { readonly value: T } | undefined
+    const watched = work.then((value) => {
+      ended = { value }
+    })
+    watched.catch(() => undefined)
+    for (let turn = 0; turn < turns; turn++) {
+      await quiet()
+      if (ended) return ended.value
+      this.#clock.advance(500)
+      this.#mayCommitLate()
+    }
+    if (process.env.TR) console.log(this.#files.log().slice(-20))
+    throw new Error(`a wait does not end: ${JSON.stringify(this.#runs.changes.status())}`)
+  }
+
+  // what must be true
+
+  #checkView(): void {
+    for (const directory of ['', ...this.#tree.keys()]) {
+      if (directory !== '' && this.#tree.get(directory)?.kind !== 'directory') continue
+      const shown = [...this.#shownIn(directory)].sort()
+      const expected = this.#childrenOf(directory).sort()
+      if (shown.join() !== expected.join())
+        throw new Error(`${directory || 'the root'} shows ${shown.join()}, not ${expected.join()}`)
+    }
+    for (const [path, expected] of this.#tree) {
+      const shown = this.#bytesShown(path)
+      if (expected.kind === 'directory') {
+        if (shown !== 'directory') throw new Error(`${path} is not shown as a directory`)
+      } else if (!(shown instanceof Uint8Array) || !expected.file.bytes.equals(shown)) {
+        throw new Error(
+          `${path} shows ${shown instanceof Uint8Array ? Buffer.from(shown).toString() : String(shown)}, not ${expected.file.bytes.toString()}`,
+        )
+      }
+    }
+  }
+
+  #shownIn(directory: string): Set<string> {
+    const { changes } = this.#runs
+    const shown = new Set<string>()
+    if (this.#isRemote(directory)) {
+      for (const name of this.#remoteNames(directory)) {
+        if (name !== '.mount-session-marker' && !changes.get(join(directory, name))) shown.add(name)
+      }
+    }
+    for (const [name, entry] of changes.children(directory)) if (entry.kind !== 'absent') shown.add(name)
+    return shown
+  }
+
+  #bytesShown(path: string): Uint8Array | string {
+    const local = this.#runs.changes.get(path)
+    if (local === undefined)
+      return this.#files.bytes(path) ?? (this.#files.has(path) ? 'directory' : 'nothing')
+    if (local.kind !== 'file') return local.kind
+    if (local.content.from === 'spool') return local.content.copy.read(0, local.size)
+    return this.#files.bytes(local.content.path) ?? 'nothing'
+  }
+
+  /** Whether the service may know what is in a directory: no local change at or above it hides it. */
+  #isRemote(directory: string): boolean {
+    for (let path = directory; ; path = parentOf(path)) {
+      const local: LocalEntry | undefined = this.#runs.changes.get(path)
+      if (local) return local.kind === 'directory' && local.remote
+      if (path === '') return true
+    }
+  }
+
+  #checkService(below: string): void {
+    const within = (path: string): boolean => below === '' || path === below || path.startsWith(`${below}/`)
+    const expected = [...this.#tree]
+      .filter(([path, { kind }]) => within(path) && !this.#isScratch(path))
+      .map(([path, { kind }]) => (kind === 'file' ? path : `${path}/`))
+      .sort()
+    const found = this.#files.paths().filter((path) => within(path.replace(/\/$/, '')))
+    if (found.join() !== expected.join())
+      throw new Error(`the service has ${found.join()}, not ${expected.join()}`)
+    for (const [path, entry] of this.#tree) {
+      if (!within(path) || entry.kind === 'directory' || this.#isScratch(path)) continue
+      const bytes = this.#files.bytes(path)
+      if (!bytes || !entry.file.bytes.equals(bytes)) {
+        throw new Error(
+          `${path} on the service is ${String(bytes && Buffer.from(bytes).toString())}, not ${entry.file.bytes.toString()}`,
+        )
+      }
+    }
+  }
+
+  // small things
+
+  #isScratch(path: string): boolean {
+    return this.#scratch.matches(path.slice(path.lastIndexOf('/') + 1))
+  }
+
+  #newBytes(): Buffer {
+    return Buffer.from(`[${++this.#count}]`.repeat(1 + this.#random.below(3)))
+  }
+
+  #hasParent(path: string): boolean {
+    const parent = parentOf(path)
+    return parent === '' || this.#tree.get(parent)?.kind === 'directory'
+  }
+
+  #below(path: string): string[] {
+    return [...this.#tree.keys()].filter((other) => other.startsWith(`${path}/`)).sort()
+  }
+
+  #childrenOf(directory: string): string[] {
+    return [...this.#tree.keys()]
+      .filter((path) => parentOf(path) === directory)
+      .map((path) => path.slice(path.lastIndexOf('/') + 1))
+  }
+
+  #remoteNames(directory: string): string[] {
+    return this.#files
+      .paths()
+      .map((path) => path.replace(/\/$/, ''))
+      .filter((path) => path !== '' && parentOf(path) === directory)
+      .map((path) => path.slice(path.lastIndexOf('/') + 1))
+  }
+
+  /** The remote entry of a path that the local side says nothing of. */
+  #over(path: string): RemoteEntry | undefined {
+    if (this.#runs.changes.get(path) || !this.#isRemote(parentOf(path)) || !this.#files.has(path))
+      return undefined
+    return this.#entry(path)
+  }
+
+  #entry(path: string): RemoteEntry {
+    const bytes = this.#files.bytes(path)
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    return { name, isDirectory: bytes === undefined, size: bytes?.length ?? 0, modifiedSeconds: 0 }
+  }
+
+  /** As the filesystem lists it: down every directory that the local side does not hide. */
+  #remoteBelow(directory: string): Map<string, RemoteEntry> {
+    const found = new Map<string, RemoteEntry>()
+    const walk = (path: string): void => {
+      if (!this.#isRemote(path)) return
+      for (const name of this.#remoteNames(path)) {
+        const child = `${path}/${name}`
+        const local = this.#runs.changes.get(child)
+        if (!local) found.set(child.slice(directory.length + 1), this.#entry(child))
+        if (this.#files.bytes(child) === undefined) walk(child)
+      }
+    }
+    walk(directory)
+    return found
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
