@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { commands, mount } from './commands.ts'
+import { keepCompiled } from './compile-cache.ts'
 
 /* Reads of the kernel's device, name look-ups and file I/O share libuv's pool. libuv reads this when the pool
    is first used, which nothing has done yet here. */
@@ -55,5 +56,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 /* the program's timers do not keep the process alive (see clock.ts); a command that is not done does */
 const notDone = setInterval(() => undefined, 2 ** 30)
+keepCompiled()
 process.exitCode = await main(process.argv.slice(2))
 clearInterval(notDone)
