@@ -3,9 +3,10 @@
  * Layer: test.
  *
  * Invariant: files of the mount are touched by child processes only, each with a limit; whatever a test leaves
- * (mount, daemon, programs, directories) is gone when it ends, and nothing else is touched.
+ * (mount, daemon, programs, directories) is gone when it ends, also by a timeout, and nothing else is touched.
  */
 
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -51,12 +52,22 @@ export function workplace(t: Teardown): Workplace {
     TERM: 'xterm',
   }
   fs.mkdirSync(join(root, 'home'))
+  const endAtOnce = (): void => {
+    for (const { child } of running) killGroup(child)
+    for (const directory of mountPoints) if (isMounted(directory)) spawnSync('umount', lazily(directory))
+    for (const pid of pids) if (isOwnDaemon(pid)) process.kill(pid, 'SIGKILL')
+  }
+  const onSignal = (): never => process.exit(1)
+  process.once('exit', endAtOnce)
+  process.once('SIGTERM', onSignal)
   t.teardown(async () => {
     for (const { child } of running) killGroup(child)
     for (const directory of mountPoints) await detach(directory)
     for (const pid of pids) await end(pid)
     await Promise.all([...running].map(({ ended }) => ended))
     fs.rmSync(root, { recursive: true, force: true, maxRetries: 3 })
+    process.off('exit', endAtOnce)
+    process.off('SIGTERM', onSignal)
   })
   const startOwn: Workplace['start'] = (command, args, options = {}) => {
     const program = start(command, args, { env, ...options })
@@ -225,9 +236,12 @@ function abort(directory: string): void {
   else void start('umount', ['-f', '-c', directory]).ended
 }
 
+/* looks at nothing in the mount */
+const lazily = (directory: string): readonly string[] => ['-l', '-i', '-c', directory]
+
 async function detach(directory: string): Promise<void> {
   while (isMounted(directory)) {
-    const { code } = await start('umount', ['-l', '-i', '-c', directory]).ended
+    const { code } = await start('umount', lazily(directory)).ended
     if (code !== 0) break
   }
 }
@@ -240,8 +254,13 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/** Numbers are given out again. */
+function isOwnDaemon(pid: number): boolean {
+  return isRunning(pid) && fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(main)
+}
+
 async function end(pid: number): Promise<void> {
-  if (!isRunning(pid) || !fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(main)) return
+  if (!isOwnDaemon(pid)) return
   process.kill(pid, 'SIGKILL')
   await eventually(() => !isRunning(pid), 5000)
 }
