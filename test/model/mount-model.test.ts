@@ -15,10 +15,10 @@ const troubled: Weights = { ...alone, fault: 3 }
 const accompanied: Weights = { ...alone, foreignWrite: 1, foreignRemove: 1, foreignMkdir: 1 }
 
 const runs = [
-  { name: 'alone with a quiet service', weights: alone, seeds: 4, length: 250 },
+  { name: 'alone with a quiet service', weights: alone, seeds: 12, length: 250 },
   { name: 'with connections that break', weights: troubled, seeds: 2, length: 150 },
   { name: 'with daemons that are killed', weights: { ...alone, crash: 1 }, seeds: 1, length: 150 },
-  { name: 'with an agent that changes the same tree', weights: accompanied, seeds: 2, length: 100 },
+  { name: 'with an agent that changes the same tree', weights: accompanied, seeds: 3, length: 200 },
 ] as const
 
 const start = await startMount(t)
