@@ -11,6 +11,7 @@ import type { Listing, Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { CallOptions, SessionFiles } from '../client/session-files.ts'
 import { isSame, type Conflicts } from './conflicts.ts'
+import { isOwnUpload } from './own-uploads.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
 import { nextCall, obstacle } from './next-call.ts'
@@ -208,6 +209,7 @@ export class RemoteCalls {
     const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
     const own = listing.entries.get(nameOf(record.path))
     if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
+      if (await isOwnUpload(record, own, record.attempts, this.#options)) return undefined
       return 'somebody has changed it meanwhile'
     }
     return undefined

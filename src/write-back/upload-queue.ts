@@ -95,6 +95,8 @@ export class UploadQueue {
     if (this.#closed) return
     const { phase } = record
     if (phase.is === 'ready' ? phase.queued : phase.is !== 'idle') return
+    // given up: another record may have taken the name since
+    if (this.#options.records.get(record.path) !== record) return
     const call = nextCall(record)
     if (call.do === 'nothing') {
       record.phase = { is: 'idle' }
