@@ -5,7 +5,7 @@
  * reserve of the disk under it is never used.
  */
 import { constants, copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheDiskError } from './contents.ts'
@@ -26,6 +26,8 @@ export class DiskStore {
   #made = 0
   #credit = 0
   #lookedAt = -Infinity
+  readonly #doomed: string[] = []
+  #removing: Promise<void> | undefined
 
   constructor(options: DiskStoreOptions) {
     this.#options = options
@@ -50,16 +52,27 @@ export class DiskStore {
     return path
   }
 
-  /** Removes a file that may not be there; what cannot be removed goes at the next start. */
+  /**
+   * Removes a file that may not be there, soon: a disk can take a millisecond for it, which nobody is to wait
+   * for. What cannot be removed goes at the next start.
+   */
   remove(path: string): void {
-    rmSync(path, { force: true })
+    this.#doomed.push(path)
+    this.#removing ??= this.#removeAll()
+  }
+
+  async #removeAll(): Promise<void> {
+    for (let path = this.#doomed.pop(); path !== undefined; path = this.#doomed.pop())
+      await unlink(path).catch(() => undefined)
     this.#lookedAt = -Infinity
+    this.#removing = undefined
   }
 
   /** Whether `bytes` more leave the reserve alone; they count as used then. */
   async hasRoom(bytes: number): Promise<boolean> {
     const { clock, directory, reserveBytes } = this.#options
     if (this.#credit < bytes || clock.now() - this.#lookedAt > lookMs) {
+      await this.#removing
       const disk = await statfs(directory)
       this.#lookedAt = clock.now()
       this.#credit = Math.min(disk.bavail * disk.bsize - reserveBytes, Math.max(lookBytes, bytes))

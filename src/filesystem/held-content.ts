@@ -9,6 +9,9 @@ import type { RemoteEntry } from '../client/session-files.ts'
 import type { MaybePromise } from './front-end.ts'
 import { isPromise } from './maybe-promise.ts'
 
+/** One for all: making an error takes longer than reading a small file. */
+const letGo = new Error('the file has let go of its content')
+
 export class HeldContent {
   readonly content: Content
   /** The entry it was opened by. */
@@ -32,7 +35,7 @@ export class HeldContent {
 
   /** The file lets go of it. */
   drop(): void {
-    this.#dropped.abort()
+    this.#dropped.abort(letGo)
     this.#leave()
   }
 
