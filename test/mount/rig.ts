@@ -106,17 +106,17 @@ export interface Mounted extends Workplace {
   readonly directory: string
   readonly pid: number
   /** Runs a shell script in the mount, which stops at its first failure. */
-  sh(script: string, options?: ProgramOptions): Promise<Ended>
-  startSh(script: string, options?: ProgramOptions): Running
+  readonly sh: (script: string, options?: ProgramOptions) => Promise<Ended>
+  readonly startSh: (script: string, options?: ProgramOptions) => Running
   /** As `sh`, and rejects unless it exits with 0; its output. */
-  ok(script: string, options?: ProgramOptions): Promise<string>
+  readonly ok: (script: string, options?: ProgramOptions) => Promise<string>
   /** `mount-session sync DIR`; rejects unless it exits with 0. */
-  sync(): Promise<void>
-  status(): Promise<StatusReport>
+  readonly sync: () => Promise<void>
+  readonly status: () => Promise<StatusReport>
   /** The same command again, after the daemon was killed; the pid of the new one. */
-  mountAgain(): Promise<number>
+  readonly mountAgain: () => Promise<number>
   /** Ends the kernel's connection: all that waits in it fails. */
-  abort(): void
+  readonly abort: () => void
   /** The lines of the daemon's log at this level. */
   logged(level: string): readonly string[]
 }
