@@ -22,9 +22,9 @@ export interface SnippetOptions {
 
 export interface Behaviours extends MountedEmulator {
   /** What the snippet shows in a new directory of the mount. */
-  shown(code: string, options?: SnippetOptions): Promise<readonly unknown[]>
+  readonly shown: (code: string, options?: SnippetOptions) => Promise<readonly unknown[]>
   /** As `shown`, and it must show the same in a directory of the local disk. */
-  alike(t: Test, code: string, options?: SnippetOptions): Promise<readonly unknown[]>
+  readonly alike: (t: Test, code: string, options?: SnippetOptions) => Promise<readonly unknown[]>
   /** The directory of the snippet that ran last, below the root of the mount and of the session's home. */
   readonly last: () => string
 }
