@@ -51,13 +51,11 @@ export class Barriers {
 
   goalOf(record: PathRecord): Goal | undefined {
     const { desired } = record
-    if (record.scratch) return undefined
-    if (desired.is === 'file' && desired.from === 'spool') {
-      return desired.copy.dirty
-        ? { of: 'copy', copy: desired.copy, generation: desired.copy.generation }
-        : undefined
+    if (record.scratch || isDone(record)) return undefined
+    if (desired.is === 'file' && desired.from === 'spool' && desired.copy.dirty) {
+      return { of: 'copy', copy: desired.copy, generation: desired.copy.generation }
     }
-    return isDone(record) ? undefined : { of: 'record', record, version: record.version }
+    return { of: 'record', record, version: record.version }
   }
 
   wait(goals: readonly Goal[], signal: AbortSignal): Promise<void> {
