@@ -16,6 +16,7 @@ import { Doubts } from './doubts.ts'
 import { noFailpoint, type Failpoint } from './failpoints.ts'
 import { Generations } from './generations.ts'
 import { Handover } from './handover.ts'
+import { Interventions } from './interventions.ts'
 import { Journal } from './journal.ts'
 import { Ledger } from './ledger.ts'
 import {
@@ -28,7 +29,7 @@ import {
 import { entryOf } from './local-entry.ts'
 import { LocalNames } from './local-names.ts'
 import { Naming, settleMs } from './naming.ts'
-import { fulfilled, isDone, nameOf, type PathRecord } from './record.ts'
+import { nameOf, type PathRecord } from './record.ts'
 import { recover } from './recovery.ts'
 import { RemoteCalls } from './remote-calls.ts'
 import { Spool } from './spool.ts'
@@ -75,6 +76,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
   readonly #barriers: Barriers
   readonly #doubts: Doubts
   readonly #handover: Handover
+  readonly #interventions: Interventions
   readonly #ending = new AbortController()
   readonly #dirtyExpireMs: number
 
@@ -166,6 +168,12 @@ export class WriteBack implements LocalChanges, CopyOwner {
       generations: this.#generations,
       barriers: this.#barriers,
       doubts: this.#doubts,
+    })
+    this.#interventions = new Interventions({
+      ledger,
+      queue: this.#queue,
+      generations: this.#generations,
+      barriers: this.#barriers,
     })
     this.#naming = new Naming({
       ledger,
@@ -303,51 +311,13 @@ export class WriteBack implements LocalChanges, CopyOwner {
     return statusOf(this.#ledger.records, this.#queue.gate, this.#clock)
   }
 
-  /** Parked paths, and those that back off, try again now. Answers how many. */
+  /** What a person asks for: see `Interventions`. */
   retry(): number {
-    let count = 0
-    for (const record of [...this.#ledger.records.values()]) {
-      if (record.phase.is === 'parked') {
-        this.#ledger.change(record, { parked: undefined })
-        this.#queue.unpark(record)
-        count++
-      } else if (record.phase.is === 'backingOff') {
-        this.#queue.settle(record, 0)
-        count++
-      }
-    }
-    this.#queue.gate.probe()
-    return count
+    return this.#interventions.retry()
   }
 
-  /** Gives up the local changes at and below a path, as `discard`. Answers how many. */
   discardWithin(path: string): number {
-    const paths = [...this.#ledger.records.within(path)].map((record) => record.path)
-    return paths.filter((below) => this.discard(below)).length
-  }
-
-  /** Gives up the local change of one path; false if there is none, or a call on it is under way. */
-  discard(path: string): boolean {
-    const record = this.#ledger.records.get(path)
-    if (!record || isDone(record) || record.phase.is === 'calling') return false
-    const { desired } = record
-    const waiting = [...this.#ledger.records.waitingForHeir(path)]
-    this.#queue.drop(record)
-    this.#ledger.change(record, { desired: fulfilled(record.remote), parked: undefined, heirs: [] })
-    if (desired.is === 'file' && desired.from === 'spool') {
-      desired.copy.record = undefined
-      desired.copy.current = false
-      if (desired.copy.retained === 0) this.discardGeneration(desired.copy.generation)
-    }
-    this.#ledger.forget(record)
-    // what was renamed to here is not to be lost under its old name too
-    for (const old of waiting) if (old.desired.is === 'absent') this.discard(old.path)
-    const source = desired.is === 'file' && desired.from === 'remote' ? desired.path : undefined
-    const held = source === undefined ? undefined : this.#ledger.records.get(source)
-    if (held) this.#queue.wake(held)
-    this.#queue.wakeNeighbours(record)
-    this.#barriers.look()
-    return true
+    return this.#interventions.discardWithin(path)
   }
 
   /** Stops sending and closes the journal; what is not confirmed stays in it. */

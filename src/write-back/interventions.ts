@@ -1,0 +1,78 @@
+/**
+ * What a person does about changes that do not go by themselves: try again, or give up. Layer: write-back.
+ *
+ * Invariant: giving up a change never loses bytes that another name still stands for: a rename is given up whole.
+ */
+import type { Barriers } from './barriers.ts'
+import type { Generations } from './generations.ts'
+import type { Ledger } from './ledger.ts'
+import { fulfilled, isDone } from './record.ts'
+import type { UploadQueue } from './upload-queue.ts'
+
+export interface InterventionsOptions {
+  readonly ledger: Ledger
+  readonly queue: UploadQueue
+  readonly generations: Generations
+  readonly barriers: Barriers
+}
+
+export class Interventions {
+  readonly #ledger: Ledger
+  readonly #queue: UploadQueue
+  readonly #generations: Generations
+  readonly #barriers: Barriers
+
+  constructor({ ledger, queue, generations, barriers }: InterventionsOptions) {
+    this.#ledger = ledger
+    this.#queue = queue
+    this.#generations = generations
+    this.#barriers = barriers
+  }
+
+  /** Parked paths, and those that back off, try again now. Answers how many. */
+  retry(): number {
+    let count = 0
+    for (const record of [...this.#ledger.records.values()]) {
+      if (record.phase.is === 'parked') {
+        this.#ledger.change(record, { parked: undefined })
+        this.#queue.unpark(record)
+        count++
+      } else if (record.phase.is === 'backingOff') {
+        this.#queue.settle(record, 0)
+        count++
+      }
+    }
+    this.#queue.gate.probe()
+    return count
+  }
+
+  /** Gives up the local changes at and below a path, as `discard`. Answers how many. */
+  discardWithin(path: string): number {
+    const paths = [...this.#ledger.records.within(path)].map((record) => record.path)
+    return paths.filter((below) => this.discard(below)).length
+  }
+
+  /** Gives up the local change of one path; false if there is none, or a call on it is under way. */
+  discard(path: string): boolean {
+    const record = this.#ledger.records.get(path)
+    if (!record || isDone(record) || record.phase.is === 'calling') return false
+    const { desired } = record
+    const waiting = [...this.#ledger.records.waitingForHeir(path)]
+    this.#queue.drop(record)
+    this.#ledger.change(record, { desired: fulfilled(record.remote), parked: undefined, heirs: [] })
+    if (desired.is === 'file' && desired.from === 'spool') {
+      desired.copy.record = undefined
+      desired.copy.current = false
+      if (desired.copy.retained === 0) this.#generations.discard(desired.copy.generation)
+    }
+    this.#ledger.forget(record)
+    // what was renamed to here is not to be lost under its old name too
+    for (const old of waiting) if (old.desired.is === 'absent') this.discard(old.path)
+    const source = desired.is === 'file' && desired.from === 'remote' ? desired.path : undefined
+    const held = source === undefined ? undefined : this.#ledger.records.get(source)
+    if (held) this.#queue.wake(held)
+    this.#queue.wakeNeighbours(record)
+    this.#barriers.look()
+    return true
+  }
+}
