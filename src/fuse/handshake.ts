@@ -5,8 +5,10 @@
  *
  * Not asked for, and why: WRITEBACK_CACHE (the kernel would own size and mtime), POSIX_LOCKS and FLOCK_LOCKS
  * (locks between processes of this mount work in the kernel alone), HANDLE_KILLPRIV (the kernel clears setuid
- * bits itself with a SETATTR), AUTO_INVAL_DATA (guesses by mtime and size; we say exactly what is stale),
- * DONT_MASK (the kernel applies the umask), SPLICE (pipes cost more than they save from JavaScript).
+ * bits itself with a SETATTR), AUTO_INVAL_DATA (drops pages at every new mtime, our own writes' too),
+ * EXPLICIT_INVAL_DATA (would keep the pages when an answer shows another size: a reader would find the new
+ * size over the old page, filled up with zeros, until our notification has arrived), DONT_MASK (the kernel
+ * applies the umask), SPLICE (pipes cost more than they save from JavaScript).
  */
 
 import type { InitRequest } from './decode.ts'
@@ -22,8 +24,8 @@ import {
   Size,
 } from './protocol.ts'
 
-/** Without these the kernel would send pieces of 4 KiB or keep stale pages. */
-const required = InitFlag.bigWrites | InitFlag.maxPages | InitFlag.explicitInvalidateData
+/** Without these the kernel would send pieces of 4 KiB. */
+const required = InitFlag.bigWrites | InitFlag.maxPages
 const wanted =
   required |
   InitFlag.asyncRead |
@@ -62,7 +64,7 @@ export function negotiate(init: InitRequest): Negotiation {
     }
   }
   if ((init.flags & required) !== required) {
-    return { kind: 'refused', explanation: `${spoken} but lacks large writes or explicit invalidation` }
+    return { kind: 'refused', explanation: `${spoken} but lacks large writes` }
   }
   const flags = init.flags & wanted
   const flags2 = (flags & InitFlag.initExtended) === 0 ? 0 : init.flags2 & InitFlag2.hasExpireOnly

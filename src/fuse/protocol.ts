@@ -9,7 +9,7 @@
 export const protocolMajor = 7
 /** The newest minor version whose structures this code knows; both sides use the smaller one. */
 export const protocolMinor = 45
-/** Linux 5.4. Older kernels lack EXPLICIT_INVAL_DATA and the sizes of structures that the codec assumes. */
+/** Linux 5.4. Older kernels lack sizes of structures that the codec assumes. */
 export const protocolMinorLeast = 31
 
 export const rootNode = 1

@@ -20,7 +20,7 @@ void t.test('a current kernel gets what we rely on, and nothing else', (t) => {
     bytes(agreed),
     [
       '07000000 2d000000 00000200', // version, read-ahead
-      '29606442', // the flags
+      '29606440', // the flags
       '8000 6000 00001000', // background, congestion, largest write
       '01000000 0001 0000', // time granularity, pages, no alignment
       '08000000', // second flags: names can be expired
@@ -40,6 +40,7 @@ void t.test('what would change the meaning of a write or a lock is never asked f
     'posixLocks',
     'flockLocks',
     'autoInvalidateData',
+    'explicitInvalidateData',
     'handleKillPrivileges',
   ] as const) {
     t.equal(agreed.flags & InitFlag[name], 0, name)
