@@ -8,6 +8,7 @@
 import type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 import type { Logger } from './log.ts'
 import type { MountOptions } from './options.ts'
+import type { Failpoint } from './write-back/failpoints.ts'
 
 export interface MountedSession {
   /** The mount point. */
@@ -31,7 +32,12 @@ export interface MountedSession {
 /** The composition root. Rejects with `MountError`; `signal` gives up before the mount answers. */
 export type MountSession = (
   options: MountOptions,
-  dependencies: { readonly logger: Logger; readonly signal?: AbortSignal },
+  dependencies: {
+    readonly logger: Logger
+    readonly signal?: AbortSignal
+    /** For tests that kill the daemon at a named point. */
+    readonly failpoint?: Failpoint | undefined
+  },
 ) => Promise<MountedSession>
 
 /**

@@ -30,9 +30,9 @@ export const recoverSession: RecoverSession = async (options, dependencies) => {
 
 async function upload(
   options: RecoveryOptions,
-  { logger, signal, onProgress }: Parameters<RecoverSession>[1],
+  { logger, signal, onProgress, failpoint }: Parameters<RecoverSession>[1],
 ): Promise<RecoveryReport> {
-  const session = await openSession(options, { logger, signal })
+  const session = await openSession(options, { logger, signal, failpoint })
   const { changes, directories } = session
   const before = leftoversOf(changes.status()).length
   const timer = setInterval(() => onProgress(progressOf(changes.status())), progressIntervalMs)

@@ -7,6 +7,7 @@
 import type { Leftover, Progress } from './control/protocol.ts'
 import type { Logger } from './log.ts'
 import type { DataDirectories, OptionValues, SessionAddress } from './options.ts'
+import type { Failpoint } from './write-back/failpoints.ts'
 
 /**
  * - `upload`: finishes what a dead mount left, against the service
@@ -41,5 +42,7 @@ export type RecoverSession = (
     readonly logger: Logger
     readonly signal: AbortSignal
     readonly onProgress: (progress: Progress) => void
+    /** For tests that kill the command at a named point. */
+    readonly failpoint?: Failpoint | undefined
   },
 ) => Promise<RecoveryReport>

@@ -8,6 +8,7 @@ import { extname, join } from 'node:path'
 import { sessionDirectories } from '../session-directories.ts'
 import { loadMountSession } from './composition.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
+import { failpointFrom } from './failpoint.ts'
 import { createLogger, openLog } from './log-output.ts'
 import { parseMountCommand } from './mount-arguments.ts'
 import { checkMountPoint } from './mount-point.ts'
@@ -25,5 +26,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   /* a daemon's stderr is its log already */
   const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd
   const mountSession = await loadMountSession()
-  return serve(options, { mountSession, logger: createLogger(run.logLevel, log), readiness })
+  const failpoint = failpointFrom(process.env)
+  const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
+    mountSession(wanted, { ...dependencies, failpoint })
+  return serve(options, { mountSession: mountWithFailpoint, logger: createLogger(run.logLevel, log), readiness })
 }

@@ -13,6 +13,7 @@ import type { RecoveryAction, RecoveryReport } from '../session-recovery.ts'
 import { showCount } from './amounts.ts'
 import { parseCommand } from './command-line.ts'
 import { loadRecoverSession } from './composition.ts'
+import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { createLogger } from './log-output.ts'
@@ -51,6 +52,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return 0
   }
   const recoverSession = await loadRecoverSession()
+  const failpoint = failpointFrom(process.env)
   using interrupted = interruption()
   let exitCode = 0
   for (const address of sessions) {
@@ -62,6 +64,7 @@ export async function run(argv: readonly string[]): Promise<number> {
         {
           logger: createLogger(values.logLevel === 'info' ? 'warn' : values.logLevel, process.stderr.fd),
           signal: interrupted.signal,
+          failpoint,
           onProgress: display.show,
         },
       )

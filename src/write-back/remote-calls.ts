@@ -12,16 +12,14 @@ import { ServiceError } from '../client/errors.ts'
 import type { CallOptions, SessionFiles } from '../client/session-files.ts'
 import { isSame, type Conflicts } from './conflicts.ts'
 import { isOwnUpload } from './own-uploads.ts'
+import { DirectoryCalls } from './directory-calls.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
 import { nextCall, obstacle } from './next-call.ts'
-import { certain, isDone, joinPath, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
+import { certain, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
 import { smallBytes, type Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 import type { Outcome } from './upload-queue.ts'
-
-/** Makes an empty directory come to be; always the same, so that the next attempt takes away what one left. */
-const markerName = '.mount-session-marker'
 
 export interface RemoteCallsOptions {
   readonly ledger: Ledger
@@ -43,14 +41,17 @@ export interface RemoteCallsOptions {
 
 export class RemoteCalls {
   readonly #options: RemoteCallsOptions
-  /** Whether the service can make a directory; undefined until it was asked. */
-  #makesDirectories: boolean | undefined
+  readonly #directories: DirectoryCalls
 
   constructor(options: RemoteCallsOptions) {
     this.#options = options
+    this.#directories = new DirectoryCalls({
+      ...options,
+      callOptions: (record) => this.#callOptions(record),
+    })
   }
 
-  mayMakeDirectory = (record: PathRecord): boolean => this.#makesDirectories !== false || record.urgent
+  mayMakeDirectory = (record: PathRecord): boolean => this.#directories.mayMake(record)
 
   perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
     try {
@@ -64,7 +65,7 @@ export class RemoteCalls {
         case 'delete':
           return await this.#delete(record)
         case 'makeDirectory':
-          return await this.#makeDirectory(record)
+          return await this.#directories.make(record)
       }
     } catch (error) {
       return this.#failed(record, error)
@@ -89,7 +90,7 @@ export class RemoteCalls {
       if (record.desired !== desired || copy.generation !== generation) return { is: 'moved' }
       const before = certain(record.remote)
       ledger.attempt(record, { generation, size, sha256 })
-      this.#markAbove(record.path, 'uncertain')
+      this.#directories.markAbove(record.path, 'uncertain')
       failpoint('remote.upload.before')
       try {
         const source =
@@ -103,7 +104,7 @@ export class RemoteCalls {
         if (
           error instanceof ServiceError &&
           error.code === 'conflict' &&
-          (await this.#isDirectory(record.path))
+          (await this.#directories.isDirectory(record.path))
         ) {
           ledger.change(record, { remote: { is: 'directory' } })
           return { is: 'moved' }
@@ -121,7 +122,7 @@ export class RemoteCalls {
         if (copy.generation === generation) copy.dirty = false
       }
       contents.adopt(record.path, spool.file(generation), size)
-      this.#markAbove(record.path, 'directory')
+      this.#directories.markAbove(record.path, 'directory')
       return { is: 'moved' }
     } finally {
       unpin()
@@ -140,7 +141,7 @@ export class RemoteCalls {
     }
     failpoint('remote.delete.before')
     try {
-      await this.#remove(record)
+      await files.remove(path, this.#callOptions(record))
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
       if (
@@ -165,21 +166,6 @@ export class RemoteCalls {
     ledger.confirm(record, { remote: { is: 'absent' }, heirs: [] })
     if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
     return { is: 'moved' }
-  }
-
-  /** A marker that an earlier attempt to make the directory left in it is not somebody else's. */
-  async #remove(record: PathRecord): Promise<void> {
-    const { files } = this.#options
-    try {
-      await files.remove(record.path, this.#callOptions(record))
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'conflict' || this.#makesDirectories !== false)
-        throw error
-      await files.remove(joinPath(record.path, markerName), this.#callOptions(record)).catch(() => {
-        throw error
-      })
-      await files.remove(record.path, this.#callOptions(record))
-    }
   }
 
   #keepOldName(record: PathRecord, why: string): Outcome {
@@ -222,63 +208,9 @@ export class RemoteCalls {
     return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
   }
 
-  async #makeDirectory(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, clock, failpoint } = this.#options
-    const { version, path } = record
-    // whatever becomes of the call and of us: taken back, it has to be removed
-    const before = certain(record.remote)
-    ledger.change(record, { remote: { is: 'uncertain', before, as: 'directory' } })
-    failpoint('remote.makeDirectory.before')
-    if (this.#makesDirectories === false) {
-      if (!(await this.#materialise(record))) {
-        const error = new Error(
-          `${path}: this service does not keep an empty directory; put a file into it or remove it`,
-        )
-        return { is: 'parked', code: 'unsupported', error }
-      }
-    } else {
-      try {
-        await files.makeDirectory(path, this.#callOptions(record))
-        this.#makesDirectories = true
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error
-        if (error.code === 'unsupported') {
-          this.#makesDirectories = false
-          return { is: 'moved' }
-        }
-        if (error.code !== 'conflict' || !(await this.#isDirectory(path))) throw error
-      }
-    }
-    failpoint('remote.makeDirectory.after')
-    record.confirmedOrder = clock.order()
-    ledger.confirm(record, { remote: { is: 'directory' } })
-    if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
-    this.#markAbove(path, 'directory')
-    return { is: 'moved' }
-  }
-
-  /** Parents come to be with an upload: put a marker, take it away, and see what stays. */
-  async #materialise(record: PathRecord): Promise<boolean> {
-    const { files } = this.#options
-    const marker = joinPath(record.path, markerName)
-    await files.upload(marker, new Uint8Array(), this.#callOptions(record))
-    try {
-      await files.remove(marker, this.#callOptions(record))
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'not_found') throw error
-    }
-    return this.#isDirectory(record.path)
-  }
-
-  async #isDirectory(path: string): Promise<boolean> {
-    const { listings, signal } = this.#options
-    const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
-    return listing.entries.get(nameOf(path))?.isDirectory ?? false
-  }
-
   /** Brings the bytes of a renamed file into the spool, from where they can be uploaded under the new name. */
   async #fetch(record: PathRecord): Promise<Outcome> {
-    const { ledger, spool, contents, listings, clock, logger, failpoint, owner, signal, wake } = this.#options
+    const { ledger, spool, contents, listings, clock, logger, failpoint, signal, wake } = this.#options
     const { desired } = record
     if (desired.is !== 'file' || desired.from !== 'remote') return { is: 'moved' }
     const newest = listings.newest(parentOf(desired.path))
@@ -321,23 +253,6 @@ export class RemoteCalls {
     } catch (error) {
       spool.unlink(generation)
       throw error
-    }
-  }
-
-  /** Directories above come to be with what is put below them. */
-  #markAbove(path: string, remote: 'uncertain' | 'directory'): void {
-    const { ledger, clock, listings } = this.#options
-    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
-      const record = ledger.records.get(above)
-      if (!record || record.remote.is === 'directory') continue
-      if (remote === 'directory') {
-        record.confirmedOrder = clock.order()
-        ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
-        if (isDone(record)) record.doneVersion = record.version
-      } else if (record.remote.is === 'absent') {
-        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
-        listings.knowEmpty(above)
-      }
     }
   }
 

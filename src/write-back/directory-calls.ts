@@ -1,0 +1,140 @@
+/**
+ * Making directories, with and without a call for it, and knowing of those that come to be with what is put
+ * below them. Layer: write-back.
+ *
+ * Invariant: a directory that may have come to be is known as such before the call is sent, so that one that
+ * is not wanted any more is removed.
+ */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Listings } from '../cache/listings.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { CallOptions, SessionFiles } from '../client/session-files.ts'
+import type { Failpoint } from './failpoints.ts'
+import type { Ledger } from './ledger.ts'
+import { certain, isDone, joinPath, nameOf, parentOf, type Attempt, type PathRecord } from './record.ts'
+import type { Outcome } from './upload-queue.ts'
+
+/** Makes an empty directory come to be. */
+const markerName = '.mount-session-marker'
+const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha256').digest('hex') }
+
+export interface DirectoryCallsOptions {
+  readonly ledger: Ledger
+  readonly files: SessionFiles
+  readonly listings: Listings
+  readonly clock: Clock
+  readonly failpoint: Failpoint
+  readonly signal: AbortSignal
+  readonly wake: (record: PathRecord) => void
+  readonly callOptions: (record: PathRecord) => CallOptions
+}
+
+export class DirectoryCalls {
+  readonly #options: DirectoryCallsOptions
+  /** Directories that a marker was put into. */
+  readonly #marked = new WeakSet<PathRecord>()
+  /** Whether the service can make a directory; undefined until it was asked. */
+  #makesDirectories: boolean | undefined
+
+  constructor(options: DirectoryCallsOptions) {
+    this.#options = options
+  }
+
+  /** Where there is no call for it, an empty directory waits until somebody asks for it. */
+  mayMake(record: PathRecord): boolean {
+    return this.#makesDirectories !== false || record.urgent
+  }
+
+  async make(record: PathRecord): Promise<Outcome> {
+    const { ledger, files, clock, failpoint, callOptions } = this.#options
+    const { version, path, remote } = record
+    // whatever becomes of the call and of us: taken back, it has to be removed
+    ledger.change(record, { remote: { is: 'uncertain', before: certain(remote), as: 'directory' } })
+    failpoint('remote.makeDirectory.before')
+    if (this.#makesDirectories === false) {
+      const outcome = await this.#materialise(record, remote.is === 'uncertain')
+      if (outcome) return outcome
+    } else {
+      try {
+        await files.makeDirectory(path, callOptions(record))
+        this.#makesDirectories = true
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error
+        if (error.code === 'unsupported') {
+          this.#makesDirectories = false
+          ledger.change(record, { remote })
+          return { is: 'moved' }
+        }
+        if (error.code !== 'conflict' || !(await this.isDirectory(path))) throw error
+      }
+    }
+    failpoint('remote.makeDirectory.after')
+    record.confirmedOrder = clock.order()
+    ledger.confirm(record, { remote: { is: 'directory' } })
+    if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
+    this.markAbove(path, 'directory')
+    return { is: 'moved' }
+  }
+
+  /**
+   * Parents come to be with an upload: puts a marker, which is a file like others that is not wanted, and when
+   * the queue has taken it away sees what stays. Undefined: the directory is there.
+   */
+  async #materialise(record: PathRecord, mayBeThere: boolean): Promise<Outcome | undefined> {
+    const { ledger, files, wake, clock, callOptions } = this.#options
+    const path = joinPath(record.path, markerName)
+    const earlier = ledger.records.get(path)
+    if (earlier && !isDone(earlier)) {
+      wake(earlier)
+      return { is: 'waiting' }
+    }
+    if (mayBeThere && (await this.isDirectory(record.path))) return undefined
+    if (this.#marked.delete(record)) {
+      const message = `${record.path}: this service does not keep an empty directory; put a file into it or remove it`
+      return { is: 'parked', code: 'unsupported', error: new Error(message) }
+    }
+    const marker = ledger.of(path, { is: 'absent' })
+    const before = marker.remote
+    ledger.change(marker, { remote: { is: 'uncertain', before, as: 'file' } })
+    ledger.attempt(marker, emptyAttempt)
+    marker.urgent = record.urgent
+    marker.phase = { is: 'calling', since: clock.wallMs(), what: 'upload' }
+    try {
+      await files.upload(marker.path, new Uint8Array(), callOptions(record))
+      this.#marked.add(record)
+    } catch (error) {
+      if (error instanceof ServiceError && error.ambiguous) {
+        ledger.change(marker, { doubtSince: clock.wallMs() })
+      }
+      throw error
+    } finally {
+      marker.phase = { is: 'idle' }
+      wake(marker)
+    }
+    return { is: 'waiting' }
+  }
+
+  async isDirectory(path: string): Promise<boolean> {
+    const { listings, signal } = this.#options
+    const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
+    return listing.entries.get(nameOf(path))?.isDirectory ?? false
+  }
+
+  /** Directories above come to be with what is put below them. */
+  markAbove(path: string, remote: 'uncertain' | 'directory'): void {
+    const { ledger, clock, listings } = this.#options
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const record = ledger.records.get(above)
+      if (!record || record.remote.is === 'directory') continue
+      if (remote === 'directory') {
+        record.confirmedOrder = clock.order()
+        ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
+        if (isDone(record)) record.doneVersion = record.version
+      } else if (record.remote.is === 'absent') {
+        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
+        listings.knowEmpty(above)
+      }
+    }
+  }
+}
