@@ -149,6 +149,10 @@ export class RemoteCalls {
         certain(record.remote).is !== 'file' &&
         record.desired.is === 'absent'
       ) {
+        // what is in it may be a late upload of ours, which is looked for and taken away
+        for (const below of ledger.records.within(path)) {
+          if (below !== record && below.doubtSince !== undefined) return { is: 'failed', error }
+        }
         logger.warn(
           { path },
           'not removed: somebody has put something into this directory; it is shown again',
@@ -256,6 +260,16 @@ export class RemoteCalls {
     }
   }
 
+  /** What may take effect late may bring back the directories above that are not wanted any more. */
+  #doubt(record: PathRecord, doubtSince: number): void {
+    const { ledger } = this.#options
+    ledger.change(record, { doubtSince })
+    for (let above = parentOf(record.path); above !== ''; above = parentOf(above)) {
+      const directory = ledger.records.get(above)
+      if (directory?.desired.is === 'absent') ledger.change(directory, { doubtSince })
+    }
+  }
+
   #callOptions(record: PathRecord): CallOptions {
     const { signal, onProgress } = this.#options
     return { signal, retry: false, priority: record.urgent ? 1 : 0, onProgress }
@@ -270,7 +284,7 @@ export class RemoteCalls {
     }
     if (error.ambiguous) {
       try {
-        ledger.change(record, { doubtSince: clock.wallMs() })
+        this.#doubt(record, clock.wallMs())
       } catch (journalError) {
         logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
         record.doubtSince = clock.wallMs()

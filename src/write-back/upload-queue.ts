@@ -196,7 +196,8 @@ export class UploadQueue {
         this.#options.onPark(record, outcome.error, outcome.code)
         break
     }
-    this.wakeNeighbours(record)
+    // who waits has changed nothing: two that wait for one another's neighbourhood would wake each other for ever
+    if (outcome.is !== 'waiting') this.wakeNeighbours(record)
     this.#options.onEnded()
   }
 

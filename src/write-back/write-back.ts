@@ -227,7 +227,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       this.#spool.unlink(generation)
       return desired.copy
     }
-    if (desired !== before && desired?.is !== 'file') {
+    if (desired && desired !== before && desired.is !== 'file') {
       this.#spool.unlink(generation)
       throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
     }

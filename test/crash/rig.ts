@@ -1,0 +1,144 @@
+/**
+ * A session whose daemon is killed and started again, and the model of what must be in it. Layer: tests.
+ *
+ * Invariant: the model is what was answered, with or without the one operation that was under way at a kill;
+ * which of the two is decided by the first look at the tree, and then for good.
+ */
+import * as fs from 'node:fs'
+import type { Test } from 'tap'
+import { join } from 'node:path'
+import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
+import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
+import { eventually, type Ended, type Running } from '../mount/programs.ts'
+import { describe, isRunning, type Teardown, workplace, type Workplace } from '../mount/rig.ts'
+import { after, sorted, type Operation, type Tree } from './operations.ts'
+
+const worker = join(import.meta.dirname, 'worker.ts')
+
+export class MortalMount {
+  readonly emulator: TestEmulator
+  readonly work: Workplace
+  readonly directory: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** What may be there: without and with the operation that was under way at each kill since the last look. */
+  #candidates: Tree[] = [new Map()]
+  pid = 0
+
+  static async start(t: Teardown, options: Partial<EmulatorOptions> = {}): Promise<MortalMount> {
+    const emulator = await startTestEmulator(t, options)
+    return new MortalMount(emulator, workplace(t))
+  }
+
+  private constructor(emulator: TestEmulator, work: Workplace) {
+    this.emulator = emulator
+    this.work = work
+    this.directory = work.mountPoint()
+    this.env = {
+      ...work.env,
+      FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
+      MOUNT_SESSION_TOKEN: emulator.token,
+    }
+  }
+
+  /** Puts a file of the agent's there, before anything is mounted. */
+  seed(path: string, text: string): void {
+    const file = join(this.emulator.home, path)
+    fs.mkdirSync(join(file, '..'), { recursive: true })
+    fs.writeFileSync(file, text)
+    for (const tree of this.#candidates) {
+      for (let above = path; above.includes('/');) {
+        above = above.slice(0, above.lastIndexOf('/'))
+        tree.set(above, null)
+      }
+      tree.set(path, text)
+    }
+  }
+
+  command(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
+    return this.work.command(args, { env: { ...this.env, ...more } })
+  }
+
+  startMount(failpoint?: string): Running {
+    const log = join(this.work.root, 'daemon.log')
+    const env = failpoint === undefined ? this.env : { ...this.env, MOUNT_SESSION_FAILPOINT: failpoint }
+    return this.work.startCommand(['--log-file', log, this.emulator.target, this.directory], { env })
+  }
+
+  /** Rejects unless it is mounted. */
+  async mount(failpoint?: string): Promise<void> {
+    const ended = await this.startMount(failpoint).ended
+    if (ended.code !== 0) throw new Error(describe(ended))
+    await this.noteDaemon()
+  }
+
+  async noteDaemon(): Promise<void> {
+    const status = await this.command(['status', '--json', this.directory])
+    this.pid = (JSON.parse(status.stdout) as { pid: number }).pid
+    this.work.owns(this.pid)
+  }
+
+  /** Starts a program that makes these changes. */
+  begin(operations: readonly Operation[]): Running {
+    const file = join(this.work.root, 'operations.json')
+    fs.writeFileSync(file, JSON.stringify(operations))
+    return this.work.start('sh', [
+      '-c',
+      'exec "$0" "$1" "$2" < "$3"',
+      process.execPath,
+      worker,
+      this.directory,
+      file,
+    ])
+  }
+
+  /** Takes into the model what a program was answered, and what it may have been about to do. */
+  take(operations: readonly Operation[], program: Running): void {
+    const answered = program.stdout().replace('!', '').length
+    const next = operations[answered]
+    this.#candidates = this.#candidates.flatMap((tree) => {
+      const without = operations.slice(0, answered).reduce(after, tree)
+      return next && next.do !== 'close' ? [without, after(without, next)] : [without]
+    })
+  }
+
+  kill(): Promise<boolean> {
+    if (isRunning(this.pid)) process.kill(this.pid, 'SIGKILL')
+    return this.died()
+  }
+
+  died(): Promise<boolean> {
+    return eventually(() => !isRunning(this.pid))
+  }
+
+  /** What the mount shows, read by a program; undefined when the daemon died under it. */
+  async shown(below = ''): Promise<Record<string, string | null> | undefined> {
+    const { code, stdout, stderr } = await this.work.start(process.execPath, [
+      join(import.meta.dirname, 'show.ts'),
+      this.directory,
+      below,
+    ]).ended
+    if (code === 0) return sorted(new Map(JSON.parse(stdout) as [string, string | null][]))
+    if (await eventually(() => !isRunning(this.pid), 1000)) return undefined
+    throw new Error(stderr)
+  }
+
+  /** Compares what is found with the model, which is decided by it where it may be either way. */
+  compare(t: Pick<Test, 'same'>, found: Record<string, string | null>, why: string): void {
+    const text = JSON.stringify(found)
+    const tree = this.#candidates.find((candidate) => JSON.stringify(sorted(candidate)) === text)
+    this.#candidates = [tree ?? (this.#candidates[0] as Tree)]
+    t.same(found, sorted(this.#candidates[0] as Tree), why)
+  }
+
+  /** What the service has. */
+  served(): Record<string, string | null> {
+    const tree: Tree = new Map()
+    const { home } = this.emulator
+    for (const entry of fs.readdirSync(home, { recursive: true, withFileTypes: true })) {
+      const location = join(entry.parentPath, entry.name)
+      const path = location.slice(home.length + 1)
+      tree.set(path, entry.isDirectory() ? null : fs.readFileSync(location, 'latin1'))
+    }
+    return sorted(tree)
+  }
+}
