@@ -5,6 +5,9 @@ import { FakeClock } from '../fake-clock.ts'
 const take = (lane: Lane, count: number): Promise<Slot[]> =>
   Promise.all(Array.from({ length: count }, () => lane.acquire()))
 
+/** A slot that is given back is free a moment later. */
+const settled = (): Promise<void> => new Promise(setImmediate)
+
 /** So many attempts that the service took, one after the other. */
 async function succeed(lane: Lane, count: number): Promise<void> {
   for (let done = 0; done < count; done++) {
@@ -101,6 +104,7 @@ void t.test('attempts that rest let others run beside them, so many at most', as
   const waiting = lane.acquire()
   first!.rest(false)
   third!.release()
+  await settled()
   t.strictSame(lane.load, { running: 2, waiting: 1, limit: 2 }, 'one that moves again counts again')
   first!.rest(true)
   const fourth = await waiting
@@ -112,6 +116,7 @@ void t.test('attempts that rest let others run beside them, so many at most', as
   for (const slot of [first!, second!, fourth]) slot.release()
   ;(await late).release()
   for (const slot of more) slot.release()
+  await settled()
   t.strictSame(lane.load, { running: 0, waiting: 0, limit: 2 })
 })
 
