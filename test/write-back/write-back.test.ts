@@ -287,3 +287,21 @@ void t.test('a barrier ends by lack of progress and says why', async (t) => {
   for (let second = 0; second < 30; second++) await rig.pass(1000)
   t.match(await ended, { reason: 'timedOut', path: 'f', message: /kept here/ })
 })
+
+void t.test(
+  'nested empty directories wait for their markers without waking each other for ever',
+  async (t) => {
+    const rig = await startRig(t, {}, { mkdir: false })
+    for (const path of ['p', 'p/a', 'p/a/b', 'p/c', 'p/c/d']) rig.changes.makeDirectory(path, undefined)
+    await rig.pass(1000)
+    const gate = rig.files.hold({ verb: 'remove' })
+    const drained = rig.changes.drain(noSignal)
+    await gate.arrived(2)
+    rig.write('p/file', 'x')
+    rig.write('p/a/file', 'x')
+    await rig.pass(100)
+    gate.release()
+    await drained
+    t.same(rig.files.paths(), ['p/', 'p/a/', 'p/a/b/', 'p/a/file', 'p/c/', 'p/c/d/', 'p/file'])
+  },
+)
