@@ -29,5 +29,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const failpoint = failpointFrom(process.env)
   const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
     mountSession(wanted, { ...dependencies, failpoint })
-  return serve(options, { mountSession: mountWithFailpoint, logger: createLogger(run.logLevel, log), readiness })
+  return serve(options, {
+    mountSession: mountWithFailpoint,
+    logger: createLogger(run.logLevel, log),
+    readiness,
+  })
 }
