@@ -4,7 +4,7 @@
  * Invariant: passes what mounting will accept, and refuses the rest with one line that says what to do. The
  * dead mount of a killed daemon passes: it is detached when the session is mounted again.
  */
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { sleep, systemClock } from '../clock.ts'
 import { MountError } from '../mount-error.ts'
@@ -53,7 +53,8 @@ export async function canonicalPath(directory: string): Promise<string> {
 
 async function isDead(directory: string): Promise<boolean> {
   const answered = new AbortController()
-  const probe = stat(directory)
+  /* what stat(2) says of a dead one may be what the kernel remembers; this it asks */
+  const probe = statfs(directory)
     .then(
       () => false,
       (error: unknown) => ['ENOTCONN', 'ECONNABORTED'].includes((error as NodeJS.ErrnoException).code ?? ''),

@@ -6,7 +6,7 @@
  */
 
 import { spawn } from 'node:child_process'
-import { access, constants, readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, readFile, realpath, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { closeQuietly, receiveDescriptor, socketPair } from './libc.ts'
 import { mountAt } from './mount-table.ts'
@@ -180,10 +180,11 @@ export async function unmountKernel(directory: string, options: { readonly lazy:
 /** Whether the mount there belongs to a daemon that died. A mount that answers, or none at all, is not dead. */
 export async function isDeadMount(directory: string): Promise<boolean> {
   try {
-    await stat(directory)
+    // stat(2) may be answered from what the kernel remembers of one that is dead; this is not
+    await statfs(directory)
     return false
   } catch (error) {
-    return codeOf(error) === 'ENOTCONN'
+    return codeOf(error) === 'ENOTCONN' || codeOf(error) === 'ECONNABORTED'
   }
 }
 

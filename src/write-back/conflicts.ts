@@ -9,7 +9,7 @@ import type { Logger } from '../log.ts'
 import type { SessionFiles, RemoteEntry } from '../client/session-files.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
 import type { Ledger } from './ledger.ts'
-import { isOwnUpload } from './own-uploads.ts'
+import { isOwnOrGone } from './own-uploads.ts'
 import { certain, fulfilled, joinPath, nameOf, parentOf, remoteOf, type PathRecord } from './record.ts'
 import type { Spool } from './spool.ts'
 import type { Outcome } from './upload-queue.ts'
@@ -46,7 +46,7 @@ export class Conflicts {
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
     const { files, spool } = this.#options
-    if (await isOwnUpload(record, theirs, record.attempts, { files, spool, signal })) return undefined
+    if (await isOwnOrGone(record, theirs, record.attempts, { files, spool, signal })) return undefined
     return this.#keepBoth(record, theirs, listing)
   }
 

@@ -157,8 +157,8 @@ export class Doubts {
     switch (desired.is) {
       case 'absent':
         if (!found) return true
-        // an empty directory that we removed is ours if it is back; one with something in it is not removed
-        if (found.isDirectory) return attempts.length > 0
+        // an empty directory goes again, as ours that came late; one with something in it will not be removed
+        if (found.isDirectory) return false
         return !(await this.#isOurs(record, found, attempts))
       case 'directory':
         if (!found) return false

@@ -6,9 +6,20 @@
  * which the spool keeps as long as the attempt may matter. Nothing is downloaded unless its size allows it.
  */
 import { createHash } from 'node:crypto'
+import { ServiceError } from '../client/errors.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
 import type { Attempt, PathRecord } from './record.ts'
 import type { Spool } from './spool.ts'
+
+/** As `isOwnUpload`; what has gone since it was listed is nobody's. */
+export async function isOwnOrGone(...given: Parameters<typeof isOwnUpload>): Promise<boolean> {
+  try {
+    return await isOwnUpload(...given)
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'not_found') return true
+    throw error
+  }
+}
 
 export interface OwnUploadsOptions {
   readonly files: SessionFiles

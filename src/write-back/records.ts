@@ -14,7 +14,7 @@ import {
   type PathRecord,
   type Remote,
 } from './record.ts'
-import type { Surroundings } from './next-call.ts'
+import { isToReplaceDirectory, type Surroundings } from './next-call.ts'
 
 export interface RecordChange {
   readonly since?: number
@@ -149,7 +149,8 @@ export class Records implements Surroundings {
   missingHeir(record: PathRecord): PathRecord | undefined {
     for (const path of record.heirs) {
       const heir = this.#byPath.get(path)
-      if (heir && !heir.scratch && !isDone(heir) && heir.desired.is === 'file') return heir
+      if (heir === undefined || heir.scratch || isDone(heir) || heir.desired.is !== 'file') continue
+      if (!isToReplaceDirectory(heir)) return heir
     }
     return undefined
   }

@@ -11,11 +11,11 @@ import type { Listing, Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { CallOptions, SessionFiles } from '../client/session-files.ts'
 import { isSame, type Conflicts } from './conflicts.ts'
-import { isOwnUpload } from './own-uploads.ts'
+import { isOwnOrGone } from './own-uploads.ts'
 import { DirectoryCalls } from './directory-calls.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
-import { nextCall, obstacle } from './next-call.ts'
+import { isToReplaceDirectory, nextCall, obstacle } from './next-call.ts'
 import { certain, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
 import { smallBytes, type Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
@@ -144,6 +144,13 @@ export class RemoteCalls {
       await files.remove(path, this.#callOptions(record))
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
+      if (error.code === 'conflict' && record.desired.is === 'directory') {
+        // a file is never refused so: what was taken for an upload of ours is the directory that is wanted
+        record.confirmedOrder = clock.order()
+        ledger.confirm(record, { remote: { is: 'directory' } })
+        record.doneVersion = Math.max(record.doneVersion, version)
+        return { is: 'moved' }
+      }
       if (
         error.code === 'conflict' &&
         certain(record.remote).is !== 'file' &&
@@ -189,6 +196,7 @@ export class RemoteCalls {
     for (const path of record.heirs) {
       const heir = ledger.records.get(path)
       if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
+      if (heir && isToReplaceDirectory(heir)) continue
       const listing = await this.#listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder)
       const shown = listing.entries.get(nameOf(path))
       const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
@@ -199,7 +207,7 @@ export class RemoteCalls {
     const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
     const own = listing.entries.get(nameOf(record.path))
     if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
-      if (await isOwnUpload(record, own, record.attempts, this.#options)) return undefined
+      if (await isOwnOrGone(record, own, record.attempts, this.#options)) return undefined
       return 'somebody has changed it meanwhile'
     }
     return undefined
@@ -276,7 +284,7 @@ export class RemoteCalls {
   }
 
   #failed(record: PathRecord, error: unknown): Outcome {
-    const { ledger, clock, logger } = this.#options
+    const { clock, logger } = this.#options
     if (!(error instanceof ServiceError)) {
       const failure = localFailure(record.path, error)
       logger.error({ path: record.path, err: error }, failure.message)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually, type Ended, type Running } from '../mount/programs.ts'
-import { describe, isRunning, type Teardown, workplace, type Workplace } from '../mount/rig.ts'
+import { describe, isRunning, main, type Teardown, workplace, type Workplace } from '../mount/rig.ts'
 import { after, sorted, type Operation, type Tree } from './operations.ts'
 
 const worker = join(import.meta.dirname, 'worker.ts')
@@ -21,7 +21,7 @@ export class MortalMount {
   readonly directory: string
   readonly env: Readonly<Record<string, string | undefined>>
   /** What may be there: without and with the operation that was under way at each kill since the last look. */
-  #candidates: Tree[] = [new Map()]
+  #candidates: Tree[] = [new Map<string, string | null>()]
   pid = 0
 
   static async start(t: Teardown, options: Partial<EmulatorOptions> = {}): Promise<MortalMount> {
@@ -102,8 +102,29 @@ export class MortalMount {
   }
 
   kill(): Promise<boolean> {
-    if (isRunning(this.pid)) process.kill(this.pid, 'SIGKILL')
+    const pid = this.findDaemon()
+    if (pid !== undefined) {
+      this.pid = pid
+      process.kill(pid, 'SIGKILL')
+    }
     return this.died()
+  }
+
+  /** The daemon of this mount point, also one that does not answer yet. */
+  findDaemon(): number | undefined {
+    for (const name of fs.readdirSync('/proc')) {
+      if (!/^\d+$/.test(name) || !isRunning(Number(name))) continue
+      try {
+        const words = fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0')
+        const parent = /^PPid:\t(\d+)$/m.exec(fs.readFileSync(`/proc/${name}/status`, 'utf8'))?.[1]
+        const isOurs = words.includes(main) && words.includes(this.directory) && words.includes('--log-file')
+        // the command that starts it has the same words, and is our child
+        if (isOurs && parent !== String(process.pid)) return Number(name)
+      } catch {
+        /* it has ended */
+      }
+    }
+    return undefined
   }
 
   died(): Promise<boolean> {
@@ -128,6 +149,12 @@ export class MortalMount {
     const tree = this.#candidates.find((candidate) => JSON.stringify(sorted(candidate)) === text)
     this.#candidates = [tree ?? (this.#candidates[0] as Tree)]
     t.same(found, sorted(this.#candidates[0] as Tree), why)
+  }
+
+  /** The tree, where nothing is undecided. */
+  get decided(): Tree {
+    if (this.#candidates.length > 1) throw new Error('look at the tree first')
+    return this.#candidates[0] as Tree
   }
 
   /** What the service has. */

@@ -99,20 +99,26 @@ export class ModelRun {
     const { faults, lateCommits, crashes, journalFailures } = this.#options
     if (journalFailures && random.chance(0.05)) this.#failsJournal = 1 + random.below(3)
     if (faults && random.chance(0.15)) this.#addFault(lateCommits)
+    console.log(
+      '   ',
+      this.trace.slice(-2).join(' // '),
+      this.#files.paths().join(),
+      this.#files.log().slice(-3).join(),
+    )
     if (crashes && random.chance(0.02)) return this.#crash()
     if (random.chance(0.03)) return this.#barrier()
     if (random.chance(0.3)) return this.#pass(random.pick([1, 50, 120, 500, 1100, 3000, 12_000]))
     if (random.chance(0.08)) return this.#list(random.pick(directories))
     if (faults && random.chance(0.02)) {
       this.trace.push('retry')
-      this.#runs.changes.retry()
+      this.#attempt(() => this.#runs.changes.retry())
     }
     await this.#operation()
   }
 
   async #operation(): Promise<void> {
     const random = this.#random
-    const operations = [
+    const operations: (() => void | Promise<void>)[] = [
       () => this.#create(this.#somePath()),
       () => this.#create(this.#somePath()),
       () => this.#write(this.#somePath()),
@@ -136,6 +142,16 @@ export class ModelRun {
     }
   }
 
+  /** An intervention that may be told that the journal cannot be written. */
+  #attempt(act: () => unknown): void {
+    try {
+      act()
+    } catch (error) {
+      if (!this.#options.journalFailures) throw error
+      this.trace.push(`  failed: ${(error as Error).message}`)
+    }
+  }
+
   #somePath(): string {
     const directory = this.#random.pick(directories)
     const name = this.#random.pick(names)
@@ -144,7 +160,7 @@ export class ModelRun {
 
   // operations, each as the filesystem would carry it out
 
-  async #create(path: string): Promise<void> {
+  #create(path: string): void {
     if (!this.#hasParent(path) || this.#tree.get(path)?.kind === 'directory') return
     this.trace.push(`create ${path}`)
     const copy = this.#runs.changes.create(path, this.#over(path))
@@ -223,18 +239,21 @@ export class ModelRun {
     open.copy.release()
   }
 
-  async #remove(path: string): Promise<void> {
+  #remove(path: string): void {
     if (this.#tree.get(path)?.kind !== 'file') return
     this.trace.push(`remove ${path}`)
     this.#runs.changes.removeFile(path, this.#over(path))
     this.#tree.delete(path)
   }
 
-  async #rename(from: string, to: string): Promise<void> {
+  #rename(from: string, to: string): void {
     const source = this.#tree.get(from)
     const target = this.#tree.get(to)
     if (!source || from === to || to === '' || !this.#hasParent(to)) return
-    if (source.kind === 'directory') return this.#renameDirectory(from, to)
+    if (source.kind === 'directory') {
+      this.#renameDirectory(from, to)
+      return
+    }
     if (target?.kind === 'directory') return
     this.trace.push(`rename ${from} ${to}`)
     this.#runs.changes.renameFile(from, to, this.#over(from), this.#over(to))
@@ -242,7 +261,7 @@ export class ModelRun {
     this.#tree.set(to, source)
   }
 
-  async #renameDirectory(from: string, to: string): Promise<void> {
+  #renameDirectory(from: string, to: string): void {
     const target = this.#tree.get(to)
     if (from === '' || to.startsWith(`${from}/`) || target?.kind === 'file') return
     if (target && this.#below(to).length > 0) return
@@ -258,14 +277,14 @@ export class ModelRun {
     }
   }
 
-  async #makeDirectory(path: string): Promise<void> {
+  #makeDirectory(path: string): void {
     if (path === '' || this.#tree.has(path) || !this.#hasParent(path)) return
     this.trace.push(`mkdir ${path}`)
     this.#runs.changes.makeDirectory(path, undefined)
     this.#tree.set(path, { kind: 'directory' })
   }
 
-  async #removeDirectory(path: string): Promise<void> {
+  #removeDirectory(path: string): void {
     if (path === '' || this.#tree.get(path)?.kind !== 'directory' || this.#below(path).length > 0) return
     this.trace.push(`rmdir ${path}`)
     const local = this.#runs.changes.get(path)
@@ -273,13 +292,13 @@ export class ModelRun {
     this.#tree.delete(path)
   }
 
-  async #removeAll(path: string): Promise<void> {
+  #removeAll(path: string): void {
     if (path === '' || this.#random.chance(0.5)) return
     for (const below of this.#below(path).reverse()) {
-      if (this.#tree.get(below)?.kind === 'file') await this.#remove(below)
-      else await this.#removeDirectory(below)
+      if (this.#tree.get(below)?.kind === 'file') this.#remove(below)
+      else this.#removeDirectory(below)
     }
-    await this.#removeDirectory(path)
+    this.#removeDirectory(path)
   }
 
   // what happens around them
@@ -411,7 +430,6 @@ export class ModelRun {
       this.#clock.advance(500)
       this.#mayCommitLate()
     }
-    if (process.env.TR) console.log(this.#files.log().slice(-20))
     throw new Error(`a wait does not end: ${JSON.stringify(this.#runs.changes.status())}`)
   }
 
@@ -431,7 +449,7 @@ export class ModelRun {
         if (shown !== 'directory') throw new Error(`${path} is not shown as a directory`)
       } else if (!(shown instanceof Uint8Array) || !expected.file.bytes.equals(shown)) {
         throw new Error(
-          `${path} shows ${shown instanceof Uint8Array ? Buffer.from(shown).toString() : String(shown)}, not ${expected.file.bytes.toString()}`,
+          `${path} shows ${typeof shown === 'string' ? shown : Buffer.from(shown).toString()}, not ${expected.file.bytes.toString()}`,
         )
       }
     }
@@ -442,7 +460,7 @@ export class ModelRun {
     const shown = new Set<string>()
     if (this.#isRemote(directory)) {
       for (const name of this.#remoteNames(directory)) {
-        if (name !== '.mount-session-marker' && !changes.get(join(directory, name))) shown.add(name)
+        if (!changes.get(join(directory, name))) shown.add(name)
       }
     }
     for (const [name, entry] of changes.children(directory)) if (entry.kind !== 'absent') shown.add(name)
@@ -470,7 +488,7 @@ export class ModelRun {
   #checkService(below: string): void {
     const within = (path: string): boolean => below === '' || path === below || path.startsWith(`${below}/`)
     const expected = [...this.#tree]
-      .filter(([path, { kind }]) => within(path) && !this.#isScratch(path))
+      .filter(([path]) => within(path) && !this.#isScratch(path))
       .map(([path, { kind }]) => (kind === 'file' ? path : `${path}/`))
       .sort()
     const found = this.#files.paths().filter((path) => within(path.replace(/\/$/, '')))
