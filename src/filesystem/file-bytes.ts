@@ -69,7 +69,9 @@ export class FileBytes {
     const { state } = node
     if (state.kind === 'working' && state.copy === copy) return
     if (state.kind === 'clean') state.content?.drop()
-    for (const handle of node.handles) if (handle.retained !== undefined) retain(handle, copy)
+    /* without a name nothing but its handles keeps it */
+    const isNameless = this.#tree.findPath(node) === undefined
+    for (const handle of node.handles) if (isNameless || handle.retained !== undefined) retain(handle, copy)
     node.state = { kind: 'working', copy }
     node.shown = undefined
   }

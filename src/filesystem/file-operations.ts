@@ -75,7 +75,7 @@ export class FileOperations {
       throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
     const keepCache = sight === undefined ? false : bytes.open(node, sight)
     const handle = handles.openFile(node, flags)
-    if (flags.write && copy !== undefined) retain(handle, copy)
+    if (copy !== undefined && (flags.write || sight === undefined)) retain(handle, copy)
     return { handle: handle.id, keepCache, directIo: false }
   }
 

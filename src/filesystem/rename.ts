@@ -74,6 +74,7 @@ export class Rename {
       target.kind === 'file' && target.local === undefined ? target.listed : undefined,
     )
     node.own = {}
+    node.shown = undefined
     changes.setAttributes(target.path, kept)
     tree.vacate(...to)
     tree.move(node, ...to)
@@ -98,7 +99,10 @@ export class Rename {
     if (target.kind === 'directory' && this.#parts.view.hasLocalBelow(target.path))
       throw new FilesystemError('notEmpty')
     const node = tree.subdirectory(...from)
-    for (const below of tree.filesBelow(node)) bytes.keepTimes(below)
+    for (const below of tree.filesBelow(node)) {
+      bytes.keepTimes(below)
+      below.shown = undefined
+    }
     for (const path of remote.keys())
       if (changes.get(joinPath(source.path, path)) !== undefined) remote.delete(path)
     const isRemote = source.local === undefined ? source.listed !== undefined : source.remote

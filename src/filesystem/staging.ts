@@ -5,6 +5,7 @@
  * one who gives up leaves no trace.
  */
 import { createReadStream } from 'node:fs'
+import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { MaybePromise } from './front-end.ts'
@@ -71,7 +72,7 @@ export class Stage {
       const isStill = (): boolean =>
         node.state.kind === 'clean' && node.state.content === held && this.#tree.findPath(node) === path
       try {
-        const copy = await held.whole((file) => (isStill() ? this.#copy(path, file, held) : undefined))
+        const copy = await held.whole((file) => (isStill() ? this.#copy(node, path, file, held) : undefined))
         if (copy !== undefined && isStill() && this.#take(node, copy, held, waiting)) return
       } catch (error) {
         if (isStill()) throw error
@@ -94,14 +95,25 @@ export class Stage {
     return true
   }
 
-  async #copy(path: string | undefined, file: string, held: HeldContent): Promise<WorkingCopy> {
-    if (path !== undefined) return this.#changes.stage(path, { file, listed: held.listed })
+  async #copy(
+    node: FileNode,
+    path: string | undefined,
+    file: string,
+    held: HeldContent,
+  ): Promise<WorkingCopy> {
+    if (path !== undefined) return this.#changes.stage(path, { file, listed: listedNow(node, path, held) })
     /* a file without a name is nobody's on the service, and never will be */
     const copy = this.#changes.createUnnamed()
     for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 }))
       copy.write(undefined, piece as Uint8Array)
     return copy
   }
+}
+
+/** What the service shows of these bytes now: they may have been opened under another name. */
+function listedNow(node: FileNode, path: string, { content, listed }: HeldContent): RemoteEntry {
+  if (node.shown !== undefined && node.shown.size === listed.size) return node.shown
+  return content.path === path ? listed : { ...listed, modifiedSeconds: 0 }
 }
 
 /** The fetch is shared: it ends with the last handle, not with one caller. */
