@@ -73,6 +73,7 @@ export class DirectoryCalls {
     record.confirmedOrder = clock.order()
     ledger.confirm(record, { remote: { is: 'directory' } })
     if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
+    this.#forgetMissing(path)
     this.markAbove(path, 'directory')
     return { is: 'moved' }
   }
@@ -85,10 +86,7 @@ export class DirectoryCalls {
     const { ledger, files, wake, clock, callOptions } = this.#options
     const path = joinPath(record.path, markerName)
     const earlier = ledger.records.get(path)
-    if (earlier && !isDone(earlier)) {
-      wake(earlier)
-      return { is: 'waiting' }
-    }
+    if (earlier && !isDone(earlier)) return { is: 'waiting', for: earlier }
     if (mayBeThere && (await this.isDirectory(record.path))) return undefined
     if (this.#marked.delete(record)) {
       const message = `${record.path}: this service does not keep an empty directory; put a file into it or remove it`
@@ -107,18 +105,24 @@ export class DirectoryCalls {
       if (error instanceof ServiceError && error.ambiguous) {
         ledger.change(marker, { doubtSince: clock.wallMs() })
       }
-      throw error
-    } finally {
       marker.phase = { is: 'idle' }
       wake(marker)
+      throw error
     }
-    return { is: 'waiting' }
+    marker.phase = { is: 'idle' }
+    return { is: 'waiting', for: marker }
   }
 
   async isDirectory(path: string): Promise<boolean> {
     const { listings, signal } = this.#options
     const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
     return listing.entries.get(nameOf(path))?.isDirectory ?? false
+  }
+
+  /** What was asked before the directory came to be would go on to say that it is not there. */
+  #forgetMissing(directory: string): void {
+    const { listings } = this.#options
+    if (listings.newest(directory)?.missing === true) listings.drop(directory)
   }
 
   /** Directories above come to be with what is put below them. */
@@ -131,6 +135,7 @@ export class DirectoryCalls {
         record.confirmedOrder = clock.order()
         ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
         if (isDone(record)) record.doneVersion = record.version
+        this.#forgetMissing(above)
       } else if (record.remote.is === 'absent') {
         ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
         listings.knowEmpty(above)

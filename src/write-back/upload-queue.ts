@@ -12,15 +12,15 @@ import type { ServiceError } from '../client/errors.ts'
 import { backoffMs } from './backoff.ts'
 import { WriteBackError } from './local-changes.ts'
 import { nextCall, obstacle } from './next-call.ts'
-import { mayBeFile, parentOf, type Call, type PathRecord } from './record.ts'
+import { isDone, mayBeFile, parentOf, type Call, type PathRecord } from './record.ts'
 import type { Records } from './records.ts'
 import { SessionGate } from './session-gate.ts'
 
 export type Outcome =
   /* something about the path has changed: decide anew */
   | { readonly is: 'moved' }
-  /* nothing can be done until something else happens, which will wake the path */
-  | { readonly is: 'waiting' }
+  /* nothing can be done until something else happens, which will wake the path; `for`: until this one is done */
+  | { readonly is: 'waiting'; readonly for?: PathRecord }
   | { readonly is: 'failed'; readonly error: Error; readonly retryAfterMs?: number | undefined }
   | { readonly is: 'refused'; readonly error: ServiceError }
   | { readonly is: 'parked'; readonly error: Error; readonly code: string }
@@ -174,6 +174,8 @@ export class UploadQueue {
         break
       case 'waiting':
         record.phase = { is: 'ready', queued: false }
+        // only now, so that its end cannot come before somebody waits for it
+        if (outcome.for !== undefined) this.wake(isDone(outcome.for) ? record : outcome.for)
         break
       case 'refused':
         this.wake(record)

@@ -92,9 +92,13 @@ export class Reference {
     }
   }
 
-  /** Whether the agent may do this now: names only we have, and ways through files, are left alone. */
+  /**
+   * Whether what comes of an operation is specified. Of the agent's: names only we have, and ways through files,
+   * are left alone.
+   */
   admits(operation: Operation, isScratch: (name: string) => boolean): boolean {
-    if (!('path' in operation)) return true
+    if (operation.do === 'copy') return !this.#isLost(operation.from) && !this.#isLost(operation.to)
+    if (!operation.do.startsWith('foreign') || !('path' in operation)) return true
     const { path } = operation
     if (path.split('/').some(isScratch)) return false
     let entry: Entry = this.#root
@@ -282,10 +286,6 @@ export class Reference {
       to.file.modified = undefined
       return unspecified
     }
-    if (from.file.lost || to.file.lost) {
-      to.file.lost = true
-      return unspecified
-    }
     return this.#write(to.file, 0, Buffer.from(from.file.bytes.subarray(0, length)))
   }
 
@@ -362,6 +362,10 @@ export class Reference {
     directory.children.set(name, entry)
     directory.modified = undefined
     return entry
+  }
+
+  #isLost(slot: number): boolean {
+    return this.#handles[slot]?.file.lost === true
   }
 
   #handle(slot: number): Handle {

@@ -110,6 +110,28 @@ const regressions: Readonly<Record<string, readonly Operation[]>> = {
     { do: 'crash' },
     { do: 'barrier' },
   ],
+  'a directory that was asked for before it came to be is there once it is': [
+    { do: 'mkdir', path: 'a' },
+    { do: 'hold', verb: 'makeDirectory' },
+    { do: 'mkdir', path: 'a/c' },
+    { do: 'crash' },
+    { do: 'truncate', path: 'a/c/d', size: 0 },
+    { do: 'letGo' },
+    { do: 'check' },
+  ],
+  'an empty directory comes to be although calls beside it end late': [
+    { do: 'mkdir', path: 'b' },
+    { do: 'mkdir', path: 'b/b' },
+    { do: 'mkdir', path: 'b/e' },
+    { do: 'mkdir', path: 'b/b/c' },
+    { do: 'fault', verb: 'upload', applied: 'late', times: 2 },
+    { do: 'write', path: 'b/b/c/c', bytes: some(17) },
+    { do: 'rename', from: 'b/b/c/c', to: 'b/e/d', noReplace: false },
+    { do: 'pass', ms: 100 },
+    { do: 'unlink', path: 'b/e/d' },
+    { do: 'mkdir', path: 'b/e/c' },
+    { do: 'barrier' },
+  ],
 }
 
 for (const [name, operations] of Object.entries(regressions)) {

@@ -76,7 +76,7 @@ class Comparison {
 
   async #compare(operation: Operation): Promise<Pick<Failure, 'expected' | 'found'> | undefined> {
     const isForeign = operation.do.startsWith('foreign')
-    if (isForeign && !this.reference.admits(operation, isScratch)) return undefined
+    if (!this.reference.admits(operation, isScratch)) return undefined
     if (isForeign || operation.do === 'barrier') {
       const failure = await this.#compareRemote()
       if (failure !== undefined || operation.do === 'barrier') return failure
