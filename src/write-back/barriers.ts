@@ -63,6 +63,8 @@ export class Barriers {
     let open = goals.filter((goal) => !this.#isReached(goal))
     if (open.length === 0) return Promise.resolve()
     const refusalsBefore = queue.gate.refusals
+    // whoever waits wants to know how things are now, not at the next try of the background
+    queue.gate.probe()
     this.#lastProgress = clock.now()
     return new Promise((resolve, reject) => {
       let cancelTimer = (): void => undefined

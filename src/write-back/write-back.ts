@@ -79,6 +79,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
   readonly #interventions: Interventions
   readonly #ending = new AbortController()
   readonly #dirtyExpireMs: number
+  #closing: Promise<void> | undefined
 
   /** Opens the journal of an earlier run or a new one, and starts sending what it holds. */
   static async open(options: WriteBackOptions): Promise<WriteBack> {
@@ -320,8 +321,13 @@ export class WriteBack implements LocalChanges, CopyOwner {
     return this.#interventions.discardWithin(path)
   }
 
-  /** Stops sending and closes the journal; what is not confirmed stays in it. */
-  async close(): Promise<void> {
+  /** Stops sending and closes the journal; what is not confirmed stays in it. Any number of times. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#doubts.close()
     this.#ending.abort(new Error('the mount is ending'))
     await this.#queue.close()

@@ -99,12 +99,6 @@ export class ModelRun {
     const { faults, lateCommits, crashes, journalFailures } = this.#options
     if (journalFailures && random.chance(0.05)) this.#failsJournal = 1 + random.below(3)
     if (faults && random.chance(0.15)) this.#addFault(lateCommits)
-    console.log(
-      '   ',
-      this.trace.slice(-2).join(' // '),
-      this.#files.paths().join(),
-      this.#files.log().slice(-3).join(),
-    )
     if (crashes && random.chance(0.02)) return this.#crash()
     if (random.chance(0.03)) return this.#barrier()
     if (random.chance(0.3)) return this.#pass(random.pick([1, 50, 120, 500, 1100, 3000, 12_000]))

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ContentCache } from '../../src/cache/content-cache.ts'
 import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import type { RemoteEntry } from '../../src/client/session-files.ts'
 import { silentLogger } from '../../src/log.ts'
 import { WriteBack, type WriteBackOptions } from '../../src/write-back/write-back.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
@@ -131,4 +132,9 @@ export async function failureOf(action: () => unknown): Promise<unknown> {
     return error
   }
   throw new Error('it should have failed')
+}
+
+/** A file as a listing shows it. */
+export function listedFile(name: string, size: number): RemoteEntry {
+  return { name, isDirectory: false, size, modifiedSeconds: 0 }
 }
