@@ -87,8 +87,9 @@ export class DirectoryCalls {
     const path = joinPath(record.path, markerName)
     const earlier = ledger.records.get(path)
     if (earlier && !isDone(earlier)) return { is: 'waiting', for: earlier }
+    const wasMarked = this.#marked.delete(record)
     if (mayBeThere && (await this.isDirectory(record.path))) return undefined
-    if (this.#marked.delete(record)) {
+    if (wasMarked) {
       const message = `${record.path}: this service does not keep an empty directory; put a file into it or remove it`
       return { is: 'parked', code: 'unsupported', error: new Error(message) }
     }

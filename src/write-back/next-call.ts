@@ -9,7 +9,7 @@
  * - children are gone before their directory or what takes its name, a file is gone before something is put
  *   below its name, and an empty directory is made only when nothing that is put below it makes it anyway.
  */
-import { certain, isDone, mayBeDirectory, mayBeFile, type Call, type PathRecord } from './record.ts'
+import { isDone, mayBeDirectory, mayBeFile, type Call, type PathRecord } from './record.ts'
 
 export function nextCall(record: PathRecord): Call {
   const { desired } = record
@@ -27,14 +27,6 @@ export function nextCall(record: PathRecord): Call {
       if (desired.from === 'remote') return { do: 'fetch' }
       return { do: mayBeDirectory(record) ? 'delete' : 'upload' }
   }
-}
-
-/**
- * Whether a file is to take the name of what is a directory on the service. It can only go there when all below
- * is gone, so what is below must not wait for it, although it may be its heir: its bytes are in the spool.
- */
-export function isToReplaceDirectory({ desired, remote }: PathRecord): boolean {
-  return desired.is === 'file' && desired.from === 'spool' && certain(remote).is === 'directory'
 }
 
 /** What the queue knows of the neighbourhood of a path. */

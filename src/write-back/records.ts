@@ -5,6 +5,7 @@
  * Invariant: `apply` is the only way in which `desired`, `remote` or `heirs` of a record change.
  */
 import {
+  certain,
   isDone,
   mayBeFile,
   nameOf,
@@ -14,7 +15,7 @@ import {
   type PathRecord,
   type Remote,
 } from './record.ts'
-import { isToReplaceDirectory, type Surroundings } from './next-call.ts'
+import type { Surroundings } from './next-call.ts'
 
 export interface RecordChange {
   readonly since?: number
@@ -150,9 +151,17 @@ export class Records implements Surroundings {
     for (const path of record.heirs) {
       const heir = this.#byPath.get(path)
       if (heir === undefined || heir.scratch || isDone(heir) || heir.desired.is !== 'file') continue
-      if (!isToReplaceDirectory(heir)) return heir
+      if (heir.desired.from !== 'spool' || !this.#needsRoom(heir)) return heir
     }
     return undefined
+  }
+
+  /**
+   * Whether a file can only go to the service when something else is gone there: what is below a directory of
+   * its name, or a file above it. That must not wait for it in turn, although it may be its heir.
+   */
+  #needsRoom({ path, remote }: PathRecord): boolean {
+    return certain(remote).is === 'directory' || this.fileAbove(path) !== undefined
   }
 
   *#under(directory: string): Iterable<PathRecord> {

@@ -15,8 +15,8 @@ import { isOwnOrGone } from './own-uploads.ts'
 import { DirectoryCalls } from './directory-calls.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
-import { isToReplaceDirectory, nextCall, obstacle } from './next-call.ts'
-import { certain, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
+import { nextCall, obstacle } from './next-call.ts'
+import { certain, isDone, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
 import { smallBytes, type Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 import type { Outcome } from './upload-queue.ts'
@@ -134,6 +134,7 @@ export class RemoteCalls {
     const { version, path } = record
     if (record.heirs.length > 0) {
       const why = await this.#whyNotGone(record)
+      if (why !== undefined && this.#isHeirInDoubt(record)) return { is: 'failed', error: new Error(why) }
       if (why !== undefined) return this.#keepOldName(record, why)
       // the look took a while: the name may be wanted again
       const call = nextCall(record)
@@ -179,6 +180,12 @@ export class RemoteCalls {
     return { is: 'moved' }
   }
 
+  /** What it shows now may be an earlier upload that took effect late, and the newest goes again. */
+  #isHeirInDoubt({ heirs }: PathRecord): boolean {
+    const { records } = this.#options.ledger
+    return heirs.some((path) => records.get(path)?.doubtSince !== undefined)
+  }
+
   #keepOldName(record: PathRecord, why: string): Outcome {
     const { ledger, logger } = this.#options
     const message = `renamed, but the old name stays: ${why}`
@@ -196,7 +203,8 @@ export class RemoteCalls {
     for (const path of record.heirs) {
       const heir = ledger.records.get(path)
       if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
-      if (heir && isToReplaceDirectory(heir)) continue
+      // not waited for, since it cannot go before this one: its bytes are in the spool
+      if (heir && !isDone(heir)) continue
       const listing = await this.#listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder)
       const shown = listing.entries.get(nameOf(path))
       const size = heir?.remote.is === 'file' ? heir.remote.size : undefined

@@ -123,6 +123,7 @@ export class Reference {
       case 'write': {
         const file = this.#forWriting(operation.path)
         file.bytes = Buffer.alloc(0)
+        file.modified = undefined
         return this.#write(file, 0, bytesOf(operation.bytes))
       }
       case 'append': {
