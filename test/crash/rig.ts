@@ -151,6 +151,21 @@ export class MortalMount {
     t.same(found, sorted(this.#candidates[0] as Tree), why)
   }
 
+  /** Deletes the session on the service and makes one of the same name, a second later. */
+  async makeSessionAgain(): Promise<void> {
+    const [agent = '', session = ''] = this.emulator.target.split('/')
+    await this.emulator.deleteSession(agent, session)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const url = `${this.emulator.endpoint}/agents/${agent}/endpoint/sessions?api-version=v1`
+    const made = await fetch(url, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.emulator.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ agent_session_id: session }),
+    })
+    if (!made.ok) throw new Error(await made.text())
+    this.#candidates = [new Map<string, string | null>()]
+  }
+
   /** The tree, where nothing is undecided. */
   get decided(): Tree {
     if (this.#candidates.length > 1) throw new Error('look at the tree first')
@@ -160,7 +175,8 @@ export class MortalMount {
   /** What the service has. */
   served(): Record<string, string | null> {
     const tree: Tree = new Map()
-    const { home } = this.emulator
+    const [agent = '', session = ''] = this.emulator.target.split('/')
+    const home = this.emulator.filesDirectory(agent, session)
     for (const entry of fs.readdirSync(home, { recursive: true, withFileTypes: true })) {
       const location = join(entry.parentPath, entry.name)
       const path = location.slice(home.length + 1)
