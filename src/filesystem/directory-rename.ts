@@ -71,6 +71,10 @@ class Walk {
       if (local === undefined ? entry.isDirectory : local.kind === 'directory' && local.remote)
         deeper.push(path)
     }
+    /* a directory of ours may be there since the listing, and what is in it known to the service alone by now */
+    for (const [name, local] of changes.children(joinBelow(this.#directory, below)))
+      if (!listing.entries.has(name) && local.kind === 'directory' && local.remote)
+        deeper.push(joinPath(below, name))
     await Promise.all(deeper.map((path) => this.into(path)))
   }
 
