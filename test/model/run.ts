@@ -138,7 +138,9 @@ export async function explore(
   return `seed ${seed}: ${JSON.stringify(why, undefined, 1)}\n[\n${smallest.map((operation) => `  ${JSON.stringify(operation)},`).join('\n')}\n]`
 }
 
-/** Leaves out what is not needed to fail: halves first, then ever smaller pieces. */
+const shrinkMs = 45_000
+
+/** Leaves out what is not needed to fail: halves first, then ever smaller pieces, for as long as there is time. */
 async function shrink(
   start: () => Promise<Subject>,
   failing: readonly Operation[],
@@ -146,8 +148,10 @@ async function shrink(
 ): Promise<[readonly Operation[], Failure]> {
   let smallest = failing.slice(0, failure.step)
   let why = failure
+  const end = performance.now() + shrinkMs
   for (let size = Math.ceil(smallest.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = smallest.length - size; at > -size; at -= size) {
+      if (performance.now() > end) return [smallest, why]
       const without = [...smallest.slice(0, Math.max(0, at)), ...smallest.slice(at + size)]
       const still = await replay(start, without)
       if (still === undefined) continue
