@@ -145,12 +145,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       onEnded: () => this.#barriers.look(),
       onPark: (record, error, code) => this.#parked(record, error, code),
     })
-    this.#barriers = new Barriers({
-      records: ledger.records,
-      queue: this.#queue,
-      clock,
-      timeoutMs,
-    })
+    this.#barriers = new Barriers({ records: ledger.records, queue: this.#queue, clock, timeoutMs })
     this.#doubts = new Doubts({
       ledger,
       spool,
