@@ -295,6 +295,7 @@ export class RemoteCalls {
     const { clock, logger } = this.#options
     if (!(error instanceof ServiceError)) {
       const failure = localFailure(record.path, error)
+      if (failure.reason === 'diskFull') this.#options.spool.makeRoom()
       logger.error({ path: record.path, err: error }, failure.message)
       return { is: 'failed', error: failure }
     }

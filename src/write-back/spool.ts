@@ -23,6 +23,7 @@ import { copyFile, open } from 'node:fs/promises'
 import { createHash, hash } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { Reserve } from './reserve.ts'
 
 const maxOpenFiles = 256
 
@@ -39,6 +40,7 @@ export interface Digest {
 
 export class Spool {
   readonly #directory: string
+  readonly #reserve: Reserve
   readonly #open = new LRUCache<number, number>({ max: maxOpenFiles, dispose: (fd) => closeSync(fd) })
   #newest: number
 
@@ -46,6 +48,7 @@ export class Spool {
   constructor(directory: string, newest: number) {
     this.#directory = directory
     mkdirSync(directory, { recursive: true, mode: 0o700 })
+    this.#reserve = new Reserve(`${directory}.reserve`)
     this.#newest = Math.max(newest, ...this.generations())
   }
 
@@ -70,6 +73,7 @@ export class Spool {
 
   /** A copy that shares its blocks where the disk can. */
   clone(generation: number): number {
+    this.#mayGrow()
     const copy = ++this.#newest
     copyFileSync(this.file(generation), this.file(copy), constants.COPYFILE_FICLONE)
     return copy
@@ -77,6 +81,7 @@ export class Spool {
 
   /** As `clone`, of any local file, without holding up the event loop. */
   async import(file: string): Promise<number> {
+    this.#mayGrow()
     const generation = ++this.#newest
     await copyFile(file, this.file(generation), constants.COPYFILE_FICLONE)
     return generation
@@ -96,6 +101,7 @@ export class Spool {
 
   /** Answers how much was taken: less than all of it only when the disk is full. */
   write(generation: number, offset: number, data: Uint8Array): number {
+    this.#mayGrow()
     return writeSync(this.#descriptor(generation), data, 0, data.length, offset)
   }
 
@@ -161,8 +167,19 @@ export class Spool {
     }
   }
 
+  /** Gives the journal what was kept for it of a full disk. */
+  makeRoom(): void {
+    this.#reserve.release()
+  }
+
   close(): void {
+    this.#reserve.release()
     this.#open.clear()
+  }
+
+  #mayGrow(): void {
+    if (this.#reserve.isHeld) return
+    throw Object.assign(new Error('what is left of the disk is for the journal'), { code: 'ENOSPC' })
   }
 
   #descriptor(generation: number): number {

@@ -218,17 +218,14 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const before = desiredNow()
     if (before?.is === 'file' && before.from === 'spool') return before.copy
     const generation = await this.#spool.import(base.file)
-    const desired = desiredNow()
-    if (desired?.is === 'file' && desired.from === 'spool') {
+    try {
+      const desired = desiredNow()
+      if (desired && desired !== before && desired.is !== 'file')
+        throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
+      if (desired?.is !== 'file' || desired.from !== 'spool')
+        return this.#naming.stage(path, base.listed, generation)
       this.#spool.unlink(generation)
       return desired.copy
-    }
-    if (desired && desired !== before && desired.is !== 'file') {
-      this.#spool.unlink(generation)
-      throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
-    }
-    try {
-      return this.#naming.stage(path, base.listed, generation)
     } catch (error) {
       this.#spool.unlink(generation)
       throw error

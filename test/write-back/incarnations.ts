@@ -70,7 +70,7 @@ export class Incarnations {
   async crash(more: Partial<WriteBackOptions> = {}): Promise<void> {
     this.#run.isDead = true
     const directory = this.#newDirectory()
-    cpSync(this.#run.directory, directory, { recursive: true })
+    cpSync(this.#run.directory, directory, { recursive: true, filter: (file) => !file.endsWith('.reserve') })
     // a journal that was being written to when it was copied is as a killed process leaves it
     rmSync(join(directory, 'journal.db-shm'), { force: true })
     await this.#open(directory, more)

@@ -1,0 +1,45 @@
+/**
+ * Room on the disk that is kept for the journal: on a full disk uploads could not be written down, so that
+ * none would be sent and the spool would never get empty. Layer: write-back.
+ *
+ * Invariant: while it is given up for the journal, the spool does not grow.
+ */
+import { rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** The journal's log grows to four megabytes before it starts again. */
+const reservedBytes = 4 * 1024 * 1024
+
+export class Reserve {
+  readonly #file: string
+  #isHeld = false
+
+  constructor(file: string) {
+    this.#file = file
+    this.#hold(reservedBytes)
+  }
+
+  /** Whether the spool may grow; takes the room back when the disk has it again. */
+  get isHeld(): boolean {
+    if (!this.#isHeld) this.#hold(2 * reservedBytes)
+    return this.#isHeld
+  }
+
+  /** Gives the room to the journal. */
+  release(): void {
+    rmSync(this.#file, { force: true })
+    this.#isHeld = false
+  }
+
+  #hold(wantedBytes: number): void {
+    try {
+      const { bavail, bsize } = statfsSync(dirname(this.#file))
+      if (bavail * bsize < wantedBytes) return
+      writeFileSync(this.#file, Buffer.alloc(reservedBytes), { mode: 0o600 })
+      this.#isHeld = true
+    } catch {
+      // a disk that is full already has nothing to keep
+      this.release()
+    }
+  }
+}
