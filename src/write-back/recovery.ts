@@ -33,6 +33,7 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
   const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
   const records = new Set<PathRecord>()
   const lost: string[] = []
+  const sent = new Set(rows.flatMap(({ attempts }) => attempts.map(({ generation }) => generation)))
   for (const row of rows) {
     if (row.generation !== undefined) wanted.add(row.generation)
     const desired = await desiredOf(row, options)
@@ -51,7 +52,11 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
       version: 1,
       parked: undefined,
     })
-    if (desired.is === 'file' && desired.from === 'spool') desired.copy.record = record
+    if (desired.is === 'file' && desired.from === 'spool') {
+      desired.copy.record = record
+      // the bytes of an attempt stay as they were sent, also under another name
+      if (sent.has(desired.copy.generation)) desired.copy.freeze()
+    }
     ledger.adoptAttempts(record, row.attempts)
     records.add(record)
   }

@@ -89,6 +89,8 @@ export class RemoteCalls {
       if (clash) return clash
       if (record.desired !== desired || copy.generation !== generation) return { is: 'moved' }
       const before = certain(record.remote)
+      // one whose success could not be written down may still be what is there
+      const isOnlyAttempt = record.attempts.length === 0
       ledger.attempt(record, { generation, size, sha256 })
       this.#directories.markAbove(record.path, 'uncertain')
       failpoint('remote.upload.before')
@@ -97,7 +99,7 @@ export class RemoteCalls {
           size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
         await files.upload(record.path, source, this.#callOptions(record))
       } catch (error) {
-        if (error instanceof ServiceError && !error.ambiguous && record.doubtSince === undefined) {
+        if (error instanceof ServiceError && !error.ambiguous && isOnlyAttempt) {
           ledger.clearAttempts(record)
           ledger.records.apply(record, { remote: before })
         }
