@@ -40,7 +40,7 @@ export class RemoteFiles implements SessionFiles {
     await this.#client.makeSessionDirectory(this.#agent, this.#session, path, this.#with(options))
   }
 
-  #with({ signal, retry, priority }: CallOptions): CallOptions & Identity {
-    return { ...this.#identity, signal, retry, priority }
+  #with({ signal, retry, priority, onProgress }: CallOptions): CallOptions & Identity {
+    return { ...this.#identity, signal, retry, priority, onProgress }
   }
 }

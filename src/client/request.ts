@@ -40,6 +40,12 @@ interface Follower {
   readonly letGo: () => void
 }
 
+interface Sending {
+  readonly follower: Follower
+  readonly slot: Slot | undefined
+  readonly onSent: CallOptions['onProgress']
+}
+
 export class Caller {
   readonly #options: CallerOptions
   /** What is under way, to be ended by `close`. */
@@ -110,7 +116,7 @@ export class Caller {
       follower.letGo()
       throw follower.signal.aborted ? aborted(call, cause, false) : cause
     }
-    const reply = await this.#send(call, token, follower, slot)
+    const reply = await this.#send(call, token, { follower, slot, onSent: options.onProgress })
     if (reply.status >= 200 && reply.status <= 299) {
       slot?.succeeded()
       return await receiveOrDrop(call, reply)
@@ -122,7 +128,7 @@ export class Caller {
     return await this.#attempt(call, options, token)
   }
 
-  #send<T>(call: Call<T>, token: string, follower: Follower, slot: Slot | undefined): Promise<Reply> {
+  #send<T>(call: Call<T>, token: string, { follower, slot, onSent }: Sending): Promise<Reply> {
     const { clock, onCall } = this.#options
     const beganAt = clock.now()
     return call.transport.send({
@@ -134,6 +140,7 @@ export class Caller {
       timeouts: call.timeouts,
       signal: follower.signal,
       onRest: (isResting) => slot?.rest(isResting),
+      onSent,
       onEnd: ({ status, bytesIn, bytesOut, error }) => {
         slot?.release()
         follower.letGo()

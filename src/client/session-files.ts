@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly retry?: false | undefined
   /** Higher goes first among waiting calls; default 0. Prefetch uses -1, barriers 1. */
   readonly priority?: number | undefined
-  /** Told of every further piece that went over the wire, in bytes: what keeps a barrier from calling it stalled. */
+  /** Told of every piece of an upload that was sent, in bytes: what keeps a barrier from calling it stalled. */
   readonly onProgress?: ((bytes: number) => void) | undefined
 }
 

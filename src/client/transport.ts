@@ -36,6 +36,8 @@ export interface Attempt {
   readonly signal?: AbortSignal | undefined
   /** Called when nothing has moved for a while, and when it moves again. */
   readonly onRest?: ((isResting: boolean) => void) | undefined
+  /** Called with the size of each piece of the request's body that was sent. */
+  readonly onSent?: ((bytes: number) => void) | undefined
   /** Called once, when the attempt is over: failed before an answer, or its body has ended in whatever way. */
   readonly onEnd: (end: AttemptEnd) => void
 }
@@ -103,6 +105,7 @@ export class Transport {
         },
         onBytes: (count) => {
           bytesOut += count
+          attempt.onSent?.(count)
           watch.expect(timeouts.stallMs, `${what}: no byte was sent`)
         },
         onSent: () => watch.expect(timeouts.firstByteMs, `${what}: no answer`),

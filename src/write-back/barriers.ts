@@ -34,9 +34,11 @@ export class Barriers {
     this.#options = options
   }
 
-  /** A byte or a call has gone through. */
-  progress(): void {
-    this.#lastProgress = this.#options.clock.now()
+  /** A byte or a call has gone through; what fails again and again is none, however many bytes it sends. */
+  progress(record: PathRecord): void {
+    const { clock, timeoutMs } = this.#options
+    const now = clock.now()
+    if (now - (record.failingSince ?? now) < timeoutMs) this.#lastProgress = now
   }
 
   /** A record has come to rest, or something that a barrier may fail for has happened. */
@@ -65,7 +67,7 @@ export class Barriers {
     const refusalsBefore = queue.gate.refusals
     // whoever waits wants to know how things are now, not at the next try of the background
     queue.gate.probe()
-    this.#lastProgress = clock.now()
+    const begun = clock.now()
     return new Promise((resolve, reject) => {
       let cancelTimer = (): void => undefined
       const end = (error?: WriteBackError): void => {
@@ -90,9 +92,10 @@ export class Barriers {
         }
       }
       const watch = (): void => {
-        const left = this.#lastProgress + timeoutMs - clock.now()
-        if (left > 0) cancelTimer = clock.after(left, watch)
-        else end(this.#timedOut(open))
+        const left = Math.max(begun, this.#lastProgress) + timeoutMs - clock.now()
+        const failing = open.map(recordOf).find((record) => record && this.#isFailing(record, begun))
+        if (left > 0 && !failing) cancelTimer = clock.after(left, watch)
+        else end(this.#timedOut(failing, open))
       }
       if (signal.aborted) {
         onAbort()
@@ -143,6 +146,13 @@ export class Barriers {
     return undefined
   }
 
+  /** Whether it does nothing but fail, for the time limit, whatever goes well beside it. */
+  #isFailing({ phase, failingSince }: PathRecord, begun: number): boolean {
+    const { clock, timeoutMs } = this.#options
+    if (phase.is !== 'backingOff' || failingSince === undefined) return false
+    return clock.now() - Math.max(begun, failingSince) >= timeoutMs
+  }
+
   /** The record itself, or what it waits for, when that is given up. */
   #parked(record: PathRecord): PathRecord | undefined {
     if (record.phase.is === 'parked') return record
@@ -150,9 +160,9 @@ export class Barriers {
     return heir?.phase.is === 'parked' ? heir : undefined
   }
 
-  #timedOut(open: readonly Goal[]): WriteBackError {
+  #timedOut(failing: PathRecord | undefined, open: readonly Goal[]): WriteBackError {
     const { queue, timeoutMs } = this.#options
-    const record = open.map(recordOf).find((candidate) => candidate?.phase.is === 'backingOff')
+    const record = failing ?? open.map(recordOf).find((candidate) => candidate?.phase.is === 'backingOff')
     const cause = record?.phase.is === 'backingOff' ? record.phase.error : queue.gate.error
     const path = record?.path ?? nameOfGoal(open[0])
     const why = cause ? `: ${cause.message}` : ''

@@ -29,6 +29,7 @@ export interface ConflictsOptions {
   /** `overwrite`: the last writer wins without a look. */
   readonly mode: 'keep' | 'overwrite'
   readonly wake: (record: PathRecord) => void
+  readonly onProgress: (record: PathRecord) => void
 }
 
 export class Conflicts {
@@ -45,8 +46,9 @@ export class Conflicts {
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
-    const { files, spool } = this.#options
-    if (await isOwnOrGone(record, theirs, record.attempts, { files, spool, signal })) return undefined
+    const { files, spool, onProgress } = this.#options
+    const looking = { files, spool, signal, onProgress }
+    if (await isOwnOrGone(record, theirs, record.attempts, looking)) return undefined
     return this.#keepBoth(record, theirs, listing)
   }
 

@@ -87,6 +87,7 @@ export class Ledger {
       phase: { is: 'idle' },
       notBefore: 0,
       failures: 0,
+      failingSince: undefined,
       urgent: false,
       scratch: remote.is === 'absent' && this.#localNames.matches(nameOf(path)),
       recovered: false,

@@ -25,6 +25,8 @@ export interface OwnUploadsOptions {
   readonly files: SessionFiles
   readonly spool: Spool
   readonly signal: AbortSignal
+  /** A piece of what is there has come. */
+  readonly onProgress?: (record: PathRecord) => void
 }
 
 /**
@@ -35,7 +37,7 @@ export async function isOwnUpload(
   record: PathRecord,
   listed: RemoteEntry,
   attempts: readonly Attempt[],
-  { files, spool, signal }: OwnUploadsOptions,
+  { files, spool, signal, onProgress }: OwnUploadsOptions,
   current?: Attempt,
 ): Promise<boolean> {
   if (!attempts.some(({ size }) => size >= listed.size)) return false
@@ -46,6 +48,7 @@ export async function isOwnUpload(
   let offset = 0
   for await (const piece of body) {
     hash.update(piece)
+    onProgress?.(record)
     const at = offset
     begun = begun.filter(
       ({ generation }) => Buffer.compare(piece, spool.read(generation, at, piece.length)) === 0,

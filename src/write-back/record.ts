@@ -95,6 +95,8 @@ export interface PathRecord {
   notBefore: number
   /** Failures in a row of the call that is due. */
   failures: number
+  /** `Clock.now()` of the first failure since a call on this path went well; a change does not end it. */
+  failingSince: number | undefined
   /** A barrier waits for it: no settling, first in the queue, empty directories are materialised. */
   urgent: boolean
   /** Stays local for good (`--local-names`). */

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import type { Contents } from '../cache/contents.ts'
+import type { Content, Contents } from '../cache/contents.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { CallOptions, SessionFiles } from '../client/session-files.ts'
@@ -20,6 +20,9 @@ import { certain, isDone, nameOf, parentOf, type Call, type PathRecord } from '.
 import { smallBytes, type Spool } from './spool.ts'
 import { localFailure, SpooledCopy, type CopyOwner } from './spooled-copy.ts'
 import type { Outcome } from './upload-queue.ts'
+
+/** Of a download that is waited for, so often is its coming noticed. */
+const pieceBytes = 256 * 1024
 
 export interface RemoteCallsOptions {
   readonly ledger: Ledger
@@ -35,7 +38,8 @@ export interface RemoteCallsOptions {
   readonly signal: AbortSignal
   /** Keeps a generation's file while it is read. */
   readonly pin: (generation: number) => () => void
-  readonly onProgress: () => void
+  /** A byte has moved, or a call on this path has gone through. */
+  readonly onProgress: (record: PathRecord) => void
   readonly wake: (record: PathRecord) => void
 }
 
@@ -55,22 +59,26 @@ export class RemoteCalls {
 
   perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
     try {
-      switch (call.do) {
-        case 'nothing':
-          return { is: 'moved' }
-        case 'fetch':
-          return await this.#fetch(record)
-        case 'upload':
-          return await this.#upload(record)
-        case 'delete':
-          return await this.#delete(record)
-        case 'makeDirectory':
-          return await this.#directories.make(record)
-      }
+      const outcome = await this.#send(record, call)
+      if (outcome.is === 'moved') this.#options.onProgress(record)
+      return outcome
     } catch (error) {
       return this.#failed(record, error)
-    } finally {
-      this.#options.onProgress()
+    }
+  }
+
+  async #send(record: PathRecord, call: Call): Promise<Outcome> {
+    switch (call.do) {
+      case 'nothing':
+        return { is: 'moved' }
+      case 'fetch':
+        return this.#fetch(record)
+      case 'upload':
+        return this.#upload(record)
+      case 'delete':
+        return this.#delete(record)
+      case 'makeDirectory':
+        return this.#directories.make(record)
     }
   }
 
@@ -240,6 +248,7 @@ export class RemoteCalls {
     failpoint('fetch.before')
     const { content } = contents.open(desired.path, desired.listed, seen)
     try {
+      await this.#arrival(record, content)
       const file = await content.whole(signal)
       const generation = await spool.import(file)
       if (!this.#hasCome(record, desired, generation)) return { is: 'moved' }
@@ -258,6 +267,15 @@ export class RemoteCalls {
     const source = ledger.records.get(desired.path)
     if (source) wake(source)
     return { is: 'moved' }
+  }
+
+  /** Waits for the bytes piece by piece, so that those who wait for the path see them come. */
+  async #arrival(record: PathRecord, content: Content): Promise<void> {
+    const { signal, onProgress } = this.#options
+    for (let at = pieceBytes; at < content.size && !content.complete; at += pieceBytes) {
+      await content.read(at, 1, signal)
+      onProgress(record)
+    }
   }
 
   /** The bytes of a renamed file are in the spool; false: it has changed meanwhile. */
@@ -290,7 +308,8 @@ export class RemoteCalls {
 
   #callOptions(record: PathRecord): CallOptions {
     const { signal, onProgress } = this.#options
-    return { signal, retry: false, priority: record.urgent ? 1 : 0, onProgress }
+    const priority = record.urgent ? 1 : 0
+    return { signal, retry: false, priority, onProgress: () => onProgress(record) }
   }
 
   #failed(record: PathRecord, error: unknown): Outcome {

@@ -168,6 +168,7 @@ export class UploadQueue {
     switch (outcome.is) {
       case 'moved':
         record.failures = 0
+        record.failingSince = undefined
         // whoever still waits says so again: a newer generation is not urgent for an older barrier
         record.urgent = false
         this.wake(record)
@@ -182,6 +183,7 @@ export class UploadQueue {
         break
       case 'failed': {
         record.failures++
+        record.failingSince ??= clock.now()
         const ms = backoffMs(record.failures, outcome.retryAfterMs, random())
         const cancel = clock.after(ms, () => {
           record.phase = { is: 'idle' }
@@ -191,6 +193,7 @@ export class UploadQueue {
         break
       }
       case 'parked':
+        record.failingSince = undefined
         record.phase = {
           is: 'parked',
           error: new WriteBackError('parked', record.path, outcome.error.message, { cause: outcome.error }),

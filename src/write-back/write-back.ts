@@ -106,6 +106,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames ?? []), pin)
     this.#ledger = ledger
     const wake = (record: PathRecord): void => this.#queue.wake(record)
+    const onProgress = (record: PathRecord): void => this.#barriers.progress(record)
     const conflicts = new Conflicts({
       ledger,
       spool,
@@ -116,6 +117,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       maxFileBytes: this.maxFileBytes,
       mode: options.conflict ?? 'keep',
       wake,
+      onProgress,
     })
     const calls = new RemoteCalls({
       ledger,
@@ -130,7 +132,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       owner: this,
       signal,
       pin,
-      onProgress: () => this.#barriers.progress(),
+      onProgress,
       wake,
     })
     this.#queue = new UploadQueue({

@@ -292,3 +292,17 @@ void t.test('connections are kept and used again', async (t) => {
   for (let count = 0; count < 20; count++) for await (const page of files.list('d')) t.strictSame(page, [])
   t.ok(service.connections <= 2, 'the second is opened while the first one is about to be free')
 })
+
+void t.test('what is sent of an upload is told while it goes', async (t) => {
+  const service = await ScriptedService.start(t)
+  const files = service.client(t).files(agent, session)
+  const size = 1024 * 1024
+  const sent: number[] = []
+  service.next(json(201, {}))
+  await files.upload('f', Buffer.alloc(size), { onProgress: (count) => sent.push(count) })
+  t.equal(
+    sent.reduce((sum, count) => sum + count, 0),
+    size,
+  )
+  t.ok(sent.length > 1)
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { failureOf, noSignal, startRig, until } from './rig.ts'
+import { failureOf, listedFile, noSignal, startRig, until, type Rig } from './rig.ts'
 
 void t.test('after a rename during the upload a barrier waits for the new name', async (t) => {
   const rig = await startRig(t)
@@ -110,4 +110,71 @@ void t.test('draining ends by lack of progress when a path in doubt cannot be lo
   const drained = failureOf(() => rig.changes.drain(noSignal))
   for (let second = 0; second < 120; second++) await rig.pass(1000)
   t.match(await drained, { reason: 'timedOut', path: 'f', message: /kept here/ })
+})
+
+/** What a wait fails with, seconds of which `each` goes before; one that does not end by itself in time is a failure. */
+async function failureWithin(
+  rig: Rig,
+  seconds: number,
+  wait: Promise<void>,
+  each: (second: number) => void = () => undefined,
+): Promise<unknown> {
+  const state = { isOver: false }
+  const failure = failureOf(() => wait).finally(() => (state.isOver = true))
+  for (let second = 0; second < seconds && !state.isOver; second++) {
+    each(second)
+    await rig.pass(1000)
+  }
+  if (!state.isOver) throw new Error('the wait does not end')
+  return failure
+}
+
+void t.test('a service that fails every call is no progress, and the wait ends', async (t) => {
+  const rig = await startRig(t, { timeoutMs: 30_000 })
+  rig.files.fail({ verb: 'upload', error: 'server_error', times: 1000 })
+  rig.write('f', 'x')
+  const failure = await failureWithin(rig, 70, rig.changes.barrier('f', noSignal))
+  t.match(failure, { reason: 'timedOut', path: 'f', message: /injected server_error/ })
+})
+
+void t.test('a path that does nothing but fail ends its wait, however well others go', async (t) => {
+  const rig = await startRig(t, { timeoutMs: 30_000 })
+  rig.files.fail({ verb: 'upload', path: 'bad', error: 'server_error', times: 1000 })
+  rig.write('bad', 'x')
+  const barrier = rig.changes.barrier('', noSignal)
+  const failure = await failureWithin(rig, 100, barrier, (second) => rig.write('good', String(second)))
+  t.match(failure, { reason: 'timedOut', path: 'bad' })
+  t.ok(rig.files.has('good'))
+})
+
+void t.test('a wait that begins later gives an earlier one no more time', async (t) => {
+  const rig = await startRig(t, { timeoutMs: 30_000 })
+  const gate = rig.files.hold({ verb: 'upload' })
+  rig.write('f', 'x')
+  const failure = await failureWithin(rig, 40, rig.changes.barrier('f', noSignal), () => {
+    void rig.changes.barrier('f', noSignal).catch(() => undefined)
+  })
+  t.match(failure, { reason: 'timedOut', path: 'f' })
+  gate.release()
+  await until(() => rig.files.has('f'))
+})
+
+void t.test('a renamed file that comes slowly is progress', async (t) => {
+  const rig = await startRig(t, { timeoutMs: 30_000 })
+  const size = 3 * 256 * 1024
+  rig.files.put('a', Buffer.alloc(size, 'a'))
+  const gates = [1, 2, 3].map((piece) =>
+    rig.files.hold({ verb: 'download', path: 'a', afterBytes: piece * 256 * 1024 - 1 }),
+  )
+  rig.changes.renameFile('a', 'b', listedFile('a', size), undefined)
+  let isReached = false
+  const barrier = rig.changes.barrier('b', noSignal).then(() => (isReached = true))
+  for (const gate of gates) {
+    await gate.arrived()
+    for (let second = 0; second < 15; second++) await rig.pass(1000)
+    t.notOk(isReached)
+    gate.release()
+  }
+  await barrier
+  t.equal(rig.files.bytes('b')?.length, size)
 })
