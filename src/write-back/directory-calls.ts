@@ -50,7 +50,8 @@ export class DirectoryCalls {
     const { ledger, files, clock, failpoint, callOptions } = this.#options
     const { version, path, remote } = record
     // whatever becomes of the call and of us: taken back, it has to be removed
-    ledger.change(record, { remote: { is: 'uncertain', before: certain(remote), as: 'directory' } })
+    const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
+    ledger.change(record, { remote: announced })
     failpoint('remote.makeDirectory.before')
     if (this.#makesDirectories === false) {
       const outcome = await this.#materialise(record, remote.is === 'uncertain')
@@ -63,7 +64,8 @@ export class DirectoryCalls {
         if (!(error instanceof ServiceError)) throw error
         if (error.code === 'unsupported') {
           this.#makesDirectories = false
-          ledger.change(record, { remote })
+          // meanwhile it may have come to be, or be about to, with what was put below it
+          if (record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
           return { is: 'moved' }
         }
         if (error.code !== 'conflict' || !(await this.isDirectory(path))) throw error
@@ -112,6 +114,13 @@ export class DirectoryCalls {
     }
     marker.phase = { is: 'idle' }
     return { is: 'waiting', for: marker }
+  }
+
+  /** Whether an upload below is under way, or has ended ambiguously. */
+  #isComing(directory: string): boolean {
+    for (const { path, remote } of this.#options.ledger.records.within(directory))
+      if (path !== directory && remote.is === 'uncertain') return true
+    return false
   }
 
   async isDirectory(path: string): Promise<boolean> {

@@ -181,6 +181,22 @@ const regressions: Readonly<Record<string, readonly Operation[]>> = {
     { do: 'check' },
     { do: 'barrier' },
   ],
+  'a directory that came to be with an upload is there although the service could not make it': [
+    { do: 'fault', verb: 'upload', applied: 'first', times: 2 },
+    { do: 'write', path: 'd', bytes: { fill: 17, length: 86_815 } },
+    { do: 'pass', ms: 2000 },
+    { do: 'unlink', path: 'd' },
+    { do: 'mkdir', path: 'd' },
+    { do: 'hold', verb: 'makeDirectory' },
+    { do: 'pass', ms: 100 },
+    { do: 'write', path: 'd/e', bytes: some(24) },
+    { do: 'pass', ms: 11_000 },
+    { do: 'rename', from: 'd/e', to: 'd/e', noReplace: false },
+    { do: 'letGo' },
+    { do: 'write', path: 'd/e', bytes: some(25) },
+    { do: 'crash' },
+    { do: 'read', path: 'd/e' },
+  ],
 }
 
 for (const [name, operations] of Object.entries(regressions)) {
