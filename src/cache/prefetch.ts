@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts'
 import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
 import type { Listings } from './listings.ts'
 import { RefreshAhead } from './refresh-ahead.ts'
+import { Repositories } from './repository.ts'
 import { Scatters } from './scatter.ts'
 import { type FetchedAhead, nameOf, parentOf, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 
@@ -40,6 +41,8 @@ const rememberedDirectories = 256
 
 /** How much is fetched ahead of two steps in order; it doubles with each one that is used. */
 const firstWindow = 2
+/** And of the first file that git reads of a work tree: only what has changed is read. */
+const firstWindowOfTree = 8
 
 interface Step {
   readonly name: string
@@ -63,6 +66,7 @@ export class Prefetch {
   readonly #enabled: boolean
   readonly #refresh: RefreshAhead
   readonly #scatters: Scatters
+  readonly #repositories: Repositories
   readonly #traces = new LRUCache<string, Trace>({ max: rememberedDirectories })
   #walks: Walk[] = []
   #entered: string | undefined
@@ -89,23 +93,26 @@ export class Prefetch {
     }
     this.#refresh = new RefreshAhead(listings, clock)
     this.#scatters = new Scatters(this.#around, ttlMs)
+    this.#repositories = new Repositories(this.#around)
   }
 
   /** A program reads a directory from its start. Call it before its listing is asked for. */
   didList(directory: string): void {
     if (!this.#enabled) return
     this.#enter(directory, true)
+    for (const walk of this.#walks) if (walk.top === directory) walk.beginAgain()
     const trace = this.#trace(directory)
     trace.isReadAtOnce = true
     trace.usedAt = this.#around.clock.now()
   }
 
   /** A program looks up a name in a directory. Call it on every look-up, before the listing is asked for. */
-  didEnter(directory: string): void {
+  didEnter(directory: string, name: string): void {
     if (!this.#enabled) return
     if (directory !== this.#entered) this.#enter(directory, false)
     this.#touch(directory)
     this.#refresh.used(directory)
+    this.#repositories.didLookUp(directory, name)
   }
 
   /** A program opens a file to read it. Call it before its content is asked for. */
@@ -115,8 +122,10 @@ export class Prefetch {
     const name = nameOf(path)
     const trace = this.#touch(directory)
     const isKnown = this.#walks.some((walk) => walk.use(path))
-    if (!isKnown) this.#recognise(directory, name, 'file', trace.isReadAtOnce, trace.file)
+    if (!isKnown && !this.#repositories.isAtWork(directory))
+      this.#recognise(directory, name, 'file', trace.isReadAtOnce, trace.file)
     trace.file = { name, at: this.#around.clock.now() }
+    if (this.#repositories.didOpen(path)) this.#followWorkTree(directory)
     this.#rest()
   }
 
@@ -125,6 +134,7 @@ export class Prefetch {
     for (const walk of this.#walks) walk.stop()
     this.#walks = []
     this.#scatters.stop()
+    this.#repositories.stop()
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
@@ -135,10 +145,11 @@ export class Prefetch {
     const name = nameOf(directory)
     const trace = this.#touch(parentOf(directory))
     const isKnown = this.#walks.some((walk) => walk.use(directory)) || this.#scatters.use(directory)
-    const isAtOnce = isRead && trace.isReadAtOnce
-    const isInOrder =
-      isKnown || this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
-    if (!isInOrder) this.#scatters.visit(directory)
+    if (!isKnown && !this.#repositories.isAtWork(parentOf(directory))) {
+      const isAtOnce = isRead && trace.isReadAtOnce
+      const isInOrder = this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
+      if (!isInOrder) this.#scatters.visit(directory)
+    }
     trace.directory = { name, at: this.#around.clock.now() }
     this.#rest()
   }
@@ -155,16 +166,32 @@ export class Prefetch {
     const listing = listings.newest(directory)
     if (listing === undefined) return false
     const before = last !== undefined && clock.now() - last.at <= stepMs ? last.name : undefined
-    for (const order of walkOrders) {
+    const walked = this.#walks.filter((walk) => walk.covers(directory))
+    const isInTree = kind === 'file' && walked.some((walk) => walk.repository !== undefined)
+    for (const order of [...walked.map((walk) => walk.order), ...walkOrders]) {
       const names = orderOf(listing, order)
-      const isFirst = isReadAtOnce && names.next(kind) === name
+      const isFirst = (isReadAtOnce || isInTree) && names.next(kind) === name
       const isNext = before !== undefined && before !== name && names.next(kind, before) === name
-      if (isFirst || isNext) {
-        this.#follow(directory, name, kind, order, isFirst ? limits.items : firstWindow)
-        return true
-      }
+      if (!isFirst && !isNext) continue
+      const window = isFirst ? (isReadAtOnce ? limits.items : firstWindowOfTree) : firstWindow
+      this.#follow(directory, name, kind, order, window)
+      return true
     }
     return false
+  }
+
+  /** Git goes through all directories beside `.git`, by name, and reads the files that may have changed. */
+  #followWorkTree(directory: string): void {
+    const top = parentOf(directory)
+    const options = { top, order: 'byName', wantsContents: false, repository: directory } as const
+    const walk = new Walk(this.#around, { ...options, window: this.#around.limits.items })
+    this.#begin(walk)
+    walk.goOnFrom(directory, false)
+  }
+
+  #begin(walk: Walk): void {
+    this.#walks.push(walk)
+    if (this.#walks.length > maxWalks) this.#walks.shift()?.stop()
   }
 
   #follow(
@@ -179,9 +206,8 @@ export class Prefetch {
     let walk = this.#walks.find((each) => each.covers(directory) && each.order === order)
     if (walk === undefined) {
       walk = new Walk(this.#around, { top: directory, order, wantsContents, window })
-      this.#walks.push(walk)
-      if (this.#walks.length > maxWalks) this.#walks.shift()?.stop()
-    }
+      this.#begin(walk)
+    } else walk.grow()
     walk.wantsContents ||= wantsContents
     walk.widen(window)
     walk.goOnFrom(path, kind === 'directory')

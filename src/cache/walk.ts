@@ -68,12 +68,17 @@ interface Stretch {
 /** A walk that leaves more than this unused, and more than it uses, is none. */
 const toleratedWaste = 8
 
+/** A listing that is begun after everything so far, and shows the same. */
+const likeNow: Seen = { begunOrder: Infinity, seenAt: Infinity }
+
 /** How many things that need no fetch the way may run ahead of the program. */
 const maxPassed = 256
 
 export class Walk {
   readonly top: string
   readonly order: WalkOrder
+  /** `.git` of the work tree that git goes through, which is no part of it. */
+  readonly repository: string | undefined
   readonly #around: WalkSurroundings
   /** Whether files are opened on the way, or only directories read. */
   wantsContents: boolean
@@ -92,11 +97,18 @@ export class Walk {
   /** `window`: how many things are fetched ahead at first; it doubles with each one that is used. */
   constructor(
     around: WalkSurroundings,
-    options: { top: string; order: WalkOrder; wantsContents: boolean; window: number },
+    options: {
+      readonly top: string
+      readonly order: WalkOrder
+      readonly wantsContents: boolean
+      readonly window: number
+      readonly repository?: string
+    },
   ) {
     this.#around = around
     this.top = options.top
     this.order = options.order
+    this.repository = options.repository
     this.wantsContents = options.wantsContents
     this.#window = options.window
     this.#lastStepAt = around.clock.now()
@@ -113,7 +125,13 @@ export class Walk {
 
   /** Whether a path lies on or below the top. */
   covers(path: string): boolean {
-    return this.top === '' || path === this.top || path.startsWith(`${this.top}/`)
+    if (this.repository !== undefined && isAtOrBelow(path, this.repository)) return false
+    return this.top === '' || isAtOrBelow(path, this.top)
+  }
+
+  /** The top is read from its start: another pass, of which it is not known yet whether it opens files. */
+  beginAgain(): void {
+    this.wantsContents = false
   }
 
   /** The program has come to something that is known to lie ahead; false when it is not. */
@@ -144,6 +162,11 @@ export class Walk {
   /** From now on this many things may be ahead at least. */
   widen(window: number): void {
     this.#window = Math.max(this.#window, Math.min(window, this.#around.limits.items))
+  }
+
+  /** The next thing in order was not fetched: what lies further ahead must not keep the nearest out. */
+  grow(): void {
+    this.widen(2 * this.#window)
   }
 
   /** Ends all that nobody has come to. */
@@ -232,11 +255,16 @@ export class Walk {
 
   #fetchFile(path: string, entry: RemoteEntry, listing: Listing): boolean {
     const { contents, limits } = this.#around
-    const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
     if (this.#ahead.has(path) || entry.size === 0 || entry.size > limits.fileBytes) return false
-    if (contents.isCurrent(path, entry, seen)) return false
+    const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
+    if (contents.isCurrent(path, entry, this.#isOld(listing) ? likeNow : seen)) return false
     this.#fetch(path, entry.size, (signal) => contents.fetch(path, entry, seen, signal))
     return true
+  }
+
+  /** The program asks for a newer one before it opens anything: that may prove what this one cannot. */
+  #isOld(listing: Listing): boolean {
+    return this.#around.listings.remainingMs(listing.endedAt, listing.durationMs) === 0
   }
 
   #fetch(path: string, bytes: number, work: (signal: AbortSignal) => Promise<unknown>): void {
@@ -263,6 +291,10 @@ export class Walk {
     this.#take(path, item)
     item.controller.abort()
   }
+}
+
+function isAtOrBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`)
 }
 
 export function parentOf(path: string): string {

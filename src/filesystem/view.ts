@@ -93,7 +93,7 @@ export class View {
   /** What is known, or a request. `directory` says where the directory is at the time. */
   look(directory: () => string, name: string, signal: AbortSignal): MaybePromise<Sight> {
     const above = directory()
-    this.#walks?.didEnter(above)
+    this.#walks?.didEnter(above, name)
     return this.glance(above, name) ?? this.#ask(directory, name, signal)
   }
 

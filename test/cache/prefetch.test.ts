@@ -1,92 +1,12 @@
 /**
  * Walks are fetched ahead of; single steps fetch nothing but themselves.
  */
-import { join } from 'node:path'
 import t from 'tap'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
-import { Prefetch, type PrefetchOptions } from '../../src/cache/prefetch.ts'
-import { nameOf, parentOf } from '../../src/cache/walk.ts'
-import { silentLogger } from '../../src/log.ts'
-import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
-import { FakeClock } from '../fake-clock.ts'
-
-/** Programs on a filesystem that tells the prefetch what they do. */
-class Rig {
-  readonly clock = new FakeClock()
-  readonly files: MemoryFiles
-  readonly listings: MetadataCache
-  readonly contents: ContentCache
-  readonly prefetch: Prefetch
-
-  constructor(directory: string, options: Partial<PrefetchOptions> = {}, files: MemoryFilesOptions = {}) {
-    const { clock } = this
-    const ttlMs = options.ttlMs ?? 2_000
-    this.files = new MemoryFiles({ clock, ...files })
-    const common = { files: this.files, clock, ttlMs, logger: silentLogger }
-    this.listings = new MetadataCache({ ...common, maxEntries: 100_000 })
-    this.contents = new ContentCache({
-      ...common,
-      listings: this.listings,
-      directory: join(directory, 'cache'),
-      reserveBytes: 0,
-    })
-    this.prefetch = new Prefetch({
-      clock,
-      ttlMs,
-      listings: this.listings,
-      contents: this.contents,
-      ...options,
-    })
-  }
-
-  /** `directories` of them with `each` files of a few bytes. */
-  plant(directories: number, each: number): void {
-    for (let index = 0; index < directories; index += 1)
-      for (let file = 0; file < each; file += 1)
-        this.files.put(`tree/${numbered('dir', index)}/${numbered('file', file)}`, `content ${file}`)
-  }
-
-  async readDirectory(directory: string): Promise<string[]> {
-    this.prefetch.didList(directory)
-    return [...(await this.listings.list(directory)).entries.keys()]
-  }
-
-  async stat(path: string): Promise<{ isDirectory: boolean }> {
-    this.prefetch.didEnter(parentOf(path))
-    return (await this.listings.lookup(parentOf(path), nameOf(path))).entry!
-  }
-
-  async cat(path: string): Promise<string> {
-    this.prefetch.didEnter(parentOf(path))
-    const { entry, ...seen } = await this.listings.lookup(parentOf(path), nameOf(path))
-    this.prefetch.didOpen(path)
-    const { content } = this.contents.open(path, entry!, seen)
-    const bytes = await content.read(0, 1_000_000)
-    content.release()
-    return Buffer.from(bytes).toString()
-  }
-
-  /** As `find` and `grep -r` go: what is in a directory as it comes, into directories at once. */
-  async walk(directory: string, visit: (path: string) => Promise<unknown>): Promise<void> {
-    for (const name of await this.readDirectory(directory)) {
-      const path = `${directory}/${name}`
-      this.clock.advance(1)
-      if ((await this.stat(path)).isDirectory) await this.walk(path, visit)
-      else await visit(path)
-    }
-  }
-
-  async pause(): Promise<void> {
-    this.clock.advance(100)
-    await new Promise(setImmediate)
-  }
-}
-
-const numbered = (name: string, index: number): string => `${name}${String(index).padStart(4, '0')}`
+import { Prefetch } from '../../src/cache/prefetch.ts'
+import { numbered, WalkRig } from './walk-rig.ts'
 
 void t.test('reading a tree of directories lists each once, many at a time', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(50, 2)
   await rig.walk('tree', () => Promise.resolve())
   t.equal(rig.files.count('list'), 51)
@@ -99,7 +19,7 @@ void t.test('reading a tree of directories lists each once, many at a time', asy
 })
 
 void t.test('reading all files of a tree downloads each once, many at a time', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(50, 20)
   const seen: string[] = []
   await rig.walk('tree', async (path) => seen.push(await rig.cat(path)))
@@ -112,7 +32,7 @@ void t.test('reading all files of a tree downloads each once, many at a time', a
 })
 
 void t.test('a second walk over what is still good sends nothing', async (t) => {
-  const rig = new Rig(t.testdir(), { ttlMs: 60_000 })
+  const rig = new WalkRig(t.testdir(), { ttlMs: 60_000 })
   rig.plant(10, 20)
   const visit = (path: string): Promise<string> => rig.cat(path)
   await rig.walk('tree', visit)
@@ -122,7 +42,7 @@ void t.test('a second walk over what is still good sends nothing', async (t) => 
 })
 
 void t.test('a walk after the ttl asks for each thing once more', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(10, 20)
   const visit = (path: string): Promise<string> => rig.cat(path)
   await rig.walk('tree', visit)
@@ -134,8 +54,78 @@ void t.test('a walk after the ttl asks for each thing once more', async (t) => {
   t.ok(rig.files.maxRunning >= 20, `${rig.files.maxRunning} at a time`)
 })
 
+void t.test(
+  'a walk after the ttl over files that are proven by then lists each directory and fetches none',
+  async (t) => {
+    const rig = new WalkRig(t.testdir(), {}, { modified: 'real' })
+    rig.plant(10, 20)
+    rig.clock.advance(10_000)
+    const visit = (path: string): Promise<string> => rig.cat(path)
+    await rig.walk('tree', visit)
+    for (let pass = 0; pass < 3; pass += 1) {
+      rig.clock.advance(10_000)
+      rig.files.resetCalls()
+      /* the program comes to a directory whose listing is still on its way */
+      const gate = rig.files.hold({ verb: 'list', path: 'tree/dir0007' })
+      const walked = rig.walk('tree', visit)
+      await gate.arrived(1)
+      for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate)
+      gate.release()
+      await walked
+      t.equal(rig.files.count('list'), 11)
+      t.equal(rig.files.count('download'), 0, 'also not by listings from before they were proven')
+    }
+  },
+)
+
+void t.test('of proven files the walk fetches those that have changed, once each', async (t) => {
+  const rig = new WalkRig(t.testdir(), {}, { modified: 'real' })
+  rig.plant(4, 20)
+  rig.clock.advance(10_000)
+  const visit = (path: string): Promise<string> => rig.cat(path)
+  await rig.walk('tree', visit)
+  rig.clock.advance(10_000)
+  for (const index of [3, 4, 17]) rig.files.put(`tree/dir0002/${numbered('file', index)}`, 'changed')
+  rig.clock.advance(10_000)
+  rig.files.resetCalls()
+  const seen: string[] = []
+  await rig.walk('tree', async (path) => seen.push(await rig.cat(path)))
+  t.equal(seen.filter((text) => text === 'changed').length, 3)
+  t.equal(rig.files.count('download'), 3)
+})
+
+void t.test('directories that were fetched too early do not keep the nearest files out', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  rig.plant(20, 40)
+  await rig.readDirectory('tree')
+  /* into two directories in order without reading them, so that more of them are fetched; then the files of one */
+  await rig.stat('tree/dir0000/file0000')
+  await rig.stat('tree/dir0001/file0000')
+  await rig.pause()
+  rig.files.resetCalls()
+  for (let index = 0; index < 40; index += 1) await rig.cat(`tree/dir0001/${numbered('file', index)}`)
+  t.equal(rig.files.count('download', 'tree/dir0001/file0039'), 1)
+  const waited = rig.files.calls.filter((call) => call.verb === 'download' && call.priority === 0)
+  t.ok(waited.length <= 3, `${waited.length} were waited for`)
+})
+
+void t.test(
+  'reading the top again is another pass: files that the last one opened are not fetched for it',
+  async (t) => {
+    const rig = new WalkRig(t.testdir())
+    rig.plant(10, 20)
+    await rig.walk('tree', (path) => rig.cat(path))
+    rig.clock.advance(1_900)
+    rig.files.resetCalls()
+    rig.clock.advance(200)
+    await rig.walk('tree', () => Promise.resolve())
+    t.equal(rig.files.count('list'), 11)
+    t.equal(rig.files.count('download'), 0)
+  },
+)
+
 void t.test('one directory among siblings is one listing', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(50, 2)
   await rig.readDirectory('tree')
   await rig.pause()
@@ -149,7 +139,7 @@ void t.test('one directory among siblings is one listing', async (t) => {
 })
 
 void t.test('one file among a thousand is one download', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(1, 1000)
   await rig.readDirectory('tree/dir0000')
   await rig.pause()
@@ -161,7 +151,7 @@ void t.test('one file among a thousand is one download', async (t) => {
 })
 
 void t.test('two neighbours fetch little ahead, a row of them more and more', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(1, 200)
   for (const index of [10, 11]) await rig.cat(`tree/dir0000/${numbered('file', index)}`)
   await rig.pause()
@@ -174,7 +164,7 @@ void t.test('two neighbours fetch little ahead, a row of them more and more', as
 })
 
 void t.test('steps that are far apart in time are no walk', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(1, 20)
   for (const index of [1, 2, 3, 4]) {
     await rig.cat(`tree/dir0000/${numbered('file', index)}`)
@@ -184,7 +174,7 @@ void t.test('steps that are far apart in time are no walk', async (t) => {
 })
 
 void t.test('a walk by name through a service that lists otherwise is followed, too', async (t) => {
-  const rig = new Rig(t.testdir(), {}, { order: (names) => names.sort().reverse() })
+  const rig = new WalkRig(t.testdir(), {}, { order: (names) => names.sort().reverse() })
   rig.plant(1, 100)
   const names = (await rig.readDirectory('tree/dir0000')).sort()
   for (const name of names) await rig.cat(`tree/dir0000/${name}`)
@@ -194,7 +184,7 @@ void t.test('a walk by name through a service that lists otherwise is followed, 
 })
 
 void t.test('looking up one name in one directory after the other is a walk', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(40, 1)
   await rig.readDirectory('tree')
   for (let index = 0; index < 40; index += 1) await rig.stat(`tree/${numbered('dir', index)}/file0000`)
@@ -203,7 +193,7 @@ void t.test('looking up one name in one directory after the other is a walk', as
 })
 
 void t.test('what is fetched ahead ends when the walk does', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(50, 2)
   await rig.readDirectory('tree')
   const gate = rig.files.hold({ verb: 'list' })
@@ -221,7 +211,7 @@ void t.test('what is fetched ahead ends when the walk does', async (t) => {
 })
 
 void t.test('a walk that leaves out most files is given up', async (t) => {
-  const rig = new Rig(t.testdir())
+  const rig = new WalkRig(t.testdir())
   rig.plant(1, 500)
   await rig.readDirectory('tree/dir0000')
   await rig.cat('tree/dir0000/file0000')
@@ -233,7 +223,7 @@ void t.test('a walk that leaves out most files is given up', async (t) => {
 })
 
 void t.test('what is ahead stays within its bytes, and big files are left out', async (t) => {
-  const rig = new Rig(t.testdir(), { limits: { bytes: 10_000, fileBytes: 4_000 } })
+  const rig = new WalkRig(t.testdir(), { limits: { bytes: 10_000, fileBytes: 4_000 } })
   for (let index = 0; index < 20; index += 1)
     rig.files.put(`d/${numbered('file', index)}`, new Uint8Array(3_000))
   rig.files.put('d/file0000a', new Uint8Array(5_000))
@@ -245,7 +235,7 @@ void t.test('what is ahead stays within its bytes, and big files are left out', 
 })
 
 void t.test('what the local side knows better is not fetched', async (t) => {
-  const rig = new Rig(t.testdir(), { isLocal: (path) => path.endsWith('2') })
+  const rig = new WalkRig(t.testdir(), { isLocal: (path) => path.endsWith('2') })
   rig.plant(1, 5)
   await rig.readDirectory('tree/dir0000')
   await rig.cat('tree/dir0000/file0000')
@@ -254,7 +244,7 @@ void t.test('what the local side knows better is not fetched', async (t) => {
 })
 
 void t.test('with ttl 0 nothing is fetched ahead', async (t) => {
-  const rig = new Rig(t.testdir(), { ttlMs: 0 })
+  const rig = new WalkRig(t.testdir(), { ttlMs: 0 })
   rig.plant(3, 3)
   await rig.walk('tree', (path) => rig.cat(path))
   t.equal(rig.files.count('download'), 9)
@@ -263,7 +253,7 @@ void t.test('with ttl 0 nothing is fetched ahead', async (t) => {
 
 void t.test('the way ahead is looked at once, not at every step', async (t) => {
   let looks = 0
-  const rig = new Rig(t.testdir(), { ttlMs: 60_000 })
+  const rig = new WalkRig(t.testdir(), { ttlMs: 60_000 })
   rig.plant(1, 2_000)
   const names = await rig.readDirectory('tree/dir0000')
   const prefetch = new Prefetch({

@@ -37,7 +37,7 @@ class Rig {
   async stat(path: string, ms = 5): Promise<void> {
     this.clock.advance(ms)
     const above = parentOf(path)
-    this.prefetch.didEnter(above)
+    this.prefetch.didEnter(above, nameOf(path))
     await this.listings.lookup(above, nameOf(path))
   }
 
@@ -134,7 +134,7 @@ void t.test('directories that are only here are neither visits nor fetched', asy
   const rig = new Rig((path) => path.startsWith('tree/'))
   rig.plant(256)
   await rig.stat('tree/000')
-  for (let step = 0; step < 20; step += 1) rig.prefetch.didEnter(directory(shuffled(step)))
+  for (let step = 0; step < 20; step += 1) rig.prefetch.didEnter(directory(shuffled(step)), 'name')
   await rig.pause()
   t.equal(rig.below, 0)
 })

@@ -1,0 +1,154 @@
+/**
+ * What git reads next is fetched when git is at work, and nothing of it for anybody else.
+ */
+import t from 'tap'
+import { numbered, WalkRig } from './walk-rig.ts'
+
+function plantRepository(rig: WalkRig): void {
+  for (const path of [
+    'HEAD',
+    'config',
+    'description',
+    'index',
+    'packed-refs',
+    'hooks/pre-commit.sample',
+    'info/exclude',
+    'logs/HEAD',
+    'objects/00/1111',
+    'objects/info/commit-graph',
+    'objects/pack/pack-1.idx',
+    'objects/pack/pack-1.pack',
+    'refs/heads/main',
+    'refs/remotes/origin/HEAD',
+    'refs/tags/v1',
+  ])
+    rig.files.put(`work/.git/${path}`, `content of ${path}`)
+  for (let directory = 0; directory < 10; directory += 1)
+    for (let file = 0; file < 10; file += 1)
+      rig.files.put(`work/${numbered('dir', directory)}/${numbered('file', file)}`, `content ${file}`)
+}
+
+/** The beginning of every git command. */
+async function discover(rig: WalkRig): Promise<void> {
+  await rig.stat('work/.git')
+  await rig.cat('work/.git/HEAD')
+  await rig.test('work/.git/commondir')
+}
+
+const downloads = (rig: WalkRig): string[] =>
+  rig.files.calls
+    .filter(({ verb }) => verb === 'download')
+    .map(({ path }) => path)
+    .sort()
+
+void t.test('every command: the configuration, the index and the branch, no more', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  await discover(rig)
+  await rig.pause()
+  const fetched = ['HEAD', 'config', 'index', 'packed-refs', 'refs/heads/main']
+  t.strictSame(
+    downloads(rig),
+    fetched.map((path) => `work/.git/${path}`),
+  )
+  const directories = ['work', 'work/.git', 'work/.git/refs', 'work/.git/refs/heads']
+  for (const path of directories) t.equal(rig.files.count('list', path), 1, path)
+  t.equal(rig.files.count('list'), directories.length)
+  await rig.cat('work/.git/config')
+  await rig.stat('work/.git/refs/heads/main')
+  await rig.cat('work/.git/refs/heads/main')
+  await rig.pause()
+  t.equal(rig.files.count(), directories.length + fetched.length, 'what git asks for then is there')
+})
+
+void t.test(
+  'git status: each directory is listed once and each file downloaded once, ahead of git',
+  async (t) => {
+    const rig = new WalkRig(t.testdir())
+    plantRepository(rig)
+    await discover(rig)
+    for (const name of ['config', 'packed-refs', 'index']) await rig.cat(`work/.git/${name}`)
+    for (let directory = 0; directory < 10; directory += 1) {
+      for (let file = 0; file < 10; file += 1) {
+        const path = `work/${numbered('dir', directory)}/${numbered('file', file)}`
+        await rig.stat(path)
+        await rig.cat(path)
+      }
+    }
+    for (const name of ['objects/info/commit-graph', 'objects/pack/pack-1.idx', 'objects/pack/pack-1.pack'])
+      await rig.cat(`work/.git/${name}`)
+    for (const name of ['info/exclude', 'refs/remotes/origin/HEAD']) await rig.cat(`work/.git/${name}`)
+    /* untracked files are looked for by reading all directories again */
+    await rig.readDirectory('work')
+    for (let directory = 0; directory < 10; directory += 1)
+      await rig.readDirectory(`work/${numbered('dir', directory)}`)
+    await rig.pause()
+    const asked = rig.files.calls.map(({ verb, path }) => `${verb} ${path}`)
+    t.equal(new Set(asked).size, asked.length, 'nothing is asked for twice')
+    t.equal(rig.files.count('download'), 100 + 10)
+    t.equal(rig.files.count('list'), 12 + 9)
+    for (const left of ['logs', 'hooks', 'objects/00'])
+      t.equal(rig.files.count('list', `work/.git/${left}`), 0)
+    const waited = rig.files.calls.filter(({ priority }) => priority === 0)
+    t.ok(waited.length <= 7, `${waited.length} were waited for`)
+  },
+)
+
+void t.test('of a work tree whose files git does not read none is fetched', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  await discover(rig)
+  await rig.cat('work/.git/index')
+  for (let directory = 0; directory < 10; directory += 1)
+    for (let file = 0; file < 10; file += 1)
+      await rig.stat(`work/${numbered('dir', directory)}/${numbered('file', file)}`)
+  await rig.pause()
+  t.strictSame(
+    downloads(rig).filter((path) => path.startsWith('work/dir')),
+    [],
+  )
+  const waited = rig.files.calls.filter(({ verb, priority }) => verb === 'list' && priority === 0)
+  t.ok(waited.length <= 3, `${waited.length} listings were waited for`)
+})
+
+void t.test('files of a repository that are read by themselves are one download each', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  for (const name of ['HEAD', 'index']) {
+    await rig.cat(`work/.git/${name}`)
+    await rig.pause()
+  }
+  t.strictSame(downloads(rig), ['work/.git/HEAD', 'work/.git/index'])
+  t.equal(rig.files.count('list'), 1)
+})
+
+void t.test('the name alone is no sign: a directory without HEAD, objects and refs is none', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  rig.files.put('plain/config', 'configuration')
+  rig.files.put('plain/HEAD', 'of something else')
+  await rig.test('plain/commondir')
+  await rig.pause()
+  t.strictSame(rig.files.log(), ['list plain'])
+})
+
+void t.test('a command again within the ttl sends nothing', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  await discover(rig)
+  await rig.pause()
+  rig.files.resetCalls()
+  await discover(rig)
+  await rig.pause()
+  t.equal(rig.files.count(), 0)
+})
+
+void t.test('big packs and indexes are left to those who read them', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  rig.files.put('work/.git/objects/pack/pack-1.pack', new Uint8Array(1024 * 1024 + 1))
+  await discover(rig)
+  await rig.cat('work/.git/index')
+  await rig.pause()
+  t.equal(rig.files.count('download', 'work/.git/objects/pack/pack-1.pack'), 0)
+  t.equal(rig.files.count('download', 'work/.git/objects/pack/pack-1.idx'), 1)
+})
