@@ -150,11 +150,17 @@ export class RemoteCalls {
       const call = nextCall(record)
       if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
     }
+    const before = certain(record.remote)
+    const isFirst = record.remote.is !== 'uncertain'
+    // wanted again while it is under way or in doubt, it is not there yet
+    const as = before.is === 'directory' ? 'directory' : 'file'
+    if (isFirst) ledger.change(record, { remote: { is: 'uncertain', before, as } })
     failpoint('remote.delete.before')
     try {
       await files.remove(path, this.#callOptions(record))
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
+      if (isFirst && !error.ambiguous && error.code !== 'not_found') ledger.change(record, { remote: before })
       if (error.code === 'conflict' && record.desired.is === 'directory') {
         // a file is never refused so: what was taken for an upload of ours is the directory that is wanted
         record.confirmedOrder = clock.order()

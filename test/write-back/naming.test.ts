@@ -160,3 +160,45 @@ void t.test('discarding what a file was renamed to gives it its old name back', 
   t.same(rig.files.paths(), ['f'])
   t.equal(rig.changes.get('f'), undefined)
 })
+
+void t.test('what is wanted again while it is deleted is not taken for what is there', async (t) => {
+  const rig = await startRig(t)
+  rig.changes.makeDirectory('d', undefined)
+  rig.write('f', 'content')
+  const open = rig.changes.create('f', undefined)
+  open.retain()
+  open.write(0, Buffer.from('content'))
+  await rig.changes.barrier('', noSignal)
+  rig.changes.renameFile('f', 'g', undefined, undefined)
+  rig.changes.removeDirectory('d', true)
+  const gate = rig.files.hold({ verb: 'remove' })
+  for (let turn = 0; turn < 20 && gate.waiting < 2; turn++) await rig.pass(500)
+  t.equal(gate.waiting, 2)
+  rig.changes.renameFile('g', 'f', undefined, undefined)
+  rig.changes.makeDirectory('d', undefined)
+  let reached = 0
+  const barriers = ['d', 'f'].map((path) => rig.changes.barrier(path, noSignal).then(() => reached++))
+  await rig.pass(0)
+  t.equal(reached, 0)
+  gate.release()
+  await Promise.all(barriers)
+  t.equal(rig.files.text('f'), 'content')
+  t.ok(rig.files.has('d'))
+  open.release()
+})
+
+void t.test(
+  'a directory made again after a delete that ended unclearly is made on the service',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.changes.makeDirectory('d', undefined)
+    await rig.changes.barrier('', noSignal)
+    rig.files.fail({ verb: 'remove', error: 'network', applied: 'first' })
+    rig.changes.removeDirectory('d', true)
+    await rig.pass(100)
+    t.notOk(rig.files.has('d'))
+    rig.changes.makeDirectory('d', undefined)
+    await rig.changes.barrier('d', noSignal)
+    t.ok(rig.files.has('d'))
+  },
+)
