@@ -6,7 +6,7 @@
  */
 import { createReadStream } from 'node:fs'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
+import { WriteBackError, type LocalChanges, type WorkingCopy } from '../write-back/local-changes.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle } from './handles.ts'
@@ -73,26 +73,29 @@ export class Stage {
         node.state.kind === 'clean' && node.state.content === held && this.#tree.findPath(node) === path
       try {
         const copy = await held.whole((file) => (isStill() ? this.#copy(node, path, file, held) : undefined))
-        if (copy !== undefined && isStill() && this.#take(node, copy, held, waiting)) return
+        if (copy === undefined) continue
+        if (isStill()) {
+          this.#take(node, copy, held, waiting)
+          return
+        }
+        unused(copy)
       } catch (error) {
-        if (isStill()) throw error
+        if (isStill() && !isReplaced(error)) throw error
       }
     }
   }
 
   /** The copy becomes the file's if anybody still waits for it and nothing else came in between. */
-  #take(node: FileNode, copy: WorkingCopy, held: HeldContent, waiting: ReadonlySet<FileHandle>): boolean {
+  #take(node: FileNode, copy: WorkingCopy, held: HeldContent, waiting: ReadonlySet<FileHandle>): void {
     const hadItsPages = node.pagesOf === held.content.path
     const now = this.#bytes.copyOf(node)
     if (waiting.size === 0 || (now !== undefined && now !== copy)) {
-      copy.retain()
-      copy.release()
-      return true
+      unused(copy)
+      return
     }
     for (const handle of waiting) retain(handle, copy)
     this.#bytes.work(node, copy)
     node.pagesOf = hadItsPages ? copy : undefined
-    return true
   }
 
   async #copy(
@@ -108,6 +111,17 @@ export class Stage {
       copy.write(undefined, piece as Uint8Array)
     return copy
   }
+}
+
+/** Nobody writes to it: it goes as it came. */
+function unused(copy: WorkingCopy): void {
+  copy.retain()
+  copy.release()
+}
+
+/** The name has something else now, and so has whoever opened it. */
+function isReplaced(error: unknown): boolean {
+  return error instanceof WriteBackError && error.reason === 'interrupted'
 }
 
 /** What the service shows of these bytes now: they may have been opened under another name. */

@@ -105,7 +105,10 @@ export interface LocalChanges {
 
   /** A new empty file in place of whatever is there by local and remote knowledge; `over` is the remote entry it replaces. */
   create(path: string, over: RemoteEntry | undefined): WorkingCopy
-  /** A working copy of a file that is only on the service: the bytes of `baseFile`, not dirty until it is written. */
+  /**
+   * A working copy of a file that is only on the service: the bytes of `base.file`, not dirty until it is
+   * written. Rejects with `interrupted` when something else came to the name before they were copied.
+   */
   stage(path: string, base: { readonly file: string; readonly listed: RemoteEntry }): Promise<WorkingCopy>
   /** The bytes are gone from the service's point of view once this is sent. `over` as for `create`. */
   removeFile(path: string, over: RemoteEntry | undefined): void

@@ -221,13 +221,9 @@ export class WriteBack implements LocalChanges, CopyOwner {
     if (before?.is === 'file' && before.from === 'spool') return before.copy
     const generation = await this.#spool.import(base.file)
     try {
-      const desired = desiredNow()
-      if (desired && desired !== before && desired.is !== 'file')
-        throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
-      if (desired?.is !== 'file' || desired.from !== 'spool')
-        return this.#naming.stage(path, base.listed, generation)
-      this.#spool.unlink(generation)
-      return desired.copy
+      // what came to the name meanwhile has other bytes than `base`
+      if (desiredNow() === before) return this.#naming.stage(path, base.listed, generation)
+      throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
     } catch (error) {
       this.#spool.unlink(generation)
       throw error

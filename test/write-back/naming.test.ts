@@ -36,6 +36,18 @@ void t.test('what is removed while it is opened for writing stays removed', asyn
   t.same(rig.files.paths(), [])
 })
 
+void t.test('what is renamed over a file that is opened for writing keeps its bytes', async (t) => {
+  const rig = await startRig(t)
+  rig.files.put('f', 'before')
+  rig.files.put('g', 'renamed')
+  const staging = stage(rig, 'f', 'before')
+  rig.changes.renameFile('g', 'f', listedFile('g', 7), listedFile('f', 6))
+  t.match(await failureOf(() => staging), { reason: 'interrupted' })
+  await rig.changes.barrier('', noSignal)
+  t.same(rig.files.paths(), ['f'])
+  t.equal(rig.files.text('f'), 'renamed')
+})
+
 void t.test(
   'opened for writing and not written, a file costs no upload and leaves nothing in the spool',
   async (t) => {
