@@ -88,7 +88,7 @@ export class Barriers {
         else {
           const failure = this.#failure(open, refusalsBefore)
           if (failure) end(failure)
-          else for (const goal of open) this.#urge(goal)
+          else for (const goal of open) this.#urge(goal, false)
         }
       }
       const watch = (): void => {
@@ -104,6 +104,7 @@ export class Barriers {
       this.#waiting.add(look)
       signal.addEventListener('abort', onAbort, { once: true })
       watch()
+      for (const goal of open) this.#urge(goal, true)
       look()
     })
   }
@@ -118,13 +119,14 @@ export class Barriers {
     )
   }
 
-  #urge(goal: Goal): void {
+  /** `anew`: also what backs off for an earlier barrier is tried at once. */
+  #urge(goal: Goal, anew: boolean): void {
     const { queue, records } = this.#options
     const record = recordOf(goal)
     if (!record) return
-    if (!record.urgent) queue.urge(record)
-    const heir = records.missingHeir(record)
-    if (heir && !heir.urgent) queue.urge(heir)
+    for (const due of [record, records.missingHeir(record)]) {
+      if (due && (!due.urgent || (anew && due.phase.is === 'backingOff'))) queue.urge(due)
+    }
   }
 
   #failure(open: readonly Goal[], refusalsBefore: number): WriteBackError | undefined {

@@ -60,6 +60,8 @@ export type Phase =
       readonly is: 'backingOff'
       readonly failures: number
       readonly error: Error
+      /** `Clock.now()` before which the service does not want to see it again, whoever waits. */
+      readonly notBefore: number
       readonly cancel: () => void
     }
   | { readonly is: 'parked'; readonly error: WriteBackError }

@@ -81,10 +81,17 @@ export class UploadQueue {
     }
   }
 
-  /** Somebody waits for this path: no settling, no backing off, first in the queue. */
+  /** Somebody waits for this path: no settling, no backing off but what the service asked for, first in the queue. */
   urge(record: PathRecord): void {
     record.urgent = true
-    if (record.phase.is === 'settling' || record.phase.is === 'backingOff') this.#leave(record)
+    const { phase } = record
+    if (phase.is === 'backingOff') {
+      phase.cancel()
+      // for who waits it begins anew
+      record.failures = 0
+      this.#backOff(record, phase.error, phase.notBefore - this.#options.clock.now(), phase.notBefore)
+    }
+    if (phase.is === 'settling') this.#leave(record)
     if (record.phase.is === 'ready' && record.phase.queued) this.#slots.setPriority(record.path, 1)
     this.wake(record)
     this.gate.probe()
@@ -185,11 +192,7 @@ export class UploadQueue {
         record.failures++
         record.failingSince ??= clock.now()
         const ms = backoffMs(record.failures, outcome.retryAfterMs, random())
-        const cancel = clock.after(ms, () => {
-          record.phase = { is: 'idle' }
-          this.wake(record)
-        })
-        record.phase = { is: 'backingOff', failures: record.failures, error: outcome.error, cancel }
+        this.#backOff(record, outcome.error, ms, clock.now() + (outcome.retryAfterMs ?? 0))
         break
       }
       case 'parked':
@@ -204,6 +207,18 @@ export class UploadQueue {
     // who waits has changed nothing: two that wait for one another's neighbourhood would wake each other for ever
     if (outcome.is !== 'waiting') this.wakeNeighbours(record)
     this.#options.onEnded()
+  }
+
+  #backOff(record: PathRecord, error: Error, ms: number, notBefore: number): void {
+    if (ms <= 0) {
+      record.phase = { is: 'idle' }
+      return
+    }
+    const cancel = this.#options.clock.after(ms, () => {
+      record.phase = { is: 'idle' }
+      this.wake(record)
+    })
+    record.phase = { is: 'backingOff', failures: record.failures, error, notBefore, cancel }
   }
 
   /** There is less to do below the directories above a path. */
