@@ -86,7 +86,6 @@ export async function openSession(
     closers.push(() => client.close())
     const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
-    guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger })
     const files = client.files(options.agent, options.session)
     let observer: Parameters<OpenSession['attach']>[0] = {
       observe: (listing) => changes.observe(listing),
@@ -116,6 +115,7 @@ export async function openSession(
       }),
       onChanged: (path) => observer.contentChanged(path),
     })
+    const letGo = guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger })
     const changes = await WriteBack.open({
       directory: journalDirectory,
       boot: readFileSync(bootIdFile, 'utf8').trim(),
@@ -130,7 +130,7 @@ export async function openSession(
       localNames: options.localNames,
       conflict: options.conflict,
       ...defined({ dirtyExpireMs: options.dirtyExpireMs, failpoint }),
-    })
+    }).finally(letGo)
     closers.push(() => changes.close())
     const walks = new Prefetch({
       listings,
@@ -233,19 +233,22 @@ async function firstAnswer(
   }
 }
 
-/** A session that was deleted and made again under its name must not get what was meant for the old one. */
+/**
+ * A session that was deleted and made again under its name must not get what was meant for the old one. Call
+ * the answer when the journal is open: SQLite writes the whole database to the disk when its last user closes it.
+ */
 function guardAgainstNamesake(
   directory: string,
   createdAtMs: number,
   { clock, logger }: { clock: Clock; logger: Logger },
-): void {
+): () => void {
   const created = String(createdAtMs)
   const file = join(directory, 'journal.db')
   if (existsSync(file)) {
     const journal = new Journal({ file, boot: '' })
     const known = journal.meta('sessionCreatedAt')
+    if (known === created) return () => journal.close()
     journal.close()
-    if (known === created) return
     if (known !== undefined) {
       const aside = `${directory}.set-aside-${new Date(clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')}`
       renameSync(directory, aside)
@@ -258,7 +261,7 @@ function guardAgainstNamesake(
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const journal = new Journal({ file, boot: '' })
   journal.setMeta('sessionCreatedAt', created)
-  journal.close()
+  return () => journal.close()
 }
 
 function asMountError(error: unknown, { endpoint, agent, session }: OpenSessionOptions): unknown {

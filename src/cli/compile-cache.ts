@@ -5,7 +5,7 @@
  * everything works as well.
  */
 import { mkdirSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
+import { enableCompileCache, flushCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,4 +19,9 @@ export function keepCompiled(): void {
     return
   }
   enableCompileCache(directory)
+}
+
+/** Writes it now: Node does so at the end only, which may be in days, or never. */
+export function writeCompiled(): void {
+  flushCompileCache()
 }

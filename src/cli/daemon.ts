@@ -11,7 +11,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { openLog } from './log-output.ts'
+import { openLog } from './log-file.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 
 const readinessVariable = 'MOUNT_SESSION_READINESS'

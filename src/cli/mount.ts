@@ -6,10 +6,11 @@
  */
 import { extname, join } from 'node:path'
 import { sessionDirectories } from '../session-directories.ts'
+import { writeCompiled } from './compile-cache.ts'
 import { loadMountSession } from './composition.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
-import { createLogger, openLog } from './log-output.ts'
+import { openLog } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
 import { checkMountPoint } from './mount-point.ts'
 import { serve } from './serve.ts'
@@ -25,13 +26,19 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   /* a daemon's stderr is its log already */
   const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd
-  const mountSession = await loadMountSession()
+  const [mountSession, { createLogger }] = await Promise.all([loadMountSession(), import('./log-output.ts')])
   const failpoint = failpointFrom(process.env)
   const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
     mountSession(wanted, { ...dependencies, failpoint })
   return serve(options, {
     mountSession: mountWithFailpoint,
     logger: createLogger(run.logLevel, log),
-    readiness,
+    readiness: readiness && {
+      ...readiness,
+      ready: () => {
+        readiness.ready()
+        writeCompiled()
+      },
+    },
   })
 }

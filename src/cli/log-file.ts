@@ -1,0 +1,24 @@
+/**
+ * The file that a daemon logs to. Layer: cli.
+ *
+ * Invariant: loads nothing, since the command that only starts a daemon opens it, too; a file that has grown is
+ * set aside before a mount begins, never under one.
+ */
+import { fstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/* a log of this size is set aside as FILE.1 when the next mount begins */
+const rotateBytes = 8 * 1024 * 1024
+
+/** Opens a log to append to, its directory made where missing; the error of open(2) otherwise. */
+export function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const open = (): number => openSync(file, 'a', 0o600)
+  const descriptor = open()
+  const { size, mode } = fstatSync(descriptor)
+  if (size < rotateBytes || (mode & 0o170000) !== 0o100000) {
+    return descriptor
+  }
+  renameSync(file, `${file}.1`)
+  return open()
+}
