@@ -19,6 +19,8 @@ export interface ListingRequestOptions {
   readonly directory: string
   readonly files: SessionFiles
   readonly clock: Clock
+  /** Whether a file is there now: the service may say 400 or 404 to the listing of one. */
+  readonly isFile: (signal: AbortSignal) => Promise<boolean>
   /** The whole listing is there; called before any of those who wait goes on. */
   readonly onListing: (listing: Listing) => void
   /** Nobody waits any more; `interrupted` when the last one gave up rather than got an answer. */
@@ -103,7 +105,7 @@ export class ListingRequest {
         this.#take(page)
       }
     } catch (error) {
-      if (!(error instanceof ServiceError && error.code === 'not_found')) {
+      if (!(await this.#saysNoDirectory(error))) {
         this.#end(error)
         return
       }
@@ -112,6 +114,13 @@ export class ListingRequest {
     }
     if (this.#state !== 'running') return
     this.#complete(missing)
+  }
+
+  async #saysNoDirectory(error: unknown): Promise<boolean> {
+    if (!(error instanceof ServiceError)) return false
+    if (error.code === 'not_found') return true
+    if (error.code !== 'bad_request') return false
+    return this.#options.isFile(this.#controller.signal).catch(() => false)
   }
 
   #take(page: readonly RemoteEntry[]): void {

@@ -154,6 +154,7 @@ export class MetadataCache implements Listings {
       directory,
       files,
       clock,
+      isFile: (signal) => this.#isFile(directory, signal),
       onListing: (listing) => {
         if (!request.outdated) this.#listings.set(directory, listing)
         onListing?.(listing)
@@ -167,6 +168,13 @@ export class MetadataCache implements Listings {
       },
     })
     return request
+  }
+
+  async #isFile(path: string, signal: AbortSignal): Promise<boolean> {
+    if (path === '') return false
+    const cut = path.lastIndexOf('/')
+    const listing = await this.list(path.slice(0, Math.max(0, cut)), { signal, maxAgeMs: 0 })
+    return listing.entries.get(path.slice(cut + 1))?.isDirectory === false
   }
 
   /**

@@ -215,7 +215,7 @@ export class FileOperations {
   }
 
   flush(id: HandleId, caller: Caller): MaybePromise<void> {
-    const { handles, bytes, tree } = this.#parts
+    const { handles, bytes } = this.#parts
     const handle = handles.get(id)
     if (handle.kind !== 'file') return
     bytes.keepTimes(handle.node)
@@ -223,7 +223,7 @@ export class FileOperations {
     if (copy === undefined) return
     copy.flush()
     copy.report(handle.told)
-    if (this.#options.sync && tree.findPath(handle.node) !== undefined) return copy.barrier(caller.signal)
+    if (this.#options.sync) return copy.barrier(caller.signal)
   }
 
   release(id: HandleId): void {
@@ -242,9 +242,11 @@ export class FileOperations {
     const handle = handles.get(id)
     if (handle.kind !== 'file') return
     bytes.keepTimes(handle.node)
+    /* a copy knows whether it is to travel: its name may be hidden by what somebody else put there */
+    const copy = bytes.copyOf(handle.node)
+    if (copy !== undefined) return copy.barrier(caller.signal)
     const path = tree.findPath(handle.node)
-    if (path === undefined) return
-    return bytes.copyOf(handle.node)?.barrier(caller.signal) ?? changes.barrier(path, caller.signal)
+    return path === undefined ? undefined : changes.barrier(path, caller.signal)
   }
 
   #writer(id: HandleId): FileHandle {

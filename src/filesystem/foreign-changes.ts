@@ -126,7 +126,7 @@ export class ForeignChanges {
       bytes.notice(node, { kind: 'file', path, ttlMs: 0, local: undefined, listed: entry, seen })
       return hadShown
     }
-    const isDirectory = entry === undefined ? view.isOnItsWay(path) : entry.isDirectory
+    const isDirectory = entry?.isDirectory === true || view.isOnItsWay(path, entry)
     if (node.kind === 'directory' && isDirectory) return true
     resolver.lost(node)
     news.entry(directory.id, name)

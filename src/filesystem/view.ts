@@ -117,6 +117,7 @@ export class View {
       const local = this.#changes.get(path)
       if (local !== undefined) return local.kind === 'directory' && local.remote
       if (path === '') return true
+      if (this.#changes.hasUploadsBelow(path) && this.#isListedAsFile(path)) return false
     }
   }
 
@@ -126,9 +127,13 @@ export class View {
     return false
   }
 
-  /** Whether a directory that the service does not show is there all the same: something of ours is going below it. */
-  isOnItsWay(directory: string): boolean {
-    return this.hasLocalBelow(directory) || this.#changes.hasUploadsBelow(directory)
+  /**
+   * Whether a directory is there although the service does not show it, or shows a file of its name: something of
+   * ours is going below it.
+   */
+  isOnItsWay(directory: string, listed: RemoteEntry | undefined): boolean {
+    if (this.#changes.hasUploadsBelow(directory)) return true
+    return listed === undefined && this.hasLocalBelow(directory)
   }
 
   async #ask(directory: () => string, name: string, signal: AbortSignal): Promise<Sight> {
@@ -206,9 +211,17 @@ export class View {
   #listed(path: string, listed: RemoteEntry | undefined, seen: Seen, ttlMs: number): Sight {
     const local = undefined
     if (listed?.isDirectory === true) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
+    if (this.isOnItsWay(path, listed)) {
+      return { kind: 'directory', path, ttlMs, local, remote: listed === undefined, listed: undefined }
+    }
     if (listed !== undefined) return { kind: 'file', path, ttlMs, local, listed, seen }
-    if (this.isOnItsWay(path)) return { kind: 'directory', path, ttlMs, local, remote: true, listed }
     return { kind: 'absent', path, ttlMs, local }
+  }
+
+  #isListedAsFile(path: string): boolean {
+    const cut = path.lastIndexOf('/')
+    const listing = this.#listings.newest(path.slice(0, Math.max(0, cut)))
+    return listing?.entries.get(path.slice(cut + 1))?.isDirectory === false
   }
 
   #remainingMs(listing: Listing): number {

@@ -14,8 +14,8 @@ import { certain, fulfilled, joinPath, nameOf, parentOf, remoteOf, type PathReco
 import type { Spool } from './spool.ts'
 import type { Outcome } from './upload-queue.ts'
 
-/** A name that was free a moment ago is looked at again after this long. */
-const newNameAgeMs = 30_000
+/** For this long nobody else is expected in a directory that we have made. */
+const ownDirectoryMs = 30_000
 const maxNameBytes = 255
 
 export interface ConflictsOptions {
@@ -56,17 +56,18 @@ export class Conflicts {
   #isInNewDirectory(record: PathRecord): boolean {
     const { ledger, clock } = this.#options
     const parent = ledger.records.get(parentOf(record.path))
-    return parent?.remote.is === 'absent' && clock.wallMs() - parent.since < newNameAgeMs
+    return parent?.remote.is === 'absent' && clock.wallMs() - parent.since < ownDirectoryMs
   }
 
   #listing(record: PathRecord, signal: AbortSignal): Promise<Listing> {
-    const { listings, clock } = this.#options
+    const { listings, clock, ledger } = this.#options
     const directory = parentOf(record.path)
-    if (certain(record.remote).is === 'file') return listings.list(directory, { signal })
-    const newest = listings.newest(directory)
-    if (newest && !record.recovered && clock.now() - newest.endedAt < newNameAgeMs)
-      return Promise.resolve(newest)
-    return listings.list(directory, { signal, maxAgeMs: newNameAgeMs })
+    const own = ledger.records.get(directory)
+    if (own?.desired.is === 'directory' && !record.recovered && certain(record.remote).is !== 'file') {
+      const newest = listings.newest(directory)
+      if (newest && clock.now() - newest.endedAt < ownDirectoryMs) return Promise.resolve(newest)
+    }
+    return listings.list(directory, { signal })
   }
 
   #keepBoth(record: PathRecord, theirs: RemoteEntry, listing: Listing): Outcome {

@@ -3,70 +3,11 @@
  * when, and with which errno. Layer: test; with `modified_time` always 0, and real.
  */
 import * as fs from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type MountedEmulator, mountEmulator } from './rig.ts'
+import { mountEmulator } from './rig.ts'
+import { Scene } from './scene.ts'
 
 const ttlMs = 300
-
-/* until(condition): waits for what must come about within the TTL, and a margin for a busy machine */
-const prelude = `import errno, os, sys, time
-def until(condition, what='it'):
-    end = time.time() + 10
-    while time.time() < end:
-        try:
-            if condition(): return
-        except OSError: pass
-        time.sleep(0.05)
-    raise SystemExit(what + ' did not come about')
-def error(call, *args):
-    try: call(*args)
-    except OSError as problem: return errno.errorcode[problem.errno]
-    return 'none'
-def read(path):
-    with open(path) as file: return file.read()
-def write(path, text):
-    with open(path, 'w') as file: file.write(text)
-`
-
-class Scene {
-  readonly #mounted: MountedEmulator
-  readonly #flag: string
-  #count = 0
-
-  constructor(mounted: MountedEmulator) {
-    this.#mounted = mounted
-    this.#flag = join(mounted.root, 'flag')
-  }
-
-  get mounted(): MountedEmulator {
-    return this.#mounted
-  }
-
-  /** Where something lies on the agent's side. */
-  at(path: string): string {
-    return join(this.#mounted.emulator.home, path)
-  }
-
-  text(path: string): string {
-    return fs.readFileSync(this.at(path), 'utf8')
-  }
-
-  /** Runs Python in the mount; `CHANGE` in it is the place where the agent does its part. What it printed. */
-  async play(code: string, change: () => void): Promise<string[]> {
-    const flag = `${this.#flag}-${++this.#count}`
-    const script = join(this.#mounted.root, `script-${this.#count}.py`)
-    const wait = `print('CHANGE', flush=True)\nwhile not os.path.exists(${JSON.stringify(flag)}): time.sleep(0.01)\n`
-    fs.writeFileSync(script, prelude + code.replace('CHANGE\n', wait))
-    const running = this.#mounted.startSh(`exec python3 ${script}`)
-    await running.until((said) => said.includes('CHANGE\n'))
-    change()
-    fs.writeFileSync(flag, '')
-    const { code: exit, stdout, stderr } = await running.ended
-    if (exit !== 0) throw new Error(`${code}\n${stdout}\n${stderr}`)
-    return stdout.split('\n').filter((line) => line !== '' && line !== 'CHANGE')
-  }
-}
 
 for (const modifiedTime of ['zero', 'real'] as const) {
   await t.test(`modified_time ${modifiedTime}`, async (t) => {
@@ -78,7 +19,8 @@ for (const modifiedTime of ['zero', 'real'] as const) {
     await cached(t, scene)
     await open(t, scene)
     await dirty(t, scene, modifiedTime)
-    t.strictSame(mounted.logged('error'), [], 'the daemon met no fault of its own')
+    const faults = mounted.logged('error').filter((line) => !line.includes('given up until'))
+    t.strictSame(faults, [], 'the daemon met no fault of its own')
   })
 }
 
@@ -123,6 +65,17 @@ until(lambda: read('file-b') == 'after!'); until(lambda: os.stat('file-b').st_mt
       t.strictSame(said, ['after!'])
     },
   )
+
+  await t.test('grown while cached: the next open reads on', async (t) => {
+    fs.writeFileSync(scene.at('log'), 'one\n')
+    const said = await scene.play(
+      `until(lambda: read('log') == 'one\\n')
+CHANGE
+until(lambda: os.stat('log').st_size == 8); print(read('log').split())`,
+      () => fs.appendFileSync(scene.at('log'), 'two\n'),
+    )
+    t.strictSame(said, ["['one', 'two']"])
+  })
 
   await t.test('deleted while cached: ENOENT within the TTL', async (t) => {
     fs.mkdirSync(scene.at('dir-c'))
@@ -178,6 +131,55 @@ until(lambda: os.fstat(fd).st_size == 3); print(os.pread(fd, 100, 0), os.fstat(f
       () => fs.writeFileSync(scene.at('moves'), 'new'),
     )
     t.strictSame(said, ["b'the old content'", "b'new' True"])
+  })
+
+  await t.test('replaced by the same size while open: it shows when somebody opens the file', async (t) => {
+    fs.writeFileSync(scene.at('swaps'), 'before')
+    const said = await scene.play(
+      `until(lambda: os.path.exists('swaps')); fd = os.open('swaps', os.O_RDONLY); inode = os.fstat(fd).st_ino; print(os.pread(fd, 100, 0))
+CHANGE
+until(lambda: read('swaps') == 'after!'); print(os.pread(fd, 100, 0), os.fstat(fd).st_ino == inode)`,
+      () => fs.writeFileSync(scene.at('swaps'), 'after!'),
+    )
+    t.strictSame(said, ["b'before'", "b'after!' True"])
+  })
+
+  await t.test(
+    'replaced while open for writing, not yet written: the first write is to the new content',
+    async (t) => {
+      fs.writeFileSync(scene.at('base'), 'the old content')
+      const said = await scene.play(
+        `until(lambda: os.path.exists('base')); fd = os.open('base', os.O_RDWR); print(os.pread(fd, 100, 0))
+CHANGE
+until(lambda: os.fstat(fd).st_size == 11); os.pwrite(fd, b'NEW', 0); print(os.pread(fd, 100, 0)); os.fsync(fd)`,
+        () => fs.writeFileSync(scene.at('base'), 'new content'),
+      )
+      t.strictSame(said, ["b'the old content'", "b'NEW content'"])
+      t.equal(scene.text('base'), 'NEW content')
+    },
+  )
+
+  await t.test('created in a directory that is open: the next pass shows it', async (t) => {
+    fs.mkdirSync(scene.at('open-d'))
+    fs.writeFileSync(scene.at('open-d/first'), '')
+    const said = await scene.play(
+      `until(lambda: os.path.isdir('open-d')); fd = os.open('open-d', os.O_RDONLY); print(os.listdir(fd))
+CHANGE
+until(lambda: 'second' in os.listdir(fd)); print(sorted(os.listdir(fd)))`,
+      () => fs.writeFileSync(scene.at('open-d/second'), ''),
+    )
+    t.strictSame(said, ["['first']", "['first', 'second']"])
+  })
+
+  await t.test('deleted while open and before it was read: reading is ENOENT', async (t) => {
+    fs.writeFileSync(scene.at('unread'), 'never fetched')
+    const said = await scene.play(
+      `until(lambda: os.path.exists('unread')); fd = os.open('unread', os.O_RDONLY)
+CHANGE
+until(lambda: not os.path.exists('unread')); print(error(os.pread, fd, 100, 0))`,
+      () => fs.rmSync(scene.at('unread')),
+    )
+    t.strictSame(said, ['ENOENT'])
   })
 
   await t.test('deleted while open: what was read stays readable, the name is ENOENT', async (t) => {
@@ -241,6 +243,34 @@ time.sleep(0.4); os.close(fd)`,
     t.equal(conflicts().filter((name) => name.startsWith('equal.')).length, modifiedTime === 'real' ? 1 : 0)
   })
 
+  await t.test('created while ours is new: ours takes the name, theirs is saved beside it', async (t) => {
+    await scene.play(
+      `print(os.path.exists('same')); fd = os.open('same', os.O_WRONLY | os.O_CREAT | os.O_EXCL); os.write(fd, b'ours')
+CHANGE
+time.sleep(0.4); print(read('same')); os.close(fd)`,
+      () => fs.writeFileSync(scene.at('same'), 'theirs, made meanwhile'),
+    )
+    await scene.mounted.sync()
+    t.equal(scene.text('same'), 'ours')
+    const saved = conflicts().filter((name) => name.startsWith('same.'))
+    t.strictSame(saved.map(scene.text.bind(scene)), ['theirs, made meanwhile'])
+  })
+
+  await t.test('grown while dirty: ours takes the name, theirs is saved beside it', async (t) => {
+    fs.writeFileSync(scene.at('trace'), 'one\n')
+    const said = await scene.play(
+      `until(lambda: read('trace') == 'one\\n'); fd = os.open('trace', os.O_WRONLY | os.O_APPEND); os.write(fd, b'ours\\n')
+CHANGE
+time.sleep(0.4); print(read('trace').split()); os.close(fd)`,
+      () => fs.appendFileSync(scene.at('trace'), 'theirs\n'),
+    )
+    t.strictSame(said, ["['one', 'ours']"])
+    await scene.mounted.sync()
+    t.equal(scene.text('trace'), 'one\nours\n')
+    const saved = conflicts().filter((name) => name.startsWith('trace.'))
+    t.strictSame(saved.map(scene.text.bind(scene)), ['one\ntheirs\n'])
+  })
+
   await t.test('deleted while dirty: ours comes back, with its directory', async (t) => {
     fs.mkdirSync(scene.at('home-d'))
     fs.writeFileSync(scene.at('home-d/file'), 'base')
@@ -254,6 +284,61 @@ time.sleep(0.5); print(read('home-d/file'), os.listdir('home-d')); os.close(fd)`
     await scene.mounted.sync()
     t.equal(scene.text('home-d/file'), 'ours')
   })
+
+  await t.test(
+    'turned into a directory while dirty: ours is shown, kept and told until it is moved away',
+    async (t) => {
+      fs.writeFileSync(scene.at('turned'), 'base')
+      const hold = scene.mounted.emulator.hold({ verb: 'upload', path: 'turned' })
+      const said = await scene.play(
+        `until(lambda: read('turned') == 'base'); fd = os.open('turned', os.O_WRONLY); os.write(fd, b'ours')
+CHANGE
+print(error(os.fsync, fd), read('turned'), error(os.listdir, 'turned')); time.sleep(0.4); print(read('turned'))`,
+        () => {
+          fs.rmSync(scene.at('turned'))
+          fs.mkdirSync(scene.at('turned'))
+          fs.writeFileSync(scene.at('turned/inner'), 'theirs')
+          hold.release()
+        },
+      )
+      t.strictSame(said, ['EIO ours ENOTDIR', 'ours'])
+      t.match(
+        (await scene.mounted.command(['status', scene.mounted.directory])).stdout,
+        /turned +4 B +parked/,
+      )
+      await scene.mounted.ok(
+        'mv turned ours-instead; until test -d turned; do sleep 0.1; done; cat turned/inner',
+      )
+      await scene.mounted.sync()
+      t.strictSame([scene.text('turned/inner'), scene.text('ours-instead')], ['theirs', 'ours'])
+    },
+  )
+
+  await t.test(
+    'its directory turned into a file while dirty: ours is shown, kept and told until it is moved away',
+    async (t) => {
+      fs.mkdirSync(scene.at('home-e'))
+      fs.writeFileSync(scene.at('home-e/file'), 'base')
+      const hold = scene.mounted.emulator.hold({ verb: 'upload', path: 'home-e/file' })
+      fs.writeFileSync(scene.at('home-e/other'), 'clean')
+      const said = await scene.play(
+        `until(lambda: read('home-e/file') == 'base'); fd = os.open('home-e/file', os.O_WRONLY); os.write(fd, b'ours')
+CHANGE
+print(error(os.fsync, fd)); time.sleep(0.4); print(read('home-e/file'), os.listdir('home-e'), error(os.stat, 'home-e/other'))`,
+        () => {
+          fs.rmSync(scene.at('home-e'), { recursive: true })
+          fs.writeFileSync(scene.at('home-e'), 'theirs')
+          hold.release()
+        },
+      )
+      t.strictSame(said, ['EIO', "ours ['file'] ENOENT"])
+      await scene.mounted.ok(
+        'mv home-e moved-out; until test -f home-e; do sleep 0.1; done; grep theirs home-e',
+      )
+      await scene.mounted.sync()
+      t.strictSame([scene.text('home-e'), scene.text('moved-out/file')], ['theirs', 'ours'])
+    },
+  )
 
   await t.test('filled behind our rmdir: the directory is shown again', async (t) => {
     fs.mkdirSync(scene.at('filled'))
