@@ -49,6 +49,8 @@ export interface Listings {
   remainingMs(seenAt: number, durationMs: number): number
   /** A directory that comes to be on the service just now, by an upload of ours: nothing else is in it yet. */
   knowEmpty(directory: string): void
+  /** It has come to be, by a call of ours: a listing that missed it says from here on that it was empty. */
+  knowPresent(directory: string): void
   /** Forgets what is cached of a directory (after a call that changed it outside the local changes). */
   drop(directory: string): void
 }

@@ -111,6 +111,11 @@ export class MetadataCache implements Listings {
     })
   }
 
+  knowPresent(directory: string): void {
+    const listing = this.#listings.peek(directory)
+    if (listing?.missing === true) this.#listings.set(directory, { ...listing, missing: false })
+  }
+
   drop(directory: string): void {
     this.#listings.delete(directory)
     const lane = this.#lanes.get(directory)

@@ -47,7 +47,7 @@ export class DirectoryCalls {
   }
 
   async make(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, clock, failpoint, callOptions } = this.#options
+    const { ledger, files, listings, clock, failpoint, callOptions } = this.#options
     const { version, path, remote } = record
     // whatever becomes of the call and of us: taken back, it has to be removed
     const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
@@ -75,7 +75,7 @@ export class DirectoryCalls {
     record.confirmedOrder = clock.order()
     ledger.confirm(record, { remote: { is: 'directory' } })
     if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
-    this.#forgetMissing(path)
+    listings.knowPresent(path)
     this.markAbove(path, 'directory')
     return { is: 'moved' }
   }
@@ -129,12 +129,6 @@ export class DirectoryCalls {
     return listing.entries.get(nameOf(path))?.isDirectory ?? false
   }
 
-  /** What was asked before the directory came to be would go on to say that it is not there. */
-  #forgetMissing(directory: string): void {
-    const { listings } = this.#options
-    if (listings.newest(directory)?.missing === true) listings.drop(directory)
-  }
-
   /** Directories above come to be with what is put below them. */
   markAbove(path: string, remote: 'uncertain' | 'directory'): void {
     const { ledger, clock, listings } = this.#options
@@ -145,7 +139,7 @@ export class DirectoryCalls {
         record.confirmedOrder = clock.order()
         ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
         if (isDone(record)) record.doneVersion = record.version
-        this.#forgetMissing(above)
+        listings.knowPresent(above)
       } else if (record.remote.is === 'absent') {
         ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
         listings.knowEmpty(above)
