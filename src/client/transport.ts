@@ -114,7 +114,7 @@ export class Transport {
         method: attempt.method,
         path: attempt.target,
         headers: withLength(attempt),
-        body: readable(attempt.body),
+        body: sendable(attempt.body),
         signal: ending.signal,
         headersTimeout: 0,
         bodyTimeout: 0,
@@ -182,8 +182,9 @@ function withLength(attempt: Attempt): Record<string, string> {
   return { ...attempt.headers, 'content-type': contentType, 'content-length': String(size) }
 }
 
-function readable(body: RequestBody | undefined): Readable | null {
-  return body === undefined || body.size === 0 ? null : Readable.from(body.pieces())
+function sendable(body: RequestBody | undefined): Readable | Uint8Array | null {
+  if (body === undefined || body.size === 0) return null
+  return body.whole ?? Readable.from(body.pieces())
 }
 
 function contentLength(headers: ReplyHeaders): number | undefined {

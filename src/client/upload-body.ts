@@ -21,6 +21,8 @@ export interface RequestBody {
   readonly size: number
   /** Whether `pieces` may be called (again). */
   canBegin(): boolean
+  /** All of it, where it is at hand and no larger than a piece: cheaper to send than a stream. */
+  readonly whole?: Uint8Array | undefined
   pieces(): AsyncIterable<Uint8Array>
 }
 
@@ -57,7 +59,8 @@ export async function checkSource(what: string, source: UploadSource | UploadStr
 }
 
 function bytesBody(bytes: Uint8Array, contentType: string): RequestBody {
-  return { contentType, size: bytes.length, canBegin: () => true, pieces: () => slices(bytes) }
+  const whole = bytes.length <= pieceBytes ? bytes : undefined
+  return { contentType, size: bytes.length, canBegin: () => true, whole, pieces: () => slices(bytes) }
 }
 
 // An async generator without awaiting: the transport reads all bodies alike.
