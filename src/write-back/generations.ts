@@ -11,6 +11,8 @@ import type { Spool } from './spool.ts'
 import type { SpooledCopy } from './spooled-copy.ts'
 
 const unlinkDelayMs = 1000
+/** Most files are on the service sooner, and need not survive a power cut here. */
+const sealDelayMs = 1000
 const sealsAtOnce = 2
 
 export interface GenerationsOptions {
@@ -26,6 +28,8 @@ export class Generations {
   readonly #pinned = new Map<number, number>()
   readonly #discarded = new Set<number>()
   readonly #seals = new PQueue({ concurrency: sealsAtOnce })
+  #unsealed = new Set<SpooledCopy>()
+  #cancelSeals: (() => void) | undefined
   #retired: number[] = []
   #cancelUnlink: (() => void) | undefined
   #unlinking: Promise<unknown> | undefined
@@ -53,41 +57,50 @@ export class Generations {
     else this.#retire(generation)
   }
 
-  /** A dirty copy was closed: writes down what the spool must hold of it, and makes the bytes durable. */
+  /** A dirty copy was closed: soon writes down what the spool must hold of it, and makes the bytes durable. */
   seal(copy: SpooledCopy): void {
     if (this.#closed) return
-    const { generation, version } = copy
-    void this.#seals.add(async () => {
-      const isSame = (): boolean =>
-        !this.#closed &&
-        copy.record !== undefined &&
-        copy.dirty &&
-        copy.generation === generation &&
-        copy.version === version
-      if (!isSame()) return
-      const unpin = this.pin(generation)
-      try {
-        const { size, crc32 } = await copy.digest()
-        await this.#options.spool.makeDurable(generation)
-        if (!isSame() || !copy.record) return
-        const seal = { size, crc32 }
-        this.#options.journal.seal(copy.record.path, generation, seal)
-        copy.seal = seal
-      } catch (error) {
-        this.#options.logger.error(
-          { err: error, path: copy.record?.path },
-          'a closed file could not be made durable',
-        )
-      } finally {
-        unpin()
-      }
+    this.#unsealed.add(copy)
+    this.#cancelSeals ??= this.#options.clock.after(sealDelayMs, () => {
+      this.#sealAll()
     })
   }
 
+  #sealAll(): void {
+    this.#cancelSeals?.()
+    this.#cancelSeals = undefined
+    const copies = this.#unsealed
+    this.#unsealed = new Set()
+    for (const copy of copies) void this.#seals.add(() => this.#seal(copy))
+  }
+
+  async #seal(copy: SpooledCopy): Promise<void> {
+    const { generation, version } = copy
+    // it may be renamed meanwhile
+    const path = (): string | undefined =>
+      copy.dirty && copy.generation === generation && copy.version === version ? copy.record?.path : undefined
+    if (path() === undefined || copy.retained > 0) return
+    const unpin = this.pin(generation)
+    try {
+      const { size, crc32 } = await copy.digest()
+      await this.#options.spool.makeDurable(generation)
+      const sealed = path()
+      if (sealed === undefined) return
+      const seal = { size, crc32 }
+      this.#options.journal.seal(sealed, generation, seal)
+      copy.seal = seal
+    } catch (error) {
+      this.#options.logger.error({ err: error, path: path() }, 'a closed file could not be made durable')
+    } finally {
+      unpin()
+    }
+  }
+
+  /** What is not on the service yet survives a power cut from here on. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelUnlink?.()
-    this.#seals.clear()
+    this.#sealAll()
     await this.#seals.onIdle()
     await this.#unlinking
   }
