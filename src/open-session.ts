@@ -27,6 +27,7 @@ import { makeSessionDirectories, type SessionDirectories } from './session-direc
 import { Journal } from './write-back/journal.ts'
 import type { LocalEntry } from './write-back/local-changes.ts'
 import type { Failpoint } from './write-back/failpoints.ts'
+import { releaseReserve } from './write-back/reserve.ts'
 import { WriteBack } from './write-back/write-back.ts'
 
 type CacheOption = 'ttlMs' | 'ownTtlMs' | 'contentTtlMs' | 'immutable' | 'cacheBytes' | 'dirtyExpireMs'
@@ -86,6 +87,7 @@ export async function openSession(
     closers.push(() => client.close())
     const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
+    releaseReserve(journalDirectory)
     const files = client.files(options.agent, options.session)
     let observer: Parameters<OpenSession['attach']>[0] = {
       observe: (listing) => changes.observe(listing),

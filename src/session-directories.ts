@@ -40,9 +40,10 @@ export function makeSessionDirectories(address: SessionAddress, roots: DataDirec
   mkdirSync(directories.cache, { recursive: true, mode: 0o700 })
   const { endpoint, agent, session, isolationKey, userIdentity } = address
   const file = join(directories.state, addressFile)
-  writeFileSync(`${file}.new`, JSON.stringify({ endpoint, agent, session, isolationKey, userIdentity }), {
-    mode: 0o600,
-  })
+  const text = JSON.stringify({ endpoint, agent, session, isolationKey, userIdentity })
+  // on a full disk nothing could be written, and what is there is right already
+  if (readText(file) === text) return directories
+  writeFileSync(`${file}.new`, text, { mode: 0o600 })
   renameSync(`${file}.new`, file)
   return directories
 }
@@ -62,6 +63,15 @@ function namesIn(directory: string): readonly string[] {
   } catch {
     /* nothing was ever mounted */
     return []
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    /* it is new, or damaged */
+    return undefined
   }
 }
 

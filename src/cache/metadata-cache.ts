@@ -162,7 +162,12 @@ export class MetadataCache implements Listings {
       isFile: (signal) => this.#isFile(directory, signal),
       onListing: (listing) => {
         if (!request.outdated) this.#listings.set(directory, listing)
-        onListing?.(listing)
+        try {
+          onListing?.(listing)
+        } catch (error) {
+          // whoever looks on must not leave those waiting who asked
+          logger.error({ directory, err: error }, 'a fault of this program')
+        }
       },
       onIdle: (interrupted) => {
         this.#idle(directory, request, interrupted)

@@ -33,13 +33,22 @@ export function acquireSessionLock(stateDirectory: string, holder: SessionHolder
     }
     throw error
   }
-  writeFileSync(`${holderFile}.new`, JSON.stringify(holder), { mode: 0o600 })
-  renameSync(`${holderFile}.new`, holderFile)
+  tellHolder(holderFile, holder)
   return {
     release() {
       rmSync(holderFile, { force: true })
       database.close()
     },
+  }
+}
+
+/* only for display: a full disk does not keep anybody from what would empty it */
+function tellHolder(file: string, holder: SessionHolder): void {
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify(holder), { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  } catch {
+    rmSync(file, { force: true })
   }
 }
 

@@ -165,7 +165,7 @@ export class FileBytes {
     }
     const kept = this.#changes.attributes(sight.path)
     const fresh = this.#changes.create(sight.path, sight.local === undefined ? sight.listed : undefined)
-    if (kept !== undefined) this.#changes.setAttributes(sight.path, kept)
+    if (kept !== undefined) this.#changes.noteAttributes(sight.path, kept)
     this.work(node, fresh)
     return fresh
   }
@@ -196,7 +196,7 @@ export class FileBytes {
     /* the service's own time is shown as it is, unless an older one of ours lies over it */
     if (listedNs(listed) !== undefined && this.#changes.attributes(path) === undefined) return
     const nowNs = msToNs(this.#clock.wallMs())
-    this.#changes.setAttributes(path, { modifiedNs: listedNs(listed) ?? nowNs, changedNs: nowNs })
+    this.#changes.noteAttributes(path, { modifiedNs: listedNs(listed) ?? nowNs, changedNs: nowNs })
   }
 
   /** Before the file loses its name: those who have it open go on with what it is now. */
@@ -222,7 +222,7 @@ export class FileBytes {
   keepTimes(node: FileNode): void {
     const path = this.#tree.findPath(node)
     if (path === undefined || Object.keys(node.own).length === 0) return
-    this.#changes.setAttributes(path, node.own)
+    this.#changes.noteAttributes(path, node.own)
     node.own = {}
   }
 

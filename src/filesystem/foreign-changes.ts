@@ -53,7 +53,7 @@ export class ForeignChanges {
     for (const [name, local] of before) if (this.#compare(listing, name, local, previous)) hasChanged = true
     if (!hasChanged || previous === undefined) return
     const nowNs = msToNs(this.#parts.clock.wallMs())
-    changes.setAttributes(directory, { modifiedNs: nowNs, changedNs: nowNs })
+    changes.noteAttributes(directory, { modifiedNs: nowNs, changedNs: nowNs })
     const node = tree.findDirectory(directory)
     if (node !== undefined) this.#parts.news.attributes(node.id)
   }
@@ -63,7 +63,7 @@ export class ForeignChanges {
     const { changes, tree, news, clock } = this.#parts
     if (changes.get(path) !== undefined) return
     const nowNs = msToNs(clock.wallMs())
-    changes.setAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
+    changes.noteAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
     const cut = path.lastIndexOf('/')
     const node = tree.findDirectory(path.slice(0, Math.max(0, cut)))?.children.get(path.slice(cut + 1))
     if (node !== undefined) news.attributes(node.id)

@@ -75,7 +75,7 @@ export class Rename {
     )
     node.own = {}
     node.shown = undefined
-    changes.setAttributes(target.path, kept)
+    changes.noteAttributes(target.path, kept)
     tree.vacate(...to)
     tree.move(node, ...to)
     tree.settle(node)
@@ -127,7 +127,7 @@ export class Rename {
   #keepListedTime(path: string, modifiedNs: bigint | undefined): void {
     const { changes } = this.#parts
     if (modifiedNs === undefined || changes.attributes(path)?.modifiedNs !== undefined) return
-    changes.setAttributes(path, { modifiedNs })
+    changes.noteAttributes(path, { modifiedNs })
   }
 
   #directoriesChanged(from: DirectoryNode, to: DirectoryNode): void {

@@ -88,13 +88,14 @@ export class Stat {
       ...(accessed === undefined ? {} : { accessedNs: accessed === 'now' ? nowNs : toNs(accessed) }),
       ...(modified === undefined ? {} : { modifiedNs: modified === 'now' ? nowNs : toNs(modified) }),
     }
-    if (node.kind === 'file') {
-      node.own = overlaid(node.own, set)
-      this.#bytes.keepTimes(node)
+    const path = this.#tree.findPath(node)
+    if (node.kind === 'directory') {
+      if (path !== undefined) this.#changes.setAttributes(path, set)
       return
     }
-    const path = this.#tree.findPath(node)
-    if (path !== undefined) this.#changes.setAttributes(path, set)
+    const own = overlaid(node.own, set)
+    if (path !== undefined) this.#changes.setAttributes(path, own)
+    node.own = path === undefined ? own : {}
   }
 
   /** A file or directory that a caller has just made. */
@@ -102,14 +103,14 @@ export class Stat {
     const nowNs = msToNs(this.#clock.wallMs())
     const { uid, gid } = made
     const times = { modifiedNs: nowNs, accessedNs: nowNs, changedNs: nowNs }
-    this.#changes.setAttributes(path, { mode: made.mode & 0o7777, uid, gid, ...times })
+    this.#changes.noteAttributes(path, { mode: made.mode & 0o7777, uid, gid, ...times })
   }
 
   /** A name was made, removed or replaced in a directory. */
   directoryChanged(directory: DirectoryNode): void {
     const path = this.#tree.findPath(directory)
     const nowNs = msToNs(this.#clock.wallMs())
-    if (path !== undefined) this.#changes.setAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
+    if (path !== undefined) this.#changes.noteAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
   }
 
   #ofDirectory(node: DirectoryNode, sight: Sight | undefined): Attributes {

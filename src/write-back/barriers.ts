@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { WriteBackError } from './local-changes.ts'
-import { isDone, type PathRecord } from './record.ts'
+import { isDone, type Desired, type PathRecord } from './record.ts'
 import type { Records } from './records.ts'
 import type { SpooledCopy } from './spooled-copy.ts'
 import type { UploadQueue } from './upload-queue.ts'
@@ -28,6 +28,8 @@ export class Barriers {
   readonly #options: BarriersOptions
   readonly #waiting = new Set<() => void>()
   #lastProgress = 0
+  /** By record or copy: the path it had. */
+  readonly #givenUp = new WeakMap<PathRecord | SpooledCopy, string>()
   #announced = false
 
   constructor(options: BarriersOptions) {
@@ -39,6 +41,14 @@ export class Barriers {
     const { clock, timeoutMs } = this.#options
     const now = clock.now()
     if (now - (record.failingSince ?? now) < timeoutMs) this.#lastProgress = now
+  }
+
+  /** Somebody has given these up: who waits for one of them is told, for the service will never have it. */
+  giveUp(records: ReadonlyMap<PathRecord, Desired>): void {
+    for (const [record, desired] of records) {
+      this.#givenUp.set(record, record.path)
+      if (desired.is === 'file' && desired.from === 'spool') this.#givenUp.set(desired.copy, record.path)
+    }
   }
 
   /** A record has come to rest, or something that a barrier may fail for has happened. */
@@ -110,6 +120,7 @@ export class Barriers {
   }
 
   #isReached(goal: Goal): boolean {
+    if (this.#givenUp.has(goal.of === 'copy' ? goal.copy : goal.record)) return false
     if (goal.of === 'copy') {
       return goal.copy.record === undefined || goal.copy.confirmedGeneration >= goal.generation
     }
@@ -132,6 +143,9 @@ export class Barriers {
   #failure(open: readonly Goal[], refusalsBefore: number): WriteBackError | undefined {
     const { gate } = this.#options.queue
     for (const goal of open) {
+      const givenUp = this.#givenUp.get(goal.of === 'copy' ? goal.copy : goal.record)
+      if (givenUp !== undefined)
+        return new WriteBackError('parked', givenUp, `${givenUp}: given up before the service had it`)
       const record = recordOf(goal)
       const stuck = record && this.#parked(record)
       if (stuck) {

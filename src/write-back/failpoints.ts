@@ -12,6 +12,8 @@ export const failpointNames = [
   'journal.confirm.after',
   'journal.forget.before',
   'journal.forget.after',
+  'journal.attributes.before',
+  'journal.attributes.after',
   'journal.seal.before',
   'journal.seal.after',
   'remote.upload.before',

@@ -13,6 +13,8 @@ import type { SpooledCopy } from './spooled-copy.ts'
 const unlinkDelayMs = 1000
 /** Most files are on the service sooner, and need not survive a power cut here. */
 const sealDelayMs = 1000
+/** After a disk did not do it. */
+const unlinkAgainMs = 10_000
 const sealsAtOnce = 2
 
 export interface GenerationsOptions {
@@ -105,26 +107,38 @@ export class Generations {
     await this.#unlinking
   }
 
-  #retire(generation: number): void {
+  #retire(generation: number, afterMs: number = unlinkDelayMs): void {
     this.#retired.push(generation)
     if (this.#closed) return
-    this.#cancelUnlink ??= this.#options.clock.after(unlinkDelayMs, () => {
+    this.#cancelUnlink ??= this.#options.clock.after(afterMs, () => {
       this.#cancelUnlink = undefined
       this.#unlinkRetired()
     })
   }
 
   #unlinkRetired(): void {
-    const { journal, spool, failpoint } = this.#options
+    const { journal } = this.#options
     const batch = this.#retired
     this.#retired = []
     const unlinked = Promise.withResolvers<undefined>()
-    this.#unlinking = unlinked.promise
+    this.#unlinking = Promise.all([this.#unlinking, unlinked.promise])
     journal.whenDurable((error) => {
       unlinked.resolve(undefined)
-      if (error) return
-      failpoint('spool.unlink.before')
-      for (const generation of batch) spool.unlink(generation)
+      const kept = error ? batch : batch.filter((generation) => !this.#unlink(generation))
+      for (const generation of kept) this.#retire(generation, unlinkAgainMs)
     })
+  }
+
+  /** False when the disk does not let go of it. */
+  #unlink(generation: number): boolean {
+    const { spool, failpoint, logger } = this.#options
+    failpoint('spool.unlink.before')
+    try {
+      spool.unlink(generation)
+      return true
+    } catch (error) {
+      logger.debug({ generation, err: error }, 'a file of the spool cannot be removed yet')
+      return false
+    }
   }
 }

@@ -6,7 +6,7 @@
 import type { Barriers } from './barriers.ts'
 import type { Generations } from './generations.ts'
 import type { Ledger } from './ledger.ts'
-import { fulfilled, isDone } from './record.ts'
+import { fulfilled, isDone, type Desired, type PathRecord } from './record.ts'
 import type { UploadQueue } from './upload-queue.ts'
 
 export interface InterventionsOptions {
@@ -54,25 +54,40 @@ export class Interventions {
 
   /** Gives up the local change of one path; false if there is none, or a call on it is under way. */
   discard(path: string): boolean {
-    const record = this.#ledger.records.get(path)
-    if (!record || isDone(record) || record.phase.is === 'calling') return false
-    const { desired } = record
-    const waiting = [...this.#ledger.records.waitingForHeir(path)]
+    const given = new Map<PathRecord, Desired>()
+    this.#collect(this.#ledger.records.get(path), given)
+    if ([...given.keys()].some(({ phase }) => phase.is === 'calling')) return false
+    this.#ledger.transaction(() => {
+      for (const record of given.keys()) {
+        const desired = fulfilled(record.remote)
+        this.#ledger.change(record, { desired, parked: undefined, heirs: [], doubtSince: undefined })
+      }
+    })
+    this.#barriers.giveUp(given)
+    for (const [record, desired] of given) this.#letGo(record, desired)
+    for (const record of given.keys()) this.#queue.wakeNeighbours(record)
+    this.#barriers.look()
+    return given.size > 0
+  }
+
+  /** With a name goes what was renamed to it, which is not to be lost under its old name too. */
+  #collect(record: PathRecord | undefined, given: Map<PathRecord, Desired>): void {
+    if (!record || isDone(record) || given.has(record)) return
+    given.set(record, record.desired)
+    for (const old of this.#ledger.records.waitingForHeir(record.path))
+      if (old.desired.is === 'absent') this.#collect(old, given)
+  }
+
+  #letGo(record: PathRecord, desired: Desired): void {
     this.#queue.drop(record)
-    this.#ledger.change(record, { desired: fulfilled(record.remote), parked: undefined, heirs: [] })
     if (desired.is === 'file' && desired.from === 'spool') {
       desired.copy.record = undefined
       desired.copy.current = false
       if (desired.copy.retained === 0) this.#generations.discard(desired.copy.generation)
     }
     this.#ledger.forget(record)
-    // what was renamed to here is not to be lost under its old name too
-    for (const old of waiting) if (old.desired.is === 'absent') this.discard(old.path)
     const source = desired.is === 'file' && desired.from === 'remote' ? desired.path : undefined
     const held = source === undefined ? undefined : this.#ledger.records.get(source)
     if (held) this.#queue.wake(held)
-    this.#queue.wakeNeighbours(record)
-    this.#barriers.look()
-    return true
   }
 }

@@ -116,8 +116,8 @@ export class Journal {
       changes()
       return
     }
-    this.#depth++
     this.#database.exec('BEGIN IMMEDIATE')
+    this.#depth++
     try {
       changes()
       this.#database.exec('COMMIT')
@@ -260,19 +260,20 @@ export class Journal {
   }
 
   saveAttributes(path: string, attributes: LocalAttributes | undefined): void {
-    if (attributes === undefined) {
-      this.#prepare('DELETE FROM attributes WHERE path = ?').run(path)
-      return
+    this.#failpoint('journal.attributes.before')
+    if (attributes === undefined) this.#prepare('DELETE FROM attributes WHERE path = ?').run(path)
+    else {
+      this.#prepare('INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)').run(
+        path,
+        attributes.mode ?? null,
+        attributes.uid ?? null,
+        attributes.gid ?? null,
+        attributes.modifiedNs?.toString() ?? null,
+        attributes.accessedNs?.toString() ?? null,
+        attributes.changedNs?.toString() ?? null,
+      )
     }
-    this.#prepare('INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)').run(
-      path,
-      attributes.mode ?? null,
-      attributes.uid ?? null,
-      attributes.gid ?? null,
-      attributes.modifiedNs?.toString() ?? null,
-      attributes.accessedNs?.toString() ?? null,
-      attributes.changedNs?.toString() ?? null,
-    )
+    this.#failpoint('journal.attributes.after')
   }
 
   setAside(entry: SetAside): void {

@@ -5,7 +5,7 @@
  * holds for all changes as one.
  */
 import type { Clock } from '../clock.ts'
-import type { LocalAttributes } from './local-changes.ts'
+import { WriteBackError, type LocalAttributes } from './local-changes.ts'
 import type { Journal, Spooled } from './journal.ts'
 import type { LocalNames } from './local-names.ts'
 import {
@@ -205,9 +205,23 @@ export class Ledger {
   setAttributes(path: string, attributes: LocalAttributes | undefined): void {
     const before = this.#attributes.get(path)
     if (before === undefined && attributes === undefined) return
-    this.#journal.saveAttributes(path, attributes)
+    try {
+      this.#journal.saveAttributes(path, attributes)
+    } catch (error) {
+      throw localFailure(path, error)
+    }
     this.#undo?.push(() => this.#keepAttributes(path, before))
     this.#keepAttributes(path, attributes)
+  }
+
+  /** As `setAttributes`, but kept in memory alone where they cannot be written down. */
+  noteAttributes(path: string, attributes: LocalAttributes): void {
+    try {
+      this.setAttributes(path, attributes)
+    } catch (error) {
+      if (!(error instanceof WriteBackError)) throw error
+      this.#keepAttributes(path, attributes)
+    }
   }
 
   #letGoOfAttempts(record: PathRecord): void {

@@ -102,6 +102,11 @@ export interface LocalChanges {
 
   attributes(path: string): LocalAttributes | undefined
   setAttributes(path: string, changes: LocalAttributes): void
+  /**
+   * As `setAttributes`, for what follows from something that has been done already: never fails. While it
+   * cannot be written down it is kept for as long as the mount lasts.
+   */
+  noteAttributes(path: string, changes: LocalAttributes): void
 
   /** A new empty file in place of whatever is there by local and remote knowledge; `over` is the remote entry it replaces. */
   create(path: string, over: RemoteEntry | undefined): WorkingCopy

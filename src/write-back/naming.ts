@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { LocalAttributes } from './local-changes.ts'
+import { WriteBackError, type LocalAttributes } from './local-changes.ts'
 import type { Ledger } from './ledger.ts'
 import { certain, isDone, joinPath, remoteOf, fulfilled, type Desired, type PathRecord } from './record.ts'
 import type { Spool } from './spool.ts'
@@ -57,8 +57,28 @@ export class Naming {
     return copy
   }
 
+  /** As `LocalChanges.stage`. */
+  async stage(
+    path: string,
+    base: { readonly file: string; readonly listed: RemoteEntry },
+  ): Promise<SpooledCopy> {
+    const { ledger, spool } = this.#options
+    const desiredNow = (): Desired | undefined => ledger.records.get(path)?.desired
+    const before = desiredNow()
+    if (before?.is === 'file' && before.from === 'spool') return before.copy
+    const generation = await spool.import(base.file)
+    try {
+      // what came to the name meanwhile has other bytes than `base`
+      if (desiredNow() === before) return this.#takeUp(path, base.listed, generation)
+      throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
+    } catch (error) {
+      spool.unlink(generation)
+      throw error
+    }
+  }
+
   /** Takes up a copy of what the service has; nothing is written down until it is written to. */
-  stage(path: string, listed: RemoteEntry, generation: number): SpooledCopy {
+  #takeUp(path: string, listed: RemoteEntry, generation: number): SpooledCopy {
     const { ledger, spool, owner, clock } = this.#options
     const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: false })
     const record = ledger.of(path, remoteOf(listed))

@@ -5,10 +5,18 @@
  * Invariant: while it is given up for the journal, the spool does not grow.
  */
 import { rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** The journal's log grows to four megabytes before it starts again. */
 const reservedBytes = 4 * 1024 * 1024
+
+/** Where it lies in the directory of a journal. */
+export const reserveName = 'spool.reserve'
+
+/** What a run that was killed kept: the next one needs it to open the journal on a full disk. */
+export function releaseReserve(journalDirectory: string): void {
+  rmSync(join(journalDirectory, reserveName), { force: true })
+}
 
 export class Reserve {
   readonly #file: string

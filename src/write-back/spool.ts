@@ -23,7 +23,7 @@ import { copyFile, open } from 'node:fs/promises'
 import { createHash, hash } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { Reserve } from './reserve.ts'
+import { Reserve, reserveName } from './reserve.ts'
 
 const maxOpenFiles = 256
 
@@ -48,7 +48,7 @@ export class Spool {
   constructor(directory: string, newest: number) {
     this.#directory = directory
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    this.#reserve = new Reserve(`${directory}.reserve`)
+    this.#reserve = new Reserve(join(directory, '..', reserveName))
     this.#newest = Math.max(newest, ...this.generations())
   }
 

@@ -186,14 +186,15 @@ export class SpooledCopy implements WorkingCopy {
 /** What a failure of the spool or the journal is called above. */
 export function localFailure(path: string, error: unknown): WriteBackError {
   if (error instanceof WriteBackError) return error
+  const where = path === '' ? '' : `${path}: `
   const { code, errcode } = error as { code?: unknown; errcode?: unknown }
   const full =
     code === 'ENOSPC' || code === 'EDQUOT' || (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull)
   return full
-    ? new WriteBackError('diskFull', path, `${path}: the disk that holds unsent changes is full`, {
+    ? new WriteBackError('diskFull', path, `${where}the disk that holds unsent changes is full`, {
         cause: error,
       })
-    : new WriteBackError('localDisk', path, `${path}: the local spool or journal failed`, { cause: error })
+    : new WriteBackError('localDisk', path, `${where}the local spool or journal failed`, { cause: error })
 }
 
 const sqliteFull = 13

@@ -20,7 +20,6 @@ import { Interventions } from './interventions.ts'
 import { Journal } from './journal.ts'
 import { Ledger } from './ledger.ts'
 import {
-  WriteBackError,
   type LocalAttributes,
   type LocalChanges,
   type LocalEntry,
@@ -197,7 +196,12 @@ export class WriteBack implements LocalChanges, CopyOwner {
   }
 
   observe(listing: Listing): void {
-    this.#handover.observe(listing)
+    try {
+      this.#handover.observe(listing)
+    } catch (error) {
+      // what did not give way yet does with a later listing; this one is good all the same
+      this.#logger.error({ directory: listing.directory, err: error }, 'the journal cannot be written')
+    }
   }
 
   attributes(path: string): LocalAttributes | undefined {
@@ -208,26 +212,16 @@ export class WriteBack implements LocalChanges, CopyOwner {
     this.#ledger.setAttributes(path, { ...this.#ledger.attributes(path), ...changes })
   }
 
+  noteAttributes(path: string, changes: LocalAttributes): void {
+    this.#ledger.noteAttributes(path, { ...this.#ledger.attributes(path), ...changes })
+  }
+
   create(path: string, over: RemoteEntry | undefined): WorkingCopy {
     return this.#naming.create(path, over)
   }
 
-  async stage(
-    path: string,
-    base: { readonly file: string; readonly listed: RemoteEntry },
-  ): Promise<WorkingCopy> {
-    const desiredNow = (): PathRecord['desired'] | undefined => this.#ledger.records.get(path)?.desired
-    const before = desiredNow()
-    if (before?.is === 'file' && before.from === 'spool') return before.copy
-    const generation = await this.#spool.import(base.file)
-    try {
-      // what came to the name meanwhile has other bytes than `base`
-      if (desiredNow() === before) return this.#naming.stage(path, base.listed, generation)
-      throw new WriteBackError('interrupted', path, `${path}: removed or replaced while it was opened`)
-    } catch (error) {
-      this.#spool.unlink(generation)
-      throw error
-    }
+  stage(path: string, base: { readonly file: string; readonly listed: RemoteEntry }): Promise<WorkingCopy> {
+    return this.#naming.stage(path, base)
   }
 
   createUnnamed(): WorkingCopy {

@@ -4,12 +4,14 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { WriteBackError } from '../../src/write-back/local-changes.ts'
 import { noSignal, startRig } from '../write-back/rig.ts'
+import type { Operation } from './operations.ts'
+import { MortalMount } from './rig.ts'
 
 const onlyRoot = { skip: process.getuid?.() === 0 ? false : 'only root can mount a small disk' }
 
@@ -66,5 +68,39 @@ void t.test(
     for (const [path, bytes] of expected)
       t.ok(bytes.equals(Buffer.from(rig.files.bytes(path) ?? 'missing')), path)
     t.same(rig.files.paths(), [...expected.keys()].sort())
+  },
+)
+
+void t.test(
+  'killed, and mounted again when the disk is full, it uploads what is left',
+  onlyRoot,
+  async (t) => {
+    const mount = await MortalMount.start(t)
+    const state = String(mount.env['XDG_STATE_HOME'])
+    mkdirSync(state, { recursive: true })
+    await run('mount', '-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', state)
+    const hold = mount.emulator.hold({ verb: 'upload' })
+    const operations: Operation[] = [
+      { do: 'create', path: 'f' },
+      { do: 'write', path: 'f', text: 'written before' },
+    ]
+    try {
+      await mount.mount()
+      const program = mount.begin(operations)
+      await program.until((text) => text.includes('!'))
+      await mount.kill()
+      program.child.kill('SIGKILL')
+      await program.ended
+      mount.take(operations, program)
+      t.throws(() => writeFileSync(join(state, 'fill'), Buffer.alloc(16 * 1024 * 1024)), { code: 'ENOSPC' })
+      hold.release()
+      await mount.mount()
+      t.match(await mount.command(['sync', mount.directory]), { code: 0 })
+      mount.compare(t, mount.served(), 'the service has what was answered')
+      t.match(await mount.command(['unmount', mount.directory]), { code: 0 })
+    } finally {
+      await mount.kill()
+      await run('umount', '-l', state)
+    }
   },
 )

@@ -21,6 +21,7 @@ import type {
 import { defaultFilesystemOptions, type FilesystemOptions } from '../../src/filesystem/options.ts'
 import type { SpecialFile } from '../../src/filesystem/special-file.ts'
 import { silentLogger } from '../../src/log.ts'
+import type { Failpoint } from '../../src/write-back/failpoints.ts'
 import { WriteBack } from '../../src/write-back/write-back.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -34,6 +35,7 @@ export interface RigOptions {
   readonly maxFileBytes?: number
   readonly specialFiles?: readonly SpecialFile[]
   readonly localNames?: readonly string[]
+  readonly failpoint?: Failpoint
 }
 
 export const sessionCreatedAtMs = Date.UTC(2025, 11, 1)
@@ -72,6 +74,7 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
     random: () => 0,
     ...(given.maxFileBytes === undefined ? {} : { maxFileBytes: given.maxFileBytes }),
     ...(given.localNames === undefined ? {} : { localNames: given.localNames }),
+    ...(given.failpoint === undefined ? {} : { failpoint: given.failpoint }),
   })
   const news: string[] = []
   const kernelCache = {

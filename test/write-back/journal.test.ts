@@ -63,3 +63,22 @@ void t.test(
     t.equal(rig.files.text('a'), 'one')
   },
 )
+
+void t.test('a transaction that could not begin does not take the next one its wholeness', (t) => {
+  const file = join(t.testdir(), 'journal.db')
+  const journal = new Journal({ file, boot: 'boot-1' })
+  const other = new DatabaseSync(file)
+  other.exec('BEGIN IMMEDIATE')
+  t.throws(() => journal.transaction(() => journal.setMeta('a', '1')))
+  other.exec('ROLLBACK')
+  other.close()
+  t.throws(() =>
+    journal.transaction(() => {
+      journal.setMeta('a', '2')
+      throw new Error('in the middle')
+    }),
+  )
+  t.equal(journal.meta('a'), undefined)
+  journal.close()
+  t.end()
+})
