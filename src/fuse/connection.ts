@@ -158,6 +158,7 @@ class Connection implements Served {
   }
 
   #call(operation: Implemented, request: Request): void {
+    if (request.opcode === Opcode.flush) this.#abandonReads(request)
     try {
       const input = operation.decode(this.#frame)
       const result = operation.call(this.#frontEnd, input, request)
@@ -208,6 +209,18 @@ class Connection implements Served {
     const found = this.#inFlight.get(target)
     if (found === undefined) this.#sendError(request, Errno.EAGAIN)
     else found.interrupt()
+  }
+
+  /**
+   * A thread that closes a file waits for no read of it any more. What it had asked for to be read ahead would
+   * hold the file open until it is there, since the kernel interrupts no request of that kind: a program that was
+   * ended in the middle of a big file would have all of it downloaded. Whoever else waits for the same pages asks
+   * again.
+   */
+  #abandonReads({ node, pid }: Request): void {
+    if (this.#inFlight.size === 0 || pid === 0) return
+    for (const request of this.#inFlight.values())
+      if (request.opcode === Opcode.read && request.node === node && request.pid === pid) request.interrupt()
   }
 
   #shakeHands(request: Request): void {

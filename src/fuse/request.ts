@@ -2,8 +2,8 @@
  * One request of the kernel while it is being answered; what the filesystem sees of it is the `Caller`.
  * Layer: fuse.
  *
- * Invariant: the signal is aborted exactly when the kernel asked to interrupt this request (or the
- * connection ended), no matter whether anybody had looked at it before. The controller is made on first
+ * Invariant: the signal is aborted exactly when the kernel asked to interrupt this request, or nobody can wait
+ * for it any more (its reader has closed the file, or the connection ended), no matter whether anybody had looked at it before. The controller is made on first
  * use: most requests never need one, and making one costs more than answering them.
  */
 
@@ -20,6 +20,7 @@ export class Request implements Caller {
   otherNode: number | undefined
   readonly uid: number
   readonly gid: number
+  /** The thread that asks; 0 where it is in a container that we cannot see into. */
   readonly pid: number
   #controller: AbortController | undefined
   #interrupted = false

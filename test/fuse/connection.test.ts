@@ -147,7 +147,7 @@ void t.test('Ctrl-C ends a read that hangs; the others go on', async (t) => {
   const { sh, start, fs } = await mounted(t)
   fs.put('slow', 'content')
   fs.put('fast', 'content')
-  const { hook, reached, letGo } = hanging()
+  const { hook, reached } = hanging()
   let first = true
   fs.hooks.set('read', (caller) => {
     if (!first) return undefined
@@ -159,8 +159,45 @@ void t.test('Ctrl-C ends a read that hangs; the others go on', async (t) => {
   t.equal((await sh('cat fast')).stdout, 'content')
   child.kill('SIGINT')
   t.equal((await ended).signal, 'SIGINT')
-  letGo() // read-ahead belongs to nobody: the kernel interrupts the reader and leaves the request
   t.ok(await eventually(() => fs.openHandles === 0))
+})
+
+void t.test('a reader that is killed leaves no read behind, also not of what was read ahead', async (t) => {
+  const { start, sh, fs, errors } = await mounted(t)
+  fs.put('big', 'x'.repeat(4_000_000))
+  const { hook, reached } = hanging()
+  let asked = 0
+  fs.hooks.set('read', (caller) => {
+    asked += 1
+    /* the first pages come, those that are read ahead of them do not */
+    return asked === 1 ? undefined : hook(caller)
+  })
+  const { child, ended } = start('exec cat big')
+  await reached
+  child.kill('SIGKILL')
+  t.equal((await ended).signal, 'SIGKILL')
+  t.ok(await eventually(() => fs.openHandles === 0), 'the file is closed')
+  fs.hooks.delete('read')
+  t.equal((await sh('wc -c < big')).stdout, '4000000\n', 'others read all of it')
+  t.same(errors, [])
+})
+
+void t.test('a reader that waits for the same pages as one that is killed gets them', async (t) => {
+  const { start, fs } = await mounted(t)
+  fs.put('shared', 'x'.repeat(100_000))
+  const { hook, reached } = hanging()
+  let asked = 0
+  fs.hooks.set('read', (caller) => {
+    asked += 1
+    return asked === 1 ? hook(caller) : undefined
+  })
+  const first = start('exec cat shared')
+  await reached
+  const second = start('exec wc -c < shared')
+  t.ok(await eventually(() => fs.openHandles === 2), 'both have it open')
+  first.child.kill('SIGKILL')
+  t.equal((await first.ended).signal, 'SIGKILL')
+  t.equal((await second.ended).stdout, '100000\n')
 })
 
 void t.test(
