@@ -80,13 +80,62 @@ await t.test('python -m zipfile unpacks a wheel, and imports from it', needs('py
   )
 })
 
-await t.test('npm init and npm pack', needs('npm'), async (t) => {
+/* wheel.py DIR: a wheel with a module, data and a command in it, as a build would leave it */
+fs.writeFileSync(
+  join(inputs, 'wheel.py'),
+  `import base64, hashlib, sys, zipfile
+files = {f'small/m{n}.py': f'value = {n}\\n' for n in range(40)}
+files['small/__init__.py'] = "def main(): print('it runs')\\n"
+files['small/data/table.csv'] = 'a,b\\n' * 500
+info = 'small-1.0.dist-info'
+files[f'{info}/METADATA'] = 'Metadata-Version: 2.1\\nName: small\\nVersion: 1.0\\n'
+files[f'{info}/WHEEL'] = 'Wheel-Version: 1.0\\nGenerator: by-hand\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'
+files[f'{info}/entry_points.txt'] = '[console_scripts]\\nsmall = small:main\\n'
+digest = lambda text: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()
+record = ''.join(f'{name},sha256={digest(text)},{len(text)}\\n' for name, text in files.items())
+files[f'{info}/RECORD'] = record + f'{info}/RECORD,,\\n'
+with zipfile.ZipFile(sys.argv[1] + '/small-1.0-py3-none-any.whl', 'w') as wheel:
+    for name, text in files.items(): wheel.writestr(name, text)
+`,
+)
+
+await t.test(
+  'pip installs a wheel, upgrades it, and the installed command runs',
+  needs('pip3', 'python3-pip'),
+  async (t) => {
+    await mounted.start('python3', [join(inputs, 'wheel.py'), inputs]).ended
+    await alike(
+      t,
+      'pip',
+      `install() { python3 -m pip install -q --no-index --no-compile --no-cache-dir --disable-pip-version-check --root-user-action=ignore --target site "$@" "$INPUTS/small-1.0-py3-none-any.whl"; }
+     export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=site
+     install; ls site site/small | sort; site/bin/small; stat -c %a site/bin/small site/small/m7.py
+     install --upgrade; python3 -c 'import small.m39, importlib.metadata as m; print(small.m39.value, m.version("small"), len(m.files("small")))'
+     rm -r site/bin`,
+      limits,
+    )
+  },
+)
+
+await t.test('python -m venv, once lib64 is there: it would be a link', needs('python3'), async (t) => {
+  const refused = await mounted.sh('python3 -m venv --without-pip refused')
+  t.match(refused.stderr, /Operation not permitted: 'lib' -> '.*lib64'/)
+  const said = await mounted.ok(
+    `mkdir -p env/lib64; python3 -m venv --without-pip env 2>/dev/null; env/bin/python3 -c 'import sys; print(sys.prefix == sys.argv[1])' "$PWD/env"`,
+    limits,
+  )
+  t.equal(said, 'True\n')
+})
+
+await t.test('npm init, npm pack, and npm install without links to commands', needs('npm'), async (t) => {
   await alike(
     t,
     'npm',
     `mkdir module; cd module; export npm_config_cache="$HOME/npm-cache" npm_config_update_notifier=false npm_config_offline=true
      npm init -y > /dev/null 2>&1; echo 'module.exports = 42' > index.js
-     npm pack --silent 2>/dev/null; tar tzf module-1.0.0.tgz | sort; node -p 'require("./index.js")'; rm module-1.0.0.tgz`,
+     npm pack --silent 2>/dev/null; tar tzf module-1.0.0.tgz | sort; node -p 'require("./index.js")'
+     mkdir ../user; cd ../user; npm init -y > /dev/null 2>&1; npm install --silent --no-bin-links --no-fund --no-audit ../module/module-1.0.0.tgz
+     node -p 'require("./node_modules/module")'; rm ../module/module-1.0.0.tgz`,
     limits,
   )
 })

@@ -84,3 +84,17 @@ os.rename('d', 'e')
 show(len(set(first + all_names(directory))), len(os.listdir('e')))`,
   )
 })
+
+await t.test('inotify tells of what is done here', async (t) => {
+  await alike(
+    t,
+    `watch = libc.inotify_init1(os.O_NONBLOCK)
+checked(libc.inotify_add_watch(watch, b'.', 0x3c2 | 0x4))
+write('a', 'x'); os.chmod('a', 0o600); os.mkdir('d'); os.rename('a', 'd/b'); os.rename('d/b', 'c'); os.unlink('c'); os.rmdir('d')
+events, data = [], os.read(watch, 65536)
+while data:
+    _, mask, _, length = struct.unpack_from('iIII', data)
+    events.append((hex(mask), data[16:16 + length].rstrip(b'\\0').decode())); data = data[16 + length:]
+show(events)`,
+  )
+})

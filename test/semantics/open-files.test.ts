@@ -1,4 +1,6 @@
 /** Opening, and what an open file is after its name has changed. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { startBehaviours } from './rig.ts'
 
@@ -40,6 +42,14 @@ for pid in pids: os.waitpid(pid, 0)
 lines = read('log').split(chr(10))
 show(len(lines), all(len(line) == 20 and len(set(line)) == 1 for line in lines[:-1]))`,
   )
+})
+
+await t.test('a write with O_SYNC, O_DSYNC or RWF_SYNC returns when the service has it', async (t) => {
+  await shown(`for flag in ('O_SYNC', 'O_DSYNC'):
+    os.write(os.open(flag, os.O_CREAT | os.O_WRONLY | getattr(os, flag)), flag.encode())
+os.pwritev(os.open('RWF_SYNC', os.O_CREAT | os.O_WRONLY), [b'RWF_SYNC'], 0, os.RWF_SYNC)`)
+  for (const flag of ['O_SYNC', 'O_DSYNC', 'RWF_SYNC'])
+    t.equal(readFileSync(join(emulator.home, last(), flag), 'utf8'), flag)
 })
 
 await t.test('O_EXCL refuses what is there, and one of many wins', async (t) => {
