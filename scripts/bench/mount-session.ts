@@ -5,6 +5,7 @@
  * Invariant: runs the program as a user does, through `scripts/mount-session`, with its defaults.
  */
 import { join } from 'node:path'
+import { smallYoungGeneration } from '../../src/cli/daemon.ts'
 import { missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 
@@ -46,6 +47,8 @@ export function mountSession(modifiedTime: 'zero' | 'real'): Party {
         MOUNT_SESSION_TOKEN: token,
         XDG_STATE_HOME: join(directory, 'state'),
         XDG_CACHE_HOME: join(directory, 'cache'),
+        /* as the daemon is started: it stays in the foreground here, so that its end is seen */
+        NODE_OPTIONS: smallYoungGeneration,
       },
     }),
   }

@@ -44,8 +44,8 @@ export function readinessPipe(): Readiness | undefined {
   }
 }
 
-/* What a request leaves behind is small and soon dead: with Node's own 16 MiB the process takes 100 MB more. */
-const smallYoungGeneration = '--max-semi-space-size=4'
+/** What a request leaves behind is small and soon dead: with Node's own 16 MiB the process takes 100 MB more. */
+export const smallYoungGeneration = '--max-semi-space-size=4'
 
 /** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
 export async function becomeDaemon(entry: string, argv: readonly string[], logFile: string): Promise<number> {
