@@ -7,11 +7,10 @@
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import type { Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
-import type { CallOptions, SessionFiles } from '../client/session-files.ts'
+import type { CallOptions } from '../client/session-files.ts'
 import type { Failpoint } from './failpoints.ts'
-import type { Ledger } from './ledger.ts'
+import { foundLateFile, type LateFilesOptions } from './late-files.ts'
 import { certain, isDone, joinPath, nameOf, parentOf, type Attempt, type PathRecord } from './record.ts'
 import type { Outcome } from './upload-queue.ts'
 
@@ -19,14 +18,9 @@ import type { Outcome } from './upload-queue.ts'
 const markerName = '.mount-session-marker'
 const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha256').digest('hex') }
 
-export interface DirectoryCallsOptions {
-  readonly ledger: Ledger
-  readonly files: SessionFiles
-  readonly listings: Listings
+export interface DirectoryCallsOptions extends LateFilesOptions {
   readonly clock: Clock
   readonly failpoint: Failpoint
-  readonly signal: AbortSignal
-  readonly wake: (record: PathRecord) => void
   readonly callOptions: (record: PathRecord) => CallOptions
 }
 
@@ -53,22 +47,27 @@ export class DirectoryCalls {
     const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
     ledger.change(record, { remote: announced })
     failpoint('remote.makeDirectory.before')
-    if (this.#makesDirectories === false) {
-      const outcome = await this.#materialise(record, remote.is === 'uncertain')
-      if (outcome) return outcome
-    } else {
-      try {
+    const isCalled = this.#makesDirectories !== false
+    try {
+      if (!isCalled) {
+        const outcome = await this.#materialise(record, remote.is === 'uncertain')
+        if (outcome) return outcome
+      } else {
         await files.makeDirectory(path, callOptions(record))
         this.#makesDirectories = true
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error
-        if (error.code === 'unsupported') {
-          this.#makesDirectories = false
-          // meanwhile it may have come to be, or be about to, with what was put below it
-          if (record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
-          return { is: 'moved' }
-        }
-        if (error.code !== 'conflict' || !(await this.isDirectory(path))) throw error
+      }
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      if (error.code === 'unsupported' && isCalled) {
+        this.#makesDirectories = false
+        // meanwhile it may have come to be, or be about to, with what was put below it
+        if (record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
+        return { is: 'moved' }
+      }
+      if (error.code !== 'conflict') throw error
+      if (!(await this.isDirectory(path))) {
+        if (await foundLateFile(path, this.#options)) return { is: 'moved' }
+        throw error
       }
     }
     failpoint('remote.makeDirectory.after')

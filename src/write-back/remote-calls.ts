@@ -15,6 +15,7 @@ import { isOwnOrGone } from './own-uploads.ts'
 import { DirectoryCalls } from './directory-calls.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Ledger } from './ledger.ts'
+import { foundLateFile } from './late-files.ts'
 import { nextCall, obstacle } from './next-call.ts'
 import { certain, isDone, nameOf, parentOf, type Call, type PathRecord } from './record.ts'
 import { smallBytes, type Spool } from './spool.ts'
@@ -111,15 +112,11 @@ export class RemoteCalls {
           ledger.clearAttempts(record)
           ledger.records.apply(record, { remote: before })
         }
-        if (
-          error instanceof ServiceError &&
-          error.code === 'conflict' &&
-          (await this.#directories.isDirectory(record.path))
-        ) {
+        if (!(error instanceof ServiceError) || error.code !== 'conflict') throw error
+        if (await this.#directories.isDirectory(record.path))
           ledger.change(record, { remote: { is: 'directory' } })
-          return { is: 'moved' }
-        }
-        throw error
+        else if (!(await foundLateFile(parentOf(record.path), this.#options))) throw error
+        return { is: 'moved' }
       }
       failpoint('remote.upload.after')
       record.confirmedOrder = clock.order()

@@ -108,3 +108,45 @@ void t.test('content that is the beginning of an older attempt is not taken for 
   t.equal(rig.files.count('upload'), uploads)
   t.same(rig.changes.status().paths, [])
 })
+
+for (const mkdir of [true, false]) {
+  void t.test(`a late upload in the way of a directory is taken away (mkdir: ${mkdir})`, async (t) => {
+    const rig = await startRig(t, {}, { mkdir })
+    rig.files.fail({ verb: 'upload', path: 'a', error: 'network', applied: 'late' })
+    rig.write('a', 'late')
+    await rig.pass(100)
+    const gate = mkdir
+      ? rig.files.hold({ verb: 'makeDirectory' })
+      : rig.files.hold({ verb: 'upload', path: 'a/.mount-session-marker' })
+    rig.changes.removeFile('a', undefined)
+    rig.changes.makeDirectory('a', undefined)
+    const barrier = rig.changes.barrier('', noSignal)
+    await gate.arrived()
+    rig.files.commitLate()
+    gate.release()
+    await barrier
+    t.same(rig.files.paths(), ['a/'])
+  })
+}
+
+void t.test(
+  'what goes below a directory whose name a late upload took waits until that is gone',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.files.fail({ verb: 'upload', path: 'a', error: 'network', applied: 'late' })
+    rig.write('a', 'late')
+    await rig.pass(100)
+    rig.changes.removeFile('a', undefined)
+    rig.changes.makeDirectory('a', undefined)
+    const gate = rig.files.hold({ verb: 'upload', path: 'a/f' })
+    rig.write('a/f', 'content')
+    for (let turn = 0; turn < 10 && gate.waiting === 0; turn++) await rig.pass(100)
+    t.equal(gate.waiting, 1)
+    rig.files.commitLate()
+    gate.release()
+    for (let second = 0; second < 70; second++) await rig.pass(1000)
+    t.same(rig.changes.status().paths, [])
+    t.same(rig.files.paths(), ['a/', 'a/f'])
+    t.equal(rig.files.text('a/f'), 'content')
+  },
+)
