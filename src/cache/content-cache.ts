@@ -13,7 +13,7 @@ import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
 import type { Listings } from './listings.ts'
 import { checkSize } from './size-check.ts'
-import { StreamedContent } from './streamed-content.ts'
+import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
 export interface ContentCacheOptions {
   readonly files: SessionFiles
@@ -54,6 +54,7 @@ export class ContentCache implements Contents {
   readonly #options: ContentCacheOptions
   readonly #rules: ProofRules
   readonly #store: DiskStore
+  readonly #around: ContentSurroundings
   readonly #maxBytes: number
   /** The current content of each path. */
   readonly #current = new Map<string, StreamedContent>()
@@ -72,6 +73,17 @@ export class ContentCache implements Contents {
     this.#options = options
     this.#rules = { ttlMs, ownTtlMs: options.ownTtlMs ?? 60_000, contentTtlMs, immutable }
     this.#store = new DiskStore({ directory, clock, reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024 })
+    this.#around = {
+      files: options.files,
+      clock,
+      store: this.#store,
+      stallMs: options.stallMs ?? 20_000,
+      makeRoom: (bytes) => this.#makeRoom(bytes),
+      checkSize: (path, listed, received, signal) =>
+        checkSize(options.listings, path, listed, received, signal),
+      onChanged: (path) => options.onChanged?.(path),
+      onSettled: (content) => this.#settled(content),
+    }
     this.#maxBytes = options.maxBytes ?? 1024 * 1024 * 1024
     this.#idle = new LRUCache({
       maxSize: this.#maxBytes,
@@ -116,7 +128,7 @@ export class ContentCache implements Contents {
   adopt(path: string, file: string, size: number): void {
     this.drop(path)
     const listed: RemoteEntry = { name: path, isDirectory: false, size, modifiedSeconds: 0 }
-    const content = this.#newContent(path, listed, undefined)
+    const content = new StreamedContent(this.#around, path, listed)
     try {
       content.becomeOwn(this.#store.take(file), size)
     } catch (error) {
@@ -157,30 +169,11 @@ export class ContentCache implements Contents {
       if (seen.begunOrder > (before.provenance.endedOrder ?? Infinity)) before.noteListed(listed)
       return before
     }
-    const content = this.#newContent(path, listed, before?.complete === true ? before : undefined)
+    const previous = before?.complete === true ? before : undefined
+    const content = new StreamedContent(this.#around, path, listed, previous)
     if (listed.size === 0) content.becomeEmpty(seen.begunOrder, seen.seenAt)
     if (before !== undefined) this.#forget(before)
     this.#current.set(path, content)
-    return content
-  }
-
-  #newContent(path: string, listed: RemoteEntry, previous: StreamedContent | undefined): StreamedContent {
-    const { files, clock, listings, stallMs, onChanged } = this.#options
-    const content: StreamedContent = new StreamedContent(
-      {
-        files,
-        clock,
-        store: this.#store,
-        stallMs: stallMs ?? 20_000,
-        makeRoom: (bytes) => this.#makeRoom(bytes),
-        checkSize: (entry, received, signal) => checkSize(listings, path, entry, received, signal),
-        onChanged: () => onChanged?.(path),
-        onSettled: () => this.#settled(content),
-      },
-      path,
-      listed,
-      previous,
-    )
     return content
   }
 

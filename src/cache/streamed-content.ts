@@ -27,17 +27,23 @@ const pausesMs = [0, 0, 500, 1_000]
 /** With no more than this to come, a download that nobody holds is left to end by itself. */
 const nearlyWholeBytes = 64 * 1024
 
+/** What all contents of a cache share. */
 export interface ContentSurroundings {
   readonly files: SessionFiles
   readonly clock: Clock
   readonly store: DiskStore
   readonly stallMs: number
   readonly makeRoom: (bytes: number) => Promise<void>
-  readonly checkSize: (listed: RemoteEntry, received: number, signal: AbortSignal) => Promise<SizeVerdict>
+  readonly checkSize: (
+    path: string,
+    listed: RemoteEntry,
+    received: number,
+    signal: AbortSignal,
+  ) => Promise<SizeVerdict>
   /** The bytes are not those of the content before it. */
-  readonly onChanged: () => void
+  readonly onChanged: (path: string) => void
   /** It became whole or failed for good; or a download ended without either and nobody waits. */
-  readonly onSettled: () => void
+  readonly onSettled: (content: StreamedContent) => void
 }
 
 type State =
@@ -225,7 +231,7 @@ export class StreamedContent {
         const received = await attempt.transfer()
         this.#fetchedMs = clock.now() - startedAt
         attempt.watch()
-        const verdict = await this.#around.checkSize(this.#listed, received.bytes, attempt.signal)
+        const verdict = await this.#around.checkSize(this.path, this.#listed, received.bytes, attempt.signal)
         if (attempt.ended) return
         if (verdict.kind === 'take') {
           this.#becomeWhole(attempt, received, verdict.agreed)
@@ -261,7 +267,7 @@ export class StreamedContent {
     if (this.#previous !== undefined && this.#previous.size !== received.bytes) this.#foundChange()
     this.#dropPrevious()
     this.#waits.end()
-    this.#around.onSettled()
+    this.#around.onSettled(this)
   }
 
   #fail(attempt: DownloadAttempt, error: Error): void {
@@ -269,7 +275,7 @@ export class StreamedContent {
     if (this.#fallBack(error)) return
     this.#state = isCut(error) ? { kind: 'failed', error } : { kind: 'idle' }
     this.#waits.fail(error)
-    this.#around.onSettled()
+    this.#around.onSettled(this)
   }
 
   /**
@@ -291,7 +297,7 @@ export class StreamedContent {
     this.#provenance = { ...this.#provenance, kept: true, modifiedSeconds: this.#listed.modifiedSeconds }
     this.#dropPrevious()
     this.#waits.end()
-    this.#around.onSettled()
+    this.#around.onSettled(this)
     return true
   }
 
@@ -303,7 +309,7 @@ export class StreamedContent {
     const seconds = Math.round(stallMs / 1000)
     this.#waits.fail(new ServiceError('timeout', `read ${this.path}: no byte for ${seconds} s`), stallMs)
     if (this.#waits.size > 0) this.#start(priority)
-    else this.#around.onSettled()
+    else this.#around.onSettled(this)
   }
 
   #compare(piece: Uint8Array, position: number): void {
@@ -314,7 +320,7 @@ export class StreamedContent {
 
   #foundChange(): void {
     this.#dropPrevious()
-    this.#around.onChanged()
+    this.#around.onChanged(this.path)
   }
 
   #dropPrevious(): void {
