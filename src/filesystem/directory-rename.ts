@@ -20,62 +20,98 @@ export interface RemoteTreeParts {
   readonly clock: Clock
 }
 
-/** Every remote entry below, by path relative to `directory`, that the local changes say nothing of. */
-export async function remoteTree(
-  parts: RemoteTreeParts,
-  directory: string,
-  limit: RenameLimit,
-  signal: AbortSignal,
-): Promise<Map<string, RemoteEntry>> {
-  if (!parts.view.remoteBelow(directory)) return new Map()
-  const late = new AbortController()
-  const cancel = parts.clock.after(limit.listingMs, () => late.abort())
-  const walk = new Walk(parts, directory, limit, AbortSignal.any([signal, late.signal]))
-  try {
-    await walk.into('')
-    return walk.found
-  } catch (error) {
-    if (late.signal.aborted && !signal.aborted)
-      throw new FilesystemError('crossDevice', `${directory}: takes too long to list`, { cause: error })
-    throw error
-  } finally {
-    cancel()
-    late.abort()
+/**
+ * What the service has below `directory`, all of it listed: the files and directories, by path relative to it,
+ * that the local changes say nothing of. `now` is undefined when something came up that was not listed.
+ *
+ * While one directory is listed a file of ours in another may come to be on the service, and its local entry give
+ * way to that one's newer listing: so it is put together in the turn in which it is used, of the newest.
+ */
+export class RemoteTree {
+  readonly #parts: RemoteTreeParts
+  readonly #directory: string
+  readonly #limit: RenameLimit
+  readonly #listed = new Set<string>()
+
+  constructor(parts: RemoteTreeParts, directory: string, limit: RenameLimit) {
+    this.#parts = parts
+    this.#directory = directory
+    this.#limit = limit
+  }
+
+  /** Resolves when everything below was listed. */
+  async list(signal: AbortSignal): Promise<void> {
+    const late = new AbortController()
+    const cancel = this.#parts.clock.after(this.#limit.listingMs, () => late.abort())
+    const either = AbortSignal.any([signal, late.signal])
+    try {
+      for (let missing = this.#walk().missing; missing.length > 0; missing = this.#walk().missing)
+        await Promise.all(missing.map((below) => this.#list(below, either)))
+    } catch (error) {
+      if (late.signal.aborted && !signal.aborted)
+        throw new FilesystemError('crossDevice', `${this.#directory}: takes too long to list`, {
+          cause: error,
+        })
+      throw error
+    } finally {
+      cancel()
+      late.abort()
+    }
+  }
+
+  now(): Map<string, RemoteEntry> | undefined {
+    const { found, missing } = this.#walk()
+    return missing.length > 0 ? undefined : found
+  }
+
+  async #list(below: string, signal: AbortSignal): Promise<void> {
+    await this.#parts.listings.list(joinBelow(this.#directory, below), { signal })
+    this.#listed.add(below)
+  }
+
+  #walk(): Walk {
+    const walk = new Walk(this.#parts, this.#directory, this.#limit, this.#listed)
+    if (this.#parts.view.remoteBelow(this.#directory)) walk.into('')
+    return walk
   }
 }
 
 class Walk {
   readonly found = new Map<string, RemoteEntry>()
+  /** Directories that have to be listed. */
+  readonly missing: string[] = []
   readonly #parts: RemoteTreeParts
   readonly #directory: string
   readonly #limit: RenameLimit
-  readonly #signal: AbortSignal
+  readonly #listed: ReadonlySet<string>
   #files = 0
   #bytes = 0
 
-  constructor(parts: RemoteTreeParts, directory: string, limit: RenameLimit, signal: AbortSignal) {
+  constructor(parts: RemoteTreeParts, directory: string, limit: RenameLimit, listed: ReadonlySet<string>) {
     this.#parts = parts
     this.#directory = directory
     this.#limit = limit
-    this.#signal = signal
+    this.#listed = listed
   }
 
-  async into(below: string): Promise<void> {
+  into(below: string): void {
     const { listings, changes } = this.#parts
-    const listing = await listings.list(joinBelow(this.#directory, below), { signal: this.#signal })
-    const deeper: string[] = []
+    const listing = this.#listed.has(below) ? listings.newest(joinBelow(this.#directory, below)) : undefined
+    if (listing === undefined) {
+      this.missing.push(below)
+      return
+    }
     for (const [name, entry] of listing.entries) {
       const path = joinPath(below, name)
       const local = changes.get(joinBelow(this.#directory, path))
       if (local === undefined) this.#add(path, entry)
       if (local === undefined ? entry.isDirectory : local.kind === 'directory' && local.remote)
-        deeper.push(path)
+        this.into(path)
     }
     /* a directory of ours may be there since the listing, and what is in it known to the service alone by now */
     for (const [name, local] of changes.children(joinBelow(this.#directory, below)))
       if (!listing.entries.has(name) && local.kind === 'directory' && local.remote)
-        deeper.push(joinPath(below, name))
-    await Promise.all(deeper.map((path) => this.into(path)))
+        this.into(joinPath(below, name))
   }
 
   #add(path: string, entry: RemoteEntry): void {

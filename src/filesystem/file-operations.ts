@@ -137,11 +137,14 @@ export class FileOperations {
     })
   }
 
-  seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
-    const { handles, bytes } = this.#parts
-    const size = bytes.sizeOf(handles.file(id).node, undefined)
-    if (offset < 0 || offset >= size) throw new FilesystemError('noData')
-    return whence === 'data' ? offset : size
+  seek(id: HandleId, offset: number, whence: 'data' | 'hole', caller: Caller): MaybePromise<number> {
+    const { handles, bytes, resolver } = this.#parts
+    const { node } = handles.file(id)
+    return chain(resolver.lookAt(node, caller.signal), (sight) => {
+      const size = bytes.sizeOf(node, sight?.kind === 'file' ? sight : undefined)
+      if (offset < 0 || offset >= size) throw new FilesystemError('noData')
+      return whence === 'data' ? offset : size
+    })
   }
 
   async copyRange(

@@ -89,9 +89,10 @@ export class Filesystem implements FrontEnd {
     this.#stat = stat
     this.#files = new FileOperations(parts, options)
     this.#directories = new DirectoryOperations(parts, options.showSpecial ? [...specials.keys()] : [])
-    this.#naming = new Naming({ ...parts, files: this.#files }, options)
-    this.#rename = new Rename({ ...parts, naming: this.#naming }, options)
-    this.#foreign = new ForeignChanges(parts)
+    const foreign = new ForeignChanges(parts)
+    this.#foreign = foreign
+    this.#naming = new Naming({ ...parts, foreign, files: this.#files }, options)
+    this.#rename = new Rename({ ...parts, foreign, naming: this.#naming }, options)
   }
 
   /** To be told of every whole listing as it arrives; hands it on to the local changes. */
@@ -246,8 +247,8 @@ export class Filesystem implements FrontEnd {
     return this.#run('fallocate', handle, () => this.#files.allocate(handle, mode, offset, length, caller))
   }
 
-  seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number> {
-    return this.#run('lseek', handle, () => this.#files.seek(handle, offset, whence))
+  seek(handle: HandleId, offset: number, whence: 'data' | 'hole', caller: Caller): MaybePromise<number> {
+    return this.#run('lseek', handle, () => this.#files.seek(handle, offset, whence, caller))
   }
 
   copyRange(

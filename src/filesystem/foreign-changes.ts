@@ -58,6 +58,12 @@ export class ForeignChanges {
     if (node !== undefined) this.#parts.news.attributes(node.id)
   }
 
+  /** A directory has come to be here: what was last listed of its name, or below, was another one's. */
+  begun(directory: string): void {
+    this.#last.delete(directory)
+    for (const path of this.#last.keys()) if (path.startsWith(`${directory}/`)) this.#last.delete(path)
+  }
+
   /** The same size and time, but other bytes: programs that go by times must see it. */
   contentChanged(path: string): void {
     const { changes, tree, news, clock } = this.#parts

@@ -9,6 +9,7 @@ import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { FileOperations } from './file-operations.ts'
+import type { ForeignChanges } from './foreign-changes.ts'
 import type { Caller, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
 import type { Handles } from './handles.ts'
 import { chain } from './maybe-promise.ts'
@@ -27,6 +28,7 @@ export interface NamingParts {
   readonly bytes: FileBytes
   readonly stat: Stat
   readonly files: FileOperations
+  readonly foreign: ForeignChanges
   readonly changes: LocalChanges
 }
 
@@ -90,9 +92,10 @@ export class Naming {
   }
 
   makeDirectory(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
-    const { tree, stat, changes, resolver } = this.#parts
+    const { tree, stat, changes, resolver, foreign } = this.#parts
     return this.#making(directory, name, caller, (path) => {
       changes.makeDirectory(path, undefined)
+      foreign.begun(path)
       stat.made(path, { mode, uid: caller.uid, gid: caller.gid })
       resolver.absent(directory, name)
       const node = tree.subdirectory(directory, name)
@@ -137,7 +140,7 @@ export class Naming {
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
       if (sight.kind === 'absent') throw this.#missing(directory, name)
       if (sight.kind === 'file') throw new FilesystemError('notDirectory')
-      return chain(this.empty(directory, name, sight, caller), (isStill) => {
+      return this.empty(directory, name, sight, caller, (isStill) => {
         if (!isStill) return this.removeDirectory(directory, name, caller)
         changes.removeDirectory(sight.path, sight.remote)
         tree.vacate(directory, name)
@@ -147,16 +150,22 @@ export class Naming {
     })
   }
 
-  /** Throws `notEmpty`; false: what was seen is not what is there any more. */
-  empty(directory: DirectoryNode, name: string, sight: Sight, caller: Caller): MaybePromise<boolean> {
+  /** Throws `notEmpty`, else acts in the turn in which it is known; false: what was seen is not there any more. */
+  empty<T>(
+    directory: DirectoryNode,
+    name: string,
+    sight: Sight,
+    caller: Caller,
+    act: (isStill: boolean) => MaybePromise<T>,
+  ): MaybePromise<T> {
     const { view, tree, resolver } = this.#parts
     const where = (): string => joinPath(tree.path(directory), name)
     return chain(view.entries(where, caller.signal), (entries) => {
       stopIfInterrupted(caller.signal)
-      if (!resolver.stand([[directory, name]], [sight])) return false
+      if (!resolver.stand([[directory, name]], [sight])) return act(false)
       if (entries.size > 0 || view.hasLocalBelow(sight.path))
         throw new FilesystemError('notEmpty', `${sight.path}: directory not empty`)
-      return true
+      return act(true)
     })
   }
 

@@ -6,10 +6,11 @@
  */
 import type { LocalAttributes, LocalChanges } from '../write-back/local-changes.ts'
 import { listedNs, msToNs, toNs } from './attributes.ts'
-import { type RemoteTreeParts, remoteTree } from './directory-rename.ts'
+import { RemoteTree, type RemoteTreeParts } from './directory-rename.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
 import type { FileBytes } from './file-bytes.ts'
+import type { ForeignChanges } from './foreign-changes.ts'
 import type { Caller, MaybePromise } from './front-end.ts'
 import type { Naming } from './naming.ts'
 import type { DirectoryNode, FileNode } from './node.ts'
@@ -23,6 +24,7 @@ export interface RenameParts extends RemoteTreeParts {
   readonly tree: Tree
   readonly resolver: Resolver
   readonly naming: Naming
+  readonly foreign: ForeignChanges
   readonly bytes: FileBytes
   readonly stat: Stat
   readonly changes: LocalChanges
@@ -90,24 +92,26 @@ export class Rename {
     noReplace: boolean,
     caller: Caller,
   ): Promise<void> {
-    const { tree, resolver, naming, bytes, changes } = this.#parts
-    const isEmpty = target.kind === 'absent' || (await naming.empty(...to, target, caller))
-    const remote = await remoteTree(this.#parts, source.path, this.#options.renameLimit, caller.signal)
+    const { tree, resolver, naming, bytes, changes, foreign } = this.#parts
+    const isEmpty =
+      target.kind === 'absent' || (await naming.empty(...to, target, caller, (isStill) => isStill))
+    const below = new RemoteTree(this.#parts, source.path, this.#options.renameLimit)
+    await below.list(caller.signal)
     stopIfInterrupted(caller.signal)
-    if (!isEmpty || !resolver.stand([from, to], [source, target]))
+    const remote = below.now()
+    if (!isEmpty || remote === undefined || !resolver.stand([from, to], [source, target]))
       return this.rename(from, to, noReplace, caller)
     if (target.kind === 'directory' && this.#parts.view.hasLocalBelow(target.path))
       throw new FilesystemError('notEmpty')
     const node = tree.subdirectory(...from)
-    for (const below of tree.filesBelow(node)) {
-      bytes.keepTimes(below)
-      below.shown = undefined
+    for (const file of tree.filesBelow(node)) {
+      bytes.keepTimes(file)
+      file.shown = undefined
     }
-    for (const path of remote.keys())
-      if (changes.get(joinPath(source.path, path)) !== undefined) remote.delete(path)
     const isRemote = source.local === undefined ? source.listed !== undefined : source.remote
     const over = target.kind === 'directory' ? target.listed : undefined
     changes.renameDirectory(source.path, target.path, remote, isRemote, over)
+    foreign.begun(target.path)
     for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
     tree.vacate(...to)
     tree.move(node, ...to)

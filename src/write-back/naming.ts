@@ -4,6 +4,7 @@
  * Invariant: each operation is one transaction of the journal; the service hears of it later, from the queue.
  */
 import type { Clock } from '../clock.ts'
+import type { Listings } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import { WriteBackError, type LocalAttributes } from './local-changes.ts'
 import type { Ledger } from './ledger.ts'
@@ -19,6 +20,7 @@ export interface NamingOptions {
   readonly ledger: Ledger
   readonly spool: Spool
   readonly queue: UploadQueue
+  readonly listings: Listings
   readonly clock: Clock
   readonly owner: CopyOwner
   readonly dirtyExpireMs: number
@@ -128,6 +130,7 @@ export class Naming {
     this.#transact(() => {
       const record = ledger.of(path, remoteOf(over))
       this.#desire(record, { is: 'directory' })
+      this.#beginEmpty(record)
       this.#settle(record, settleMs.closed)
     })
   }
@@ -208,6 +211,7 @@ export class Naming {
     const old = ledger.of(from, { is: remote ? 'directory' : 'absent' })
     const heir = ledger.of(to, remoteOf(over))
     this.#desire(heir, { is: 'directory' })
+    this.#beginEmpty(heir)
     ledger.change(old, { desired: { is: 'absent' }, parked: undefined })
     this.#shareDoubt(old)
     this.#moveAttributes(from, to)
@@ -249,6 +253,11 @@ export class Naming {
         if (source) queue.wake(source)
       })
     }
+  }
+
+  /** What was listed of its name was in another directory, which is gone. */
+  #beginEmpty(directory: PathRecord): void {
+    if (directory.remote.is === 'absent') this.#options.listings.drop(directory.path)
   }
 
   /** What waited for `from` to be on the service waits for `to` now. */

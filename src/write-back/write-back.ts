@@ -176,6 +176,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       ledger,
       spool,
       queue: this.#queue,
+      listings,
       clock,
       owner: this,
       dirtyExpireMs: this.#dirtyExpireMs,

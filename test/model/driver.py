@@ -4,8 +4,11 @@ Answers are what `reference.ts` expects: an errno by name, or what the call show
 """
 import ctypes
 import errno
+import fcntl
+import functools
 import hashlib
 import json
+import mmap
 import os
 import stat
 import sys
@@ -13,9 +16,12 @@ import sys
 root = sys.argv[1].encode()
 libc = ctypes.CDLL(None, use_errno=True)
 libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+libc.syscall.restype = ctypes.c_long
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 AT_FDCWD, RENAME_NOREPLACE = -100, 1
 KEEP_SIZE, PUNCH_HOLE = 1, 2
+GETDENTS64, WRITE_AND_WAIT = 217, 7
 
 modes = {
     "r": os.O_RDONLY,
@@ -27,6 +33,8 @@ modes = {
     "x+": os.O_RDWR | os.O_CREAT | os.O_EXCL,
 }
 slots = {}
+# by slot: a descriptor of a directory, and the names that its pass has shown
+passes = {}
 
 
 def located(path):
@@ -45,9 +53,15 @@ def described(found):
     return "file %d %s %d" % (found.st_size, mode, modified)
 
 
+@functools.cache
+def block(start):
+    return bytes(1 + (start + at * 7) % 250 for at in range(256))
+
+
 def bytes_of(rule):
-    fill = rule["fill"]
-    return bytes(1 + ((fill + at * 7 + (at >> 8)) % 250) for at in range(rule["length"]))
+    fill, length = rule["fill"], rule["length"]
+    blocks = (block((fill + at * (256 * 7 + 1)) % 250) for at in range(-(-length // 256)))
+    return b"".join(blocks)[:length]
 
 
 def checked(result):
@@ -124,6 +138,52 @@ def tree():
     return found
 
 
+def sync_directory(path):
+    descriptor = os.open(located(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def store(descriptor, offset, data):
+    """Through a shared mapping, and then to the filesystem, as if the kernel had come to it."""
+    size = os.fstat(descriptor).st_size
+    begin = offset - offset % mmap.PAGESIZE
+    data = data[: max(0, size - offset)]
+    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
+        raise OSError(errno.EACCES, "a shared mapping that is written to needs both")
+    if not data:
+        return
+    with mmap.mmap(descriptor, offset - begin + len(data), offset=begin) as there:
+        there[offset - begin :] = data
+    checked(libc.sync_file_range(descriptor, 0, 0, WRITE_AND_WAIT))
+
+
+def entry_of(slot):
+    if slot not in passes:
+        raise OSError(errno.EBADF, "closed")
+    return passes[slot]
+
+
+def read_on(directory, count):
+    """A small buffer: the kernel is asked again and again, and further entries are left to the next call."""
+    descriptor, shown = directory
+    buffer = ctypes.create_string_buffer(288 if count is not None else 1024)
+    while count is None or len(shown) < count:
+        length = libc.syscall(GETDENTS64, descriptor, buffer, len(buffer))
+        checked(length)
+        if length == 0:
+            return
+        at = 0
+        while at < length:
+            size = int.from_bytes(buffer.raw[at + 16 : at + 18], "little")
+            name = buffer.raw[at + 19 : at + size].split(b"\0", 1)[0]
+            if name not in (b".", b".."):
+                shown.append(name.decode())
+            at += size
+
+
 def perform(operation):
     do = operation["do"]
     path = operation.get("path")
@@ -148,6 +208,8 @@ def perform(operation):
         os.unlink(located(path))
     elif do == "mkdir":
         os.mkdir(located(path), 0o755)
+    elif do == "mknod":
+        os.mknod(located(path), 0o644 | stat.S_IFREG)
     elif do == "rmdir":
         os.rmdir(located(path))
     elif do == "rename":
@@ -171,24 +233,59 @@ def perform(operation):
     elif do == "punch":
         checked(libc.fallocate(fd(slot), PUNCH_HOLE | KEEP_SIZE, operation["offset"], operation["length"]))
     elif do == "copy":
-        return copied(fd(operation["from"]), fd(operation["to"]), operation["length"])
+        at, to = operation.get("fromOffset", 0), operation.get("toOffset", 0)
+        return copied(fd(operation["from"]), fd(operation["to"]), operation["length"], at, to)
+    elif do == "map":
+        store(fd(slot), operation["offset"], bytes_of(operation["bytes"]))
+    elif do == "allocate":
+        flags = KEEP_SIZE if operation["keepSize"] else 0
+        checked(libc.fallocate(fd(slot), flags, operation["offset"], operation["length"]))
+    elif do == "seek":
+        whence = os.SEEK_DATA if operation["whence"] == "data" else os.SEEK_HOLE
+        return "at %d" % os.lseek(fd(slot), operation["offset"], whence)
+    elif do == "fchmod":
+        os.fchmod(fd(slot), operation["mode"])
+    elif do == "futimes":
+        os.utime(fd(slot), (operation["seconds"], operation["seconds"]))
+    elif do == "openUnnamed":
+        if slot in slots:
+            return "EBUSY"
+        slots[slot] = os.open(located(path), os.O_TMPFILE | os.O_RDWR, 0o644)
     elif do == "fstat":
-        return described(os.fstat(fd(slot)))
+        found = os.fstat(fd(slot))
+        return "%s %d" % (described(found), found.st_nlink)
+    elif do == "openDirectory":
+        if slot in passes:
+            return "EBUSY"
+        passes[slot] = (os.open(located(path), os.O_RDONLY | os.O_DIRECTORY), [])
+        read_on(passes[slot], operation["first"])
+    elif do == "readRest":
+        directory = entry_of(slot)
+        read_on(directory, None)
+        return "|".join(sorted(directory[1], key=by_unit))
+    elif do == "rewind":
+        descriptor, shown = entry_of(slot)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        shown.clear()
+        read_on((descriptor, shown), None)
+        return "|".join(sorted(shown, key=by_unit))
+    elif do == "closeDirectory":
+        os.close(entry_of(slot)[0])
+        del passes[slot]
+    elif do == "syncDirectory":
+        sync_directory(path)
     elif do == "fsync":
         os.fsync(fd(slot))
     elif do == "barrier":
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    elif do == "crash":
-        for descriptor in slots.values():
+        sync_directory("")
+    elif do in ("crash", "remount"):
+        for descriptor in [*slots.values(), *(descriptor for descriptor, _ in passes.values())]:
             try:
                 os.close(descriptor)
             except OSError:
                 pass
         slots.clear()
+        passes.clear()
     elif do == "tree":
         return tree()
     else:
@@ -201,15 +298,15 @@ def by_unit(text):
     return text.encode("utf-16-be")
 
 
-def copied(source, target, length):
-    at = 0
-    while at < length:
-        count = os.copy_file_range(source, target, length - at, at, at)
+def copied(source, target, length, at, to):
+    done = 0
+    while done < length:
+        count = os.copy_file_range(source, target, length - done, at + done, to + done)
         if count == 0:
             break
-        at += count
+        done += count
     if length == 0:
-        os.copy_file_range(source, target, 0, 0, 0)
+        os.copy_file_range(source, target, 0, at, to)
     return "ok"
 
 

@@ -11,7 +11,7 @@ const seconds = Number(process.env['MODEL_SECONDS'] ?? 0)
 const firstSeed = Number(process.env['MODEL_SEED'] ?? 1)
 const operationsPerSeed = 250
 
-const alone: Weights = { ...programs, pass: 10, forget: 3, barrier: 1, crash: 1 }
+const alone: Weights = { ...programs, pass: 10, forget: 3, barrier: 1, crash: 1, remount: 1 }
 const troubled: Weights = { ...alone, fault: 5, refuse: 4, hold: 4, letGo: 4, crash: 2 }
 const accompanied: Weights = { ...alone, foreignWrite: 4, foreignRemove: 2, foreignMkdir: 2 }
 

@@ -21,10 +21,12 @@ import { FakeClock } from '../fake-clock.ts'
 import { caller, flags } from '../filesystem/rig.ts'
 import { quiet } from '../write-back/rig.ts'
 import { bytesOf, maxFileBytes, type Operation, type OpenMode, scratchPattern } from './operations.ts'
-import { digestOf } from './reference.ts'
+import { digestOf, showNames } from './entries.ts'
 import type { Subject } from './run.ts'
 
-const ttlMs = 2000
+const defaultTtlMs = 2000
+/** For how long an upload of ours is trusted where the service tells no times. */
+const ownTtlMs = 60_000
 /** Longer than any wait of the write-back, its last look at what is in doubt included. */
 const longestWaitMs = 3_600_000
 /** At most this long after it seemed to fail a change is carried out after all. */
@@ -51,7 +53,19 @@ interface Stack {
   readonly changes: WriteBack
 }
 
-export async function startFrontEnd(options: MemoryFilesOptions = {}): Promise<FrontEndSubject> {
+/** A pass through a directory. */
+interface Pass {
+  readonly handle: HandleId
+  readonly names: string[]
+  next: number
+}
+
+export interface FrontEndOptions extends MemoryFilesOptions {
+  readonly sync?: boolean
+  readonly ttlMs?: number
+}
+
+export async function startFrontEnd(options: FrontEndOptions = {}): Promise<FrontEndSubject> {
   const subject = new FrontEndSubject(options)
   await subject.restart()
   return subject
@@ -59,16 +73,22 @@ export async function startFrontEnd(options: MemoryFilesOptions = {}): Promise<F
 
 export class FrontEndSubject implements Subject {
   readonly maxFileBytes = maxFileBytes
+  readonly seesSameSize = true
   readonly #directory = mkdtempSync(join(tmpdir(), 'model-'))
   readonly #clock = new FakeClock()
   readonly #files: MemoryFiles
   #stack: Stack | undefined
+  readonly #ttlMs: number
+  readonly #sync: boolean
   #slots = new Map<number, Slot>()
+  #passes = new Map<number, Pass>()
   #lookups = new Map<NodeId, number>()
   #gates: Gate[] = []
   #isRefusing = false
 
-  constructor(options: MemoryFilesOptions) {
+  constructor(options: FrontEndOptions) {
+    this.#ttlMs = options.ttlMs ?? defaultTtlMs
+    this.#sync = options.sync ?? false
     this.#files = new MemoryFiles({ clock: this.#clock, maxFileBytes, ...options })
   }
 
@@ -81,8 +101,10 @@ export class FrontEndSubject implements Subject {
   async restart(): Promise<void> {
     await this.#stack?.changes.close()
     this.#slots.clear()
+    this.#passes.clear()
     this.#lookups.clear()
     const [files, clock, directory, logger] = [this.#files, this.#clock, this.#directory, silentLogger]
+    const [ttlMs, sync] = [this.#ttlMs, this.#sync]
     const listings = new MetadataCache({
       ...{ files, clock, ttlMs, maxEntries: 100_000, logger },
       onListing: (listing) => fs.observe(listing),
@@ -96,12 +118,16 @@ export class FrontEndSubject implements Subject {
       random: () => 0,
       localNames: [scratchPattern],
     })
-    const options = { ...defaultFilesystemOptions, ttlMs, uid: 1000, gid: 1000 }
+    const options = { ...defaultFilesystemOptions, ttlMs, sync, uid: 1000, gid: 1000 }
     const fs: Filesystem = new Filesystem({ listings, contents, changes, clock, logger }, options)
     this.#stack = { fs, changes }
   }
 
   async apply(operation: Operation): Promise<string> {
+    /* nothing is answered before the service has it */
+    if (this.#sync) this.#letGo()
+    /* these fetch in the background what is open, and cannot be asked again */
+    if (operation.do === 'unlink' || operation.do === 'rename') this.#stopRefusing()
     const outcome = await this.#outcome(operation)
     if (outcome !== 'EIO' || !this.#isRefusing) return outcome
     this.#isRefusing = false
@@ -176,7 +202,7 @@ export class FrontEndSubject implements Subject {
         const names: string[] = []
         for (const [name, , kind] of await this.#names(operation.path))
           names.push(kind === 'file' ? name : `${name}/`)
-        return names.sort().join('|')
+        return showNames(names)
       }
       case 'truncate': {
         const [node, { kind }] = await this.#find(operation.path)
@@ -203,6 +229,9 @@ export class FrontEndSubject implements Subject {
         this.#count(made)
         return 'ok'
       }
+      case 'mknod':
+        this.#count(await this.#soon(fs.makeFile(...(await this.#place(operation.path)), 0o100644, caller)))
+        return 'ok'
       case 'rmdir':
         await this.#soon(fs.removeDirectory(...(await this.#place(operation.path)), caller))
         return 'ok'
@@ -243,15 +272,96 @@ export class FrontEndSubject implements Subject {
         return 'ok'
       }
       case 'copy': {
+        const { length, fromOffset = 0, toOffset = 0 } = operation
         const [from, to] = [this.#slot(operation.from), this.#slot(operation.to)]
         if (from.mode === 'w' || from.mode === 'a' || to.mode.startsWith('a'))
           throw new FilesystemError('badHandle')
-        await this.#soon(fs.copyRange(from.handle, 0, to.handle, 0, operation.length, caller))
+        await this.#soon(fs.copyRange(from.handle, fromOffset, to.handle, toOffset, length, caller))
+        return 'ok'
+      }
+      case 'map': {
+        const { handle, node, mode } = this.#slot(operation.slot)
+        if (!['r+', 'w+', 'a+', 'x+'].includes(mode)) throw new FilesystemError('accessDenied')
+        const { size } = (await this.#soon(fs.getAttributes(node, handle, caller))).attributes
+        const stored = bytesOf(operation.bytes).subarray(0, Math.max(0, size - operation.offset))
+        if (stored.length > 0) await this.#soon(fs.write(handle, operation.offset, stored, caller, false))
+        return 'ok'
+      }
+      case 'allocate': {
+        const { offset, length } = operation
+        const how = operation.keepSize ? 'keepSize' : 'extend'
+        await this.#soon(fs.allocate(this.#slot(operation.slot).handle, how, offset, length, caller))
+        return 'ok'
+      }
+      case 'seek': {
+        const { handle } = this.#slot(operation.slot)
+        return `at ${await this.#soon(fs.seek(handle, operation.offset, operation.whence, caller))}`
+      }
+      case 'fchmod': {
+        const { handle, node } = this.#slot(operation.slot)
+        await this.#soon(fs.setAttributes(node, handle, { mode: operation.mode }, caller))
+        return 'ok'
+      }
+      case 'futimes': {
+        const { handle, node } = this.#slot(operation.slot)
+        const modified = { seconds: operation.seconds, nanoseconds: 0 }
+        await this.#soon(fs.setAttributes(node, handle, { modified }, caller))
+        return 'ok'
+      }
+      case 'openUnnamed': {
+        if (this.#slots.has(operation.slot)) return 'EBUSY'
+        const [directory, { kind }] = await this.#find(operation.path)
+        if (kind === 'file') throw new FilesystemError('notDirectory')
+        const how = flags('read', 'write')
+        const { entry, open } = await this.#soon(fs.createUnnamed(directory, how, 0o644, caller))
+        this.#count(entry)
+        this.#slots.set(operation.slot, { handle: open.handle, node: entry.node, mode: 'w+' })
         return 'ok'
       }
       case 'fstat': {
         const { handle, node } = this.#slot(operation.slot)
-        return describe((await this.#soon(fs.getAttributes(node, handle, caller))).attributes)
+        const { attributes } = await this.#soon(fs.getAttributes(node, handle, caller))
+        return `${describe(attributes)} ${attributes.linkCount}`
+      }
+      case 'openDirectory': {
+        if (this.#passes.has(operation.slot)) return 'EBUSY'
+        const [node, { kind }] = await this.#find(operation.path)
+        if (kind === 'file') throw new FilesystemError('notDirectory')
+        const pass = { handle: await this.#soon(fs.openDirectory(node)), names: [], next: 0 }
+        try {
+          if (operation.first > 0) await this.#readOn(pass, operation.first)
+          this.#passes.set(operation.slot, pass)
+        } finally {
+          if (!this.#passes.has(operation.slot)) fs.releaseDirectory(pass.handle)
+        }
+        return 'ok'
+      }
+      case 'readRest':
+      case 'rewind': {
+        const pass = this.#passes.get(operation.slot)
+        if (pass === undefined) throw new FilesystemError('badHandle')
+        if (operation.do === 'rewind') Object.assign(pass, { names: [], next: 0 })
+        await this.#readOn(pass, Infinity)
+        return showNames(pass.names)
+      }
+      case 'closeDirectory': {
+        const pass = this.#passes.get(operation.slot)
+        if (pass === undefined) throw new FilesystemError('badHandle')
+        this.#passes.delete(operation.slot)
+        fs.releaseDirectory(pass.handle)
+        return 'ok'
+      }
+      case 'syncDirectory': {
+        const [node, { kind }] = await this.#find(operation.path)
+        if (kind === 'file') throw new FilesystemError('notDirectory')
+        this.#letGo()
+        const handle = await this.#soon(fs.openDirectory(node))
+        try {
+          await this.#soon(fs.synchronizeDirectory(handle, caller))
+        } finally {
+          fs.releaseDirectory(handle)
+        }
+        return 'ok'
       }
       case 'fsync': {
         const { handle } = this.#slot(operation.slot)
@@ -266,6 +376,10 @@ export class FrontEndSubject implements Subject {
         this.#forget()
         return 'ok'
       case 'crash':
+        await this.restart()
+        return 'ok'
+      case 'remount':
+        await this.remoteTree()
         await this.restart()
         return 'ok'
       case 'fault': {
@@ -299,6 +413,9 @@ export class FrontEndSubject implements Subject {
     const { path } = operation
     this.#stopRefusing()
     this.#files.clearFaults()
+    const length = operation.do === 'foreignWrite' ? operation.bytes.length : undefined
+    const isSameSize = this.#files.bytes(path)?.length === length
+    await this.#pass(1000)
     if (operation.do === 'foreignWrite') {
       this.#takeAll(path, 'directory')
       this.#files.put(path, bytesOf(operation.bytes))
@@ -306,7 +423,8 @@ export class FrontEndSubject implements Subject {
       this.#takeAll(path, undefined)
       if (operation.do === 'foreignMkdir') this.#files.putDirectory(path)
     }
-    await this.#pass(ttlMs + 1)
+    /* the same size is seen once our own upload is no longer trusted */
+    await this.#pass(Math.max(this.#ttlMs, isSameSize ? ownTtlMs : 0) + 1)
     await this.tree()
     return 'ok'
   }
@@ -384,6 +502,16 @@ export class FrontEndSubject implements Subject {
         .map((entry) => [entry.name, entry.inode, entry.kind])
     } finally {
       this.#fs.releaseDirectory(handle)
+    }
+  }
+
+  async #readOn(pass: Pass, count: number): Promise<void> {
+    const entries = await this.#soon(this.#fs.readDirectory(pass.handle, pass.next, caller))
+    let left = count
+    for (const { name, nextOffset } of entries) {
+      if (left-- <= 0) return
+      pass.next = nextOffset
+      if (name !== '.' && name !== '..') pass.names.push(name)
     }
   }
 

@@ -17,7 +17,12 @@ const accompanied: Weights = { ...alone, foreignWrite: 1, foreignRemove: 1, fore
 const runs = [
   { name: 'alone with a quiet service', weights: alone, seeds: 12, length: 250 },
   { name: 'with connections that break', weights: troubled, seeds: 2, length: 150 },
-  { name: 'with daemons that are killed', weights: { ...alone, crash: 1 }, seeds: 1, length: 150 },
+  {
+    name: 'with daemons that are killed or unmounted',
+    weights: { ...alone, crash: 1, remount: 1 },
+    seeds: 1,
+    length: 150,
+  },
   { name: 'with an agent that changes the same tree', weights: accompanied, seeds: 3, length: 200 },
 ] as const
 
@@ -32,7 +37,7 @@ for (const { name, weights, seeds, length } of runs) {
       let steps = 0
       for (let at = 0; at < seeds || performance.now() < end; at++) {
         const seed = firstSeed + at
-        const failure = await explore(start, seed, weights, (count) => count >= length)
+        const failure = await explore(start, seed, weights, (count) => count >= length, seed % 4 === 0)
         steps += length
         if (failure !== undefined) return t.fail(failure)
       }

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { spawn } from 'node:child_process'
 import { type Mounted, type MountedEmulator, mountEmulator, type Teardown, treeOf } from '../mount/rig.ts'
 import { bytesOf, type Operation, scratchPattern } from './operations.ts'
-import { digestOf } from './reference.ts'
+import { digestOf } from './entries.ts'
 import type { Subject } from './run.ts'
 
 const driverFile = join(import.meta.dirname, 'driver.py')
@@ -58,6 +58,9 @@ class MountSubject implements Subject {
         return 'ok'
       case 'crash':
         await this.#crash()
+        return 'ok'
+      case 'remount':
+        await this.#remount()
         return 'ok'
       case 'fault': {
         const { verb, times } = operation
@@ -110,6 +113,16 @@ class MountSubject implements Subject {
     process.kill(this.#daemon.pid, 'SIGKILL')
     await this.#driver.ask({ do: 'crash' })
     await this.#driver.end()
+    this.#daemon.pid = await this.#mounted.mountAgain()
+    this.#driver = new Driver(this.#mounted, this.#directory)
+  }
+
+  /** Unmounted by its command, and mounted again. */
+  async #remount(): Promise<void> {
+    await this.#driver.ask({ do: 'remount' })
+    await this.#driver.end()
+    const { code, stderr } = await this.#mounted.command(['unmount', this.#mounted.directory])
+    if (code !== 0) throw new Error(`unmount: ${stderr}`)
     this.#daemon.pid = await this.#mounted.mountAgain()
     this.#driver = new Driver(this.#mounted, this.#directory)
   }

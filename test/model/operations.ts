@@ -29,6 +29,7 @@ export type Operation =
   | { readonly do: 'utimes'; readonly path: string; readonly seconds: number }
   | { readonly do: 'unlink'; readonly path: string }
   | { readonly do: 'mkdir'; readonly path: string }
+  | { readonly do: 'mknod'; readonly path: string }
   | { readonly do: 'rmdir'; readonly path: string }
   | { readonly do: 'rename'; readonly from: string; readonly to: string; readonly noReplace: boolean }
   /* by handle */
@@ -38,15 +39,45 @@ export type Operation =
   | { readonly do: 'pwrite'; readonly slot: number; readonly offset: number; readonly bytes: Bytes }
   | { readonly do: 'ftruncate'; readonly slot: number; readonly size: number }
   | { readonly do: 'punch'; readonly slot: number; readonly offset: number; readonly length: number }
-  | { readonly do: 'copy'; readonly from: number; readonly to: number; readonly length: number }
+  | {
+      readonly do: 'copy'
+      readonly from: number
+      readonly to: number
+      readonly length: number
+      /** Default 0. */
+      readonly fromOffset?: number
+      readonly toOffset?: number
+    }
+  /** As a store through a shared mapping: no further than the file reaches. */
+  | { readonly do: 'map'; readonly slot: number; readonly offset: number; readonly bytes: Bytes }
+  | {
+      readonly do: 'allocate'
+      readonly slot: number
+      readonly offset: number
+      readonly length: number
+      readonly keepSize: boolean
+    }
+  | { readonly do: 'seek'; readonly slot: number; readonly offset: number; readonly whence: 'data' | 'hole' }
+  | { readonly do: 'fchmod'; readonly slot: number; readonly mode: number }
+  | { readonly do: 'futimes'; readonly slot: number; readonly seconds: number }
+  /** O_TMPFILE in a directory. */
+  | { readonly do: 'openUnnamed'; readonly slot: number; readonly path: string }
   | { readonly do: 'fstat'; readonly slot: number }
   | { readonly do: 'fsync'; readonly slot: number }
+  /* by handle of a directory; a pass begins with the first entries */
+  | { readonly do: 'openDirectory'; readonly slot: number; readonly path: string; readonly first: number }
+  | { readonly do: 'readRest'; readonly slot: number }
+  | { readonly do: 'rewind'; readonly slot: number }
+  | { readonly do: 'closeDirectory'; readonly slot: number }
+  | { readonly do: 'syncDirectory'; readonly path: string }
   /* what befalls them */
   | { readonly do: 'check' }
   | { readonly do: 'barrier' }
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'forget' }
   | { readonly do: 'crash' }
+  /** Unmounted when all is on the service, and mounted again. */
+  | { readonly do: 'remount' }
   /** The next calls of a verb that changes something fail; `first` and `late` change it all the same. */
   | {
       readonly do: 'fault'
@@ -69,6 +100,18 @@ export const maxFileBytes = 100_000
 export const scratchPattern = '.*.swp'
 
 const names = ['a', 'b', 'c', 'd', 'Ä ö']
+const oddNames = [
+  'A',
+  '-n',
+  '...',
+  '%41',
+  '#x?&=',
+  'tab\tnew\nline',
+  `quote'"`,
+  'o\u0308',
+  '😀',
+  'x'.repeat(255),
+]
 const scratchName = '.a.swp'
 
 export function bytesOf({ fill, length }: Bytes): Buffer {
@@ -76,6 +119,8 @@ export function bytesOf({ fill, length }: Bytes): Buffer {
   for (let at = 0; at < length; at++) bytes[at] = 1 + ((fill + at * 7 + (at >> 8)) % 250)
   return bytes
 }
+
+const modes = [0o644, 0o600, 0o755, 0o640]
 
 export type Kind = Operation['do']
 
@@ -96,17 +141,21 @@ export const programs: Weights = {
     mkdir: 6,
   },
   ...{ rmdir: 4, rename: 12, open: 10, close: 6, pread: 6, pwrite: 10, ftruncate: 3, punch: 1, copy: 2 },
-  ...{ fstat: 3, fsync: 1, check: 2 },
+  ...{ fstat: 3, fsync: 1, check: 2, mknod: 1, map: 2, allocate: 1, seek: 1, fchmod: 1, futimes: 1 },
+  ...{ openUnnamed: 1, openDirectory: 3, readRest: 3, rewind: 1, closeDirectory: 2, syncDirectory: 1 },
 }
 
 /** Draws operations that make sense on the tree as it is, and some that do not. */
 export class Generator {
   readonly #random: (below: number) => number
   readonly #kinds: readonly Kind[]
+  readonly #large: boolean
   #count = 0
 
-  constructor(seed: number, weights: Weights) {
+  /** `large`: sizes around those in which a mount moves bytes, up to some megabytes. */
+  constructor(seed: number, weights: Weights, large = false) {
     this.#random = randomFrom(seed)
+    this.#large = large
     this.#kinds = Object.entries(weights).flatMap(([kind, weight]) =>
       Array.from({ length: weight }, () => kind as Kind),
     )
@@ -126,12 +175,19 @@ export class Generator {
         return { do: kind, path: this.#path(tree, 'file') }
       case 'list':
       case 'rmdir':
+      case 'syncDirectory':
+        return { do: kind, path: this.#path(tree, 'directory') }
       case 'mkdir':
-        return { do: kind, path: this.#path(tree, kind === 'mkdir' ? 'new' : 'directory') }
+      case 'mknod':
+        return { do: kind, path: this.#path(tree, 'new') }
       case 'truncate':
         return { do: kind, path: this.#path(tree, 'file'), size: this.#size() }
       case 'chmod':
-        return { do: kind, path: this.#path(tree, 'any'), mode: this.#pick([0o644, 0o600, 0o755, 0o640]) }
+        return { do: kind, path: this.#path(tree, 'any'), mode: this.#pick(modes) }
+      case 'fchmod':
+        return { do: kind, slot: this.#slot(tree), mode: this.#pick(modes) }
+      case 'futimes':
+        return { do: kind, slot: this.#slot(tree), seconds: 1_000_000_000 + this.#random(1000) }
       case 'utimes':
         return { do: kind, path: this.#path(tree, 'any'), seconds: 1_000_000_000 + this.#random(1000) }
       case 'rename': {
@@ -152,13 +208,36 @@ export class Generator {
       case 'pread':
         return { do: kind, slot: this.#slot(tree), offset: this.#size(), length: 1 + this.#random(5000) }
       case 'pwrite':
+      case 'map':
         return { do: kind, slot: this.#slot(tree), offset: this.#size(), bytes: this.#bytes() }
       case 'ftruncate':
         return { do: kind, slot: this.#slot(tree), size: this.#size() }
       case 'punch':
         return { do: kind, slot: this.#slot(tree), offset: this.#size(), length: 1 + this.#random(3000) }
-      case 'copy':
-        return { do: kind, from: this.#slot(tree), to: this.#slot(tree), length: this.#size() }
+      case 'allocate': {
+        const [offset, length, keepSize] = [this.#size(), 1 + this.#random(3000), this.#random(3) === 0]
+        return { do: kind, slot: this.#slot(tree), offset, length, keepSize }
+      }
+      case 'seek':
+        return {
+          do: kind,
+          slot: this.#slot(tree),
+          offset: this.#size(),
+          whence: this.#pick(['data', 'hole'] as const),
+        }
+      case 'copy': {
+        const [from, to, length] = [this.#slot(tree), this.#slot(tree), this.#size()]
+        if (this.#random(2) === 0) return { do: kind, from, to, length }
+        return { do: kind, from, to, length, fromOffset: this.#size(), toOffset: this.#size() }
+      }
+      case 'openUnnamed':
+        return { do: kind, slot, path: this.#path(tree, 'directory') }
+      case 'openDirectory':
+        return { do: kind, slot, path: this.#path(tree, 'directory'), first: this.#random(5) }
+      case 'readRest':
+      case 'rewind':
+      case 'closeDirectory':
+        return { do: kind, slot: this.#pick([slot, ...tree.openDirectorySlots()]) }
       case 'pass':
         return { do: kind, ms: this.#pick([50, 100, 500, 1000, 2000, 5000, 11_000, 61_000]) }
       case 'fault': {
@@ -170,12 +249,11 @@ export class Generator {
         return { do: kind, verb: this.#pick(['list', 'download'] as const) }
       case 'hold':
         return { do: kind, verb: this.#pick(['upload', 'remove', 'makeDirectory'] as const) }
-      case 'foreignWrite':
-        return {
-          do: kind,
-          path: this.#path(tree, 'any'),
-          bytes: { fill: this.#count % 250, length: this.#random(4000) },
-        }
+      case 'foreignWrite': {
+        const path = this.#path(tree, 'any')
+        const same = this.#random(3) === 0 ? tree.sizeOf(path) : undefined
+        return { do: kind, path, bytes: { fill: this.#count % 250, length: same ?? this.#random(4000) } }
+      }
       case 'foreignRemove':
       case 'foreignMkdir':
         return { do: kind, path: this.#path(tree, 'any') }
@@ -183,6 +261,7 @@ export class Generator {
       case 'barrier':
       case 'forget':
       case 'crash':
+      case 'remount':
       case 'letGo':
         return { do: kind }
     }
@@ -195,9 +274,11 @@ export class Generator {
       if (found !== undefined) return found[0]
     }
     const above = ['', ...[...tree.paths()].filter(([, kind]) => kind === 'directory').map(([path]) => path)]
-    const shallow = above.filter((path) => path.split('/').length < 4)
+    const deepest = this.#random(12) === 0 ? 8 : 3
+    const shallow = above.filter((path) => path.split('/').length <= deepest)
     const directory = this.#random(20) === 0 ? this.#pick(names) : this.#pick(shallow)
-    const name = wanted === 'file' && this.#random(12) === 0 ? scratchName : this.#pick(names)
+    const isScratch = wanted === 'file' && this.#random(12) === 0
+    const name = isScratch ? scratchName : this.#pick(this.#random(20) === 0 ? oddNames : names)
     return directory === '' ? name : `${directory}/${name}`
   }
 
@@ -211,7 +292,8 @@ export class Generator {
   }
 
   #bytes(): Bytes {
-    const length = this.#random(25) === 0 ? 60_000 + this.#random(50_000) : this.#random(3000)
+    const isLong = this.#random(25) === 0
+    const length = isLong ? this.#long() : this.#random(3000)
     return { fill: this.#count % 250, length }
   }
 
@@ -222,10 +304,16 @@ export class Generator {
       this.#random(100),
       this.#random(4000),
       this.#random(4000),
-      4096,
-      70_000 + this.#random(40_000),
+      4095 + this.#random(3),
+      this.#long(),
     ]
     return this.#pick(sizes)
+  }
+
+  /** Around the pieces of a download, the pages and the limit. */
+  #long(): number {
+    const edges = this.#large ? [131_072, 1_048_576, 3_000_000] : [65_536, 98_304, maxFileBytes]
+    return this.#random(2) === 0 ? this.#pick(edges) - 1 + this.#random(3) : 60_000 + this.#random(50_000)
   }
 
   #pick<T>(of: readonly T[]): T {

@@ -4,45 +4,58 @@
  * Invariant: it follows POSIX and the stated limits of the service (file size), and knows nothing of how the
  * mount works. Outcomes are strings: an errno by name, or what a program would see.
  */
-import { createHash } from 'node:crypto'
+import {
+  describe,
+  digestOf,
+  type DirectoryObject,
+  type Entry,
+  type FileObject,
+  newDirectory,
+  newFile,
+  show,
+  showNames,
+  someOf,
+  touch,
+  unspecified,
+} from './entries.ts'
 import { bytesOf, type Operation, type OpenMode, slots } from './operations.ts'
-
-interface FileObject {
-  readonly kind: 'file'
-  bytes: Buffer
-  mode: number | undefined
-  /** Unix seconds, as set; undefined: not known (the agent's, or since a write). */
-  modified: number | undefined
-  /** Its name was taken by the agent: what those who have it open see is not promised. */
-  lost: boolean
-}
-
-interface DirectoryObject {
-  readonly kind: 'directory'
-  readonly children: Map<string, Entry>
-  mode: number | undefined
-  modified: number | undefined
-}
-
-type Entry = FileObject | DirectoryObject
 
 interface Handle {
   readonly file: FileObject
   readonly mode: OpenMode
 }
 
-/** What no comparison is made of. */
-export const unspecified = 'unspecified'
+/** A pass through a directory: what was there all the time since it began, and what was there at any time. */
+interface DirectoryHandle {
+  readonly directory: DirectoryObject
+  must: Set<string>
+  may: Set<string>
+}
 
 class Failure extends Error {}
 
 export class Reference {
   readonly #maxFileBytes: number
+  readonly #seesSameSize: boolean
   #root: DirectoryObject = newDirectory()
   readonly #handles: (Handle | undefined)[] = Array.from({ length: slots }, () => undefined)
+  readonly #passes = new Map<number, DirectoryHandle>()
 
-  constructor(maxFileBytes: number) {
+  /** `seesSameSize`: the agent may replace a file by another one of its size, and it will be seen. */
+  constructor(maxFileBytes: number, seesSameSize: boolean) {
     this.#maxFileBytes = maxFileBytes
+    this.#seesSameSize = seesSameSize
+  }
+
+  /** Of a file; undefined where there is none. */
+  sizeOf(path: string): number | undefined {
+    for (const [there, , entry] of this.tree())
+      if (there === path && entry.kind === 'file') return entry.bytes.length
+    return undefined
+  }
+
+  openDirectorySlots(): number[] {
+    return [...this.#passes.keys()]
   }
 
   openSlots(): number[] {
@@ -59,7 +72,7 @@ export class Reference {
   }
 
   /** What `Subject.tree` should find: by path, `stat` and the bytes of files; and who it is. */
-  *tree(): Generator<readonly [path: string, shown: string, object: object]> {
+  *tree(): Generator<readonly [path: string, shown: string, object: Entry]> {
     for (const [path] of this.paths()) {
       const entry = this.#find(path)
       const bytes = entry.kind === 'file' ? ` ${digestOf(entry.bytes)}` : ''
@@ -80,7 +93,10 @@ export class Reference {
 
   /** The daemon was killed: handles are gone, names and bytes are not. */
   crash(): void {
+    /* the time of a write is kept when the writer pauses */
+    for (const handle of this.#handles) if (handle !== undefined && handle.mode !== 'r') handle.file.version++
     this.#handles.fill(undefined)
+    this.#passes.clear()
   }
 
   apply(operation: Operation): string {
@@ -97,7 +113,11 @@ export class Reference {
    * are left alone.
    */
   admits(operation: Operation, isScratch: (name: string) => boolean): boolean {
-    if (operation.do === 'copy') return !this.#isLost(operation.from) && !this.#isLost(operation.to)
+    if (operation.do === 'copy') {
+      const [from, to] = [this.#handles[operation.from]?.file, this.#handles[operation.to]?.file]
+      if (from !== undefined && from === to && operation.fromOffset !== operation.toOffset) return false
+      return from?.lost !== true && to?.lost !== true
+    }
     if (!operation.do.startsWith('foreign') || !('path' in operation)) return true
     const { path } = operation
     if (path.split('/').some(isScratch)) return false
@@ -114,7 +134,12 @@ export class Reference {
       for (const [below] of this.paths(there)) if (below.split('/').some(isScratch)) return false
       return operation.do !== 'foreignMkdir'
     }
-    if (operation.do === 'foreignWrite') return there?.bytes.length !== operation.bytes.length
+    if (operation.do === 'foreignWrite' && there?.bytes.length === operation.bytes.length) {
+      /* while somebody may write to it our own copy is what is shown, as long as it is not told apart */
+      const isWritten = this.#handles.some((handle) => handle?.file === there && handle.mode !== 'r')
+      return this.#seesSameSize && !isWritten
+    }
+    if (operation.do === 'foreignWrite') return true
     return operation.do === 'foreignMkdir' || there !== undefined
   }
 
@@ -123,7 +148,7 @@ export class Reference {
       case 'write': {
         const file = this.#forWriting(operation.path)
         file.bytes = Buffer.alloc(0)
-        file.modified = undefined
+        touch(file)
         return this.#write(file, 0, bytesOf(operation.bytes))
       }
       case 'append': {
@@ -135,17 +160,14 @@ export class Reference {
       case 'stat':
         return describe(this.#find(operation.path))
       case 'list':
-        return [...this.#directory(operation.path).children]
-          .map(([name, { kind }]) => (kind === 'file' ? name : `${name}/`))
-          .sort()
-          .join('|')
+        return this.#list(this.#directory(operation.path))
       case 'truncate':
         return this.#resize(this.#file(operation.path), operation.size)
       case 'chmod':
         this.#find(operation.path).mode = operation.mode
         return 'ok'
       case 'utimes':
-        this.#find(operation.path).modified = operation.seconds
+        touch(this.#find(operation.path), operation.seconds)
         return 'ok'
       case 'unlink': {
         const [directory, name] = this.#place(operation.path)
@@ -158,7 +180,13 @@ export class Reference {
       case 'mkdir': {
         const [directory, name] = this.#place(operation.path)
         if (directory.children.has(name)) throw new Failure('EEXIST')
-        this.#put(directory, name, { ...newDirectory(), mode: 0o755 })
+        this.#put(directory, name, newDirectory(0o755))
+        return 'ok'
+      }
+      case 'mknod': {
+        const [directory, name] = this.#place(operation.path)
+        if (directory.children.has(name)) throw new Failure('EEXIST')
+        this.#put(directory, name, newFile())
         return 'ok'
       }
       case 'rmdir': {
@@ -202,15 +230,79 @@ export class Reference {
         if (file.lost) return unspecified
         file.bytes = Buffer.from(file.bytes)
         file.bytes.subarray(operation.offset, operation.offset + operation.length).fill(0)
-        file.modified = undefined
+        touch(file)
         return 'ok'
       }
       case 'copy':
-        return this.#copy(this.#handle(operation.from), this.#handle(operation.to), operation.length)
+        return this.#copy(this.#handle(operation.from), this.#handle(operation.to), operation)
+      case 'map': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (!['r+', 'w+', 'a+', 'x+'].includes(mode)) throw new Failure('EACCES')
+        if (file.lost) return unspecified
+        const room = Math.max(0, file.bytes.length - operation.offset)
+        return this.#write(file, operation.offset, bytesOf(operation.bytes).subarray(0, room))
+      }
+      case 'allocate': {
+        const { file, mode } = this.#handle(operation.slot)
+        if (mode === 'r') throw new Failure('EBADF')
+        if (file.lost) return unspecified
+        const end = operation.offset + operation.length
+        if (end > this.#maxFileBytes) throw new Failure('EFBIG')
+        touch(file)
+        return operation.keepSize ? 'ok' : this.#resize(file, Math.max(file.bytes.length, end))
+      }
+      case 'seek': {
+        const { file } = this.#handle(operation.slot)
+        if (file.lost) return unspecified
+        if (operation.offset >= file.bytes.length) throw new Failure('ENXIO')
+        return `at ${operation.whence === 'data' ? operation.offset : file.bytes.length}`
+      }
+      case 'fchmod': {
+        const { file } = this.#handle(operation.slot)
+        if (file.lost) return unspecified
+        file.mode = operation.mode
+        return 'ok'
+      }
+      case 'futimes': {
+        const { file } = this.#handle(operation.slot)
+        if (file.lost) return unspecified
+        touch(file, operation.seconds)
+        return 'ok'
+      }
+      case 'openUnnamed':
+        if (this.#handles[operation.slot] !== undefined) return 'EBUSY'
+        this.#directory(operation.path)
+        this.#handles[operation.slot] = { file: newFile(), mode: 'w+' }
+        return 'ok'
       case 'fstat': {
         const { file } = this.#handle(operation.slot)
-        return file.lost ? unspecified : describe(file)
+        return file.lost ? unspecified : `${describe(file)} ${this.#has(file) ? 1 : 0}`
       }
+      case 'openDirectory': {
+        if (this.#passes.has(operation.slot)) return 'EBUSY'
+        const directory = this.#directory(operation.path)
+        const names = directory.children.keys()
+        const must = new Set(names)
+        this.#passes.set(operation.slot, { directory, must, may: new Set(must) })
+        return 'ok'
+      }
+      case 'readRest':
+      case 'rewind': {
+        const pass = this.#passes.get(operation.slot)
+        if (pass === undefined) throw new Failure('EBADF')
+        const { directory, must, may } = pass
+        if (directory.lost || (directory !== this.#root && !this.#has(directory))) return unspecified
+        if (operation.do === 'readRest') return someOf(must, may)
+        pass.must = new Set(directory.children.keys())
+        pass.may = new Set(pass.must)
+        return someOf(pass.must, pass.may)
+      }
+      case 'closeDirectory':
+        if (!this.#passes.delete(operation.slot)) throw new Failure('EBADF')
+        return 'ok'
+      case 'syncDirectory':
+        this.#directory(operation.path)
+        return 'ok'
       case 'fsync':
         return this.#handle(operation.slot).file.lost ? unspecified : 'ok'
       case 'foreignWrite':
@@ -219,14 +311,13 @@ export class Reference {
       case 'foreignRemove': {
         const [directory, name] = this.#place(operation.path)
         this.#lose(directory.children.get(name))
-        directory.children.delete(name)
-        directory.modified = undefined
+        this.#take(directory, name)
         return 'ok'
       }
       case 'foreignMkdir': {
         const [directory, name] = this.#foreignPlace(operation.path)
         this.#lose(directory.children.get(name))
-        directory.children.set(name, newDirectory())
+        this.#put(directory, name, newDirectory())
         return 'ok'
       }
       case 'check':
@@ -234,6 +325,7 @@ export class Reference {
       case 'pass':
       case 'forget':
       case 'crash':
+      case 'remount':
       case 'fault':
       case 'refuse':
       case 'hold':
@@ -253,7 +345,7 @@ export class Reference {
     const file = there ?? this.#put(directory, name, newFile())
     if (mode.startsWith('w')) {
       file.bytes = Buffer.alloc(0)
-      file.modified = undefined
+      touch(file)
     }
     this.#handles[slot] = { file, mode }
     return 'ok'
@@ -279,15 +371,20 @@ export class Reference {
     return 'ok'
   }
 
-  #copy(from: Handle, to: Handle, length: number): string {
+  #copy(
+    from: Handle,
+    to: Handle,
+    { length, fromOffset = 0, toOffset = 0 }: Extract<Operation, { do: 'copy' }>,
+  ): string {
     if (from.mode === 'w' || from.mode === 'a' || to.mode === 'r') throw new Failure('EBADF')
     if (to.mode.startsWith('a')) throw new Failure('EBADF')
     if (from.file === to.file) {
       /* onto itself: refused or nothing to do, by the size */
-      to.file.modified = undefined
+      touch(to.file)
       return unspecified
     }
-    return this.#write(to.file, 0, Buffer.from(from.file.bytes.subarray(0, length)))
+    const copied = Buffer.from(from.file.bytes.subarray(fromOffset, fromOffset + length))
+    return this.#write(to.file, toOffset, copied)
   }
 
   #write(file: FileObject, offset: number, bytes: Buffer): string {
@@ -298,7 +395,7 @@ export class Reference {
     file.bytes.copy(grown)
     bytes.copy(grown, offset)
     file.bytes = grown
-    file.modified = undefined
+    touch(file)
     return 'ok'
   }
 
@@ -307,7 +404,7 @@ export class Reference {
     const resized = Buffer.alloc(size)
     file.bytes.copy(resized)
     file.bytes = resized
-    file.modified = undefined
+    touch(file)
     return 'ok'
   }
 
@@ -323,12 +420,11 @@ export class Reference {
     const there = directory.children.get(name)
     if (there?.kind === 'file') {
       there.bytes = bytes
-      there.modified = undefined
+      touch(there)
       return
     }
     this.#lose(there)
-    directory.children.set(name, { ...newFile(), bytes, mode: undefined })
-    directory.modified = undefined
+    this.#put(directory, name, { ...newFile(), bytes, mode: undefined })
   }
 
   /** Ways are made as the service makes them. */
@@ -338,35 +434,42 @@ export class Reference {
     for (const name of all.slice(0, -1)) {
       let next = directory.children.get(name)
       if (next === undefined) {
-        next = newDirectory()
-        directory.children.set(name, next)
-        directory.modified = undefined
+        next = this.#put(directory, name, newDirectory())
       }
       if (next.kind === 'file') throw new Failure('ENOTDIR')
       directory = next
     }
-    directory.modified = undefined
+    touch(directory)
     return [directory, all.at(-1) ?? '']
   }
 
   #lose(entry: Entry | undefined): void {
-    if (entry?.kind === 'file') entry.lost = true
+    if (entry !== undefined) entry.lost = true
     if (entry?.kind === 'directory') for (const child of entry.children.values()) this.#lose(child)
   }
 
   #take(directory: DirectoryObject, name: string): void {
     directory.children.delete(name)
-    directory.modified = undefined
+    for (const pass of this.#passes.values()) if (pass.directory === directory) pass.must.delete(name)
+    touch(directory)
   }
 
   #put<E extends Entry>(directory: DirectoryObject, name: string, entry: E): E {
     directory.children.set(name, entry)
-    directory.modified = undefined
+    for (const pass of this.#passes.values()) if (pass.directory === directory) pass.may.add(name)
+    touch(directory)
     return entry
   }
 
-  #isLost(slot: number): boolean {
-    return this.#handles[slot]?.file.lost === true
+  #list(directory: DirectoryObject): string {
+    return showNames([...directory.children].map(([name, { kind }]) => (kind === 'file' ? name : `${name}/`)))
+  }
+
+  /** Whether it has a name. */
+  #has(entry: Entry, below: DirectoryObject = this.#root): boolean {
+    for (const child of below.children.values())
+      if (child === entry || (child.kind === 'directory' && this.#has(entry, child))) return true
+    return false
   }
 
   #handle(slot: number): Handle {
@@ -402,35 +505,4 @@ export class Reference {
     const cut = path.lastIndexOf('/')
     return [this.#directory(path.slice(0, Math.max(0, cut))), path.slice(cut + 1)]
   }
-}
-
-function newFile(): FileObject {
-  return { kind: 'file', bytes: Buffer.alloc(0), mode: 0o644, modified: undefined, lost: false }
-}
-
-function newDirectory(): DirectoryObject {
-  return { kind: 'directory', children: new Map(), mode: undefined, modified: undefined }
-}
-
-function describe(entry: Entry): string {
-  const mode = entry.mode === undefined ? '*' : entry.mode.toString(8)
-  const modified = entry.modified ?? '*'
-  return entry.kind === 'file'
-    ? `file ${entry.bytes.length} ${mode} ${modified}`
-    : `directory ${mode} ${modified}`
-}
-
-export function digestOf(bytes: Uint8Array): string {
-  return `${bytes.length} ${createHash('md5').update(bytes).digest('hex').slice(0, 8)}`
-}
-
-function show(bytes: Uint8Array): string {
-  return `bytes ${digestOf(bytes)}`
-}
-
-/** Whether what was found is what was expected, where anything was. */
-export function agrees(expected: string, found: string): boolean {
-  if (expected === unspecified) return true
-  const [words, others] = [expected.split(' '), found.split(' ')]
-  return words.length === others.length && words.every((word, at) => word === '*' || word === others[at])
 }

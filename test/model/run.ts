@@ -5,7 +5,8 @@
  * Invariant: a failure names its seed and prints a sequence that fails again when it is handed to `replay`.
  */
 import { Generator, type Operation, scratchPattern, type Weights } from './operations.ts'
-import { agrees, Reference } from './reference.ts'
+import { agrees, timeIn } from './entries.ts'
+import { Reference } from './reference.ts'
 
 /** Something that should behave as a local directory does. */
 export interface Subject {
@@ -17,6 +18,8 @@ export interface Subject {
   /** After everything is on the service: what it holds, as `Reference.remoteTree` says it. */
   remoteTree(): Promise<string[]>
   close(): Promise<void>
+  /** Whether a file that the agent replaced by one of the same size has been seen when `apply` answers. */
+  readonly seesSameSize?: boolean
 }
 
 export interface Failure {
@@ -55,10 +58,12 @@ class Comparison {
   readonly reference: Reference
   readonly #subject: Subject
   #inodes = new WeakMap<object, number>()
+  /** What time was shown of which version of an entry. */
+  readonly #times = new WeakMap<object, { readonly version: number; readonly time: string | undefined }>()
 
   constructor(subject: Subject) {
     this.#subject = subject
-    this.reference = new Reference(subject.maxFileBytes)
+    this.reference = new Reference(subject.maxFileBytes, subject.seesSameSize ?? false)
   }
 
   close(): Promise<void> {
@@ -84,7 +89,7 @@ class Comparison {
     if (operation.do === 'check') return this.#compareTree()
     const found = await this.#subject.apply(operation)
     const expected = this.reference.apply(operation)
-    if (operation.do === 'crash') {
+    if (operation.do === 'crash' || operation.do === 'remount') {
       this.reference.crash()
       this.#inodes = new WeakMap()
     }
@@ -108,6 +113,11 @@ class Comparison {
     for (const [path, , object] of this.reference.tree()) {
       const inode = found.get(path)?.inode ?? 0
       const before = this.#inodes.get(object) ?? inode
+      const time = timeIn(found.get(path)?.shown ?? '')
+      const last = this.#times.get(object)
+      if (last?.version === object.version && last.time !== time)
+        return { expected: `${path}: still modified at ${last.time}`, found: String(time) }
+      this.#times.set(object, { version: object.version, time })
       if (before !== inode) return { expected: `${path}: inode ${before}`, found: `inode ${inode}` }
       this.#inodes.set(object, inode)
     }
@@ -124,8 +134,9 @@ export async function explore(
   seed: number,
   weights: Weights,
   enough: (steps: number) => boolean,
+  large = false,
 ): Promise<string | undefined> {
-  const generator = new Generator(seed, weights)
+  const generator = new Generator(seed, weights, large)
   const done: Operation[] = []
   const endings: Operation[] = [{ do: 'check' }, { do: 'barrier' }, { do: 'check' }]
   const failure = await replay(
