@@ -13,7 +13,7 @@ interface Timer {
 
 export class FakeClock implements Clock {
   #now: number
-  readonly #wallAtZero: number
+  #wallAtZero: number
   #ordered = 0
   readonly #timers = new Set<Timer>()
   readonly #watchers = new Set<() => void>()
@@ -30,6 +30,11 @@ export class FakeClock implements Clock {
 
   wallMs(): number {
     return this.#wallAtZero + this.#now
+  }
+
+  /** Sets the wall clock forward or, by a negative number of milliseconds, back. */
+  setWall(byMs: number): void {
+    this.#wallAtZero += byMs
   }
 
   order(): number {

@@ -56,7 +56,10 @@ export class Conflicts {
   #isInNewDirectory(record: PathRecord): boolean {
     const { ledger, clock } = this.#options
     const parent = ledger.records.get(parentOf(record.path))
-    return parent?.remote.is === 'absent' && clock.wallMs() - parent.since < ownDirectoryMs
+    if (parent?.remote.is !== 'absent') return false
+    const ageMs = clock.wallMs() - parent.since
+    // negative where the clock was set back: then nobody knows
+    return ageMs >= 0 && ageMs < ownDirectoryMs
   }
 
   #listing(record: PathRecord, signal: AbortSignal): Promise<Listing> {

@@ -105,7 +105,7 @@ export class DirectoryCalls {
       this.#marked.add(record)
     } catch (error) {
       if (error instanceof ServiceError && error.ambiguous) {
-        ledger.change(marker, { doubtSince: clock.wallMs() })
+        ledger.change(marker, { doubtSince: clock.now() })
       }
       marker.phase = { is: 'idle' }
       wake(marker)

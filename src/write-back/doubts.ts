@@ -50,7 +50,7 @@ export class Doubts {
   schedule(record: PathRecord): void {
     const { clock } = this.#options
     if (record.doubtSince === undefined || this.#checks.has(record)) return
-    const age = clock.wallMs() - record.doubtSince
+    const age = clock.now() - record.doubtSince
     const due = quietMs.find((ms) => ms > age) ?? age
     this.#checkAfter(record, due - age)
   }
@@ -98,7 +98,7 @@ export class Doubts {
       this.#checks.delete(record)
       return
     }
-    const age = clock.wallMs() - doubtSince
+    const age = clock.now() - doubtSince
     if (age < quietMs[0]) {
       // it came into doubt again since this look was planned
       this.#checkAfter(record, quietMs[0] - age)

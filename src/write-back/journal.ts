@@ -55,7 +55,7 @@ export interface Spooled {
   readonly seal: Seal | undefined
 }
 
-/** What of a record is written down. */
+/** What of a record is written down; `doubtSince` by the wall clock. */
 export type DurableState = Readonly<
   Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'parked'>
 >
@@ -70,6 +70,7 @@ export interface JournalRow {
   readonly remote: Remote
   readonly heirs: readonly string[]
   readonly since: number
+  /** Unix milliseconds. */
   readonly doubtSince: number | undefined
   readonly parked: Parked | undefined
   readonly attempts: readonly Attempt[]

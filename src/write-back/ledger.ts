@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { WriteBackError, type LocalAttributes } from './local-changes.ts'
-import type { Journal, Spooled } from './journal.ts'
+import type { DurableState, Journal, Spooled } from './journal.ts'
 import type { LocalNames } from './local-names.ts'
 import {
   certain,
@@ -121,7 +121,7 @@ export class Ledger {
       ? next.desired.is !== 'absent'
       : !isDone(next) || next.doubtSince !== undefined
     if (needsRow) {
-      this.#journal.save(next, spooledOf(next.desired), point)
+      this.#save(next, spooledOf(next.desired), point)
     } else if (journalled) this.#journal.forget(record.path)
     this.#undo?.push(() => {
       this.records.apply(record, before)
@@ -138,7 +138,7 @@ export class Ledger {
     const { remote } = record
     const base: Remote = remote.is === 'file' ? { ...remote, generation: undefined } : remote
     const since = isDone(record) ? this.#clock.wallMs() : record.since
-    this.#journal.save({ ...record, remote: base, since, parked: undefined }, { generation, seal: undefined })
+    this.#save({ ...record, remote: base, since, parked: undefined }, { generation, seal: undefined })
     record.journalled = true
     record.version++
     this.records.apply(record, { remote: base, since, parked: undefined })
@@ -222,6 +222,14 @@ export class Ledger {
       if (!(error instanceof WriteBackError)) throw error
       this.#keepAttributes(path, attributes)
     }
+  }
+
+  /** What is counted from the start of this process is written down by the wall clock. */
+  #save(state: DurableState, spooled: Spooled | undefined, point: 'change' | 'confirm' = 'change'): void {
+    const { doubtSince } = state
+    const ageMs = doubtSince === undefined ? undefined : this.#clock.now() - doubtSince
+    const since = ageMs === undefined ? undefined : Math.round(this.#clock.wallMs() - ageMs)
+    this.#journal.save({ ...state, doubtSince: since }, spooled, point)
   }
 
   #letGoOfAttempts(record: PathRecord): void {

@@ -222,10 +222,10 @@ export class Naming {
   /** An upload below a directory that is gone may still come to be, and the directory with it. */
   #shareDoubt(directory: PathRecord): void {
     const { ledger } = this.#options
-    let newest = directory.doubtSince ?? 0
-    for (const { doubtSince = 0 } of ledger.records.within(directory.path))
-      newest = Math.max(newest, doubtSince)
-    if (newest > 0) ledger.change(directory, { doubtSince: newest })
+    let newest = directory.doubtSince
+    for (const { doubtSince } of ledger.records.within(directory.path))
+      if (doubtSince !== undefined) newest = Math.max(newest ?? doubtSince, doubtSince)
+    if (newest !== undefined) ledger.change(directory, { doubtSince: newest })
   }
 
   /** Gives a path a new desired state; whatever bytes were its own until now are let go. */

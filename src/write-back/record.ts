@@ -82,7 +82,7 @@ export interface PathRecord {
   heirs: readonly string[]
   /** Wall clock, Unix milliseconds, of the oldest change that is not confirmed. */
   since: number
-  /** Wall clock of the last ambiguous end of a call on this path, while it may still have a late effect. */
+  /** `Clock.now()` of the last ambiguous end of a call on this path, while it may still have a late effect. */
   doubtSince: number | undefined
   parked: Parked | undefined
   attempts: readonly Attempt[]

@@ -46,7 +46,7 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
     ledger.records.apply(record, { desired, remote: remoteOf(row), heirs: row.heirs })
     Object.assign(record, {
       since: row.since,
-      doubtSince: row.doubtSince ?? (row.attempts.length > 0 ? options.clock.wallMs() : undefined),
+      doubtSince: doubtSince(row, options),
       journalled: true,
       recovered: true,
       version: 1,
@@ -93,6 +93,12 @@ function keepOldNames(lost: readonly string[], { ledger, logger }: RecoveryOptio
     }
   }
   return kept
+}
+
+/** The wall clock may have been set meanwhile: a doubt from the future begins now. */
+function doubtSince(row: JournalRow, { clock }: RecoveryOptions): number | undefined {
+  if (row.doubtSince !== undefined) return clock.now() - Math.max(0, clock.wallMs() - row.doubtSince)
+  return row.attempts.length > 0 ? clock.now() : undefined
 }
 
 function remoteOf(row: JournalRow): Remote {

@@ -325,10 +325,10 @@ export class RemoteCalls {
     }
     if (error.ambiguous) {
       try {
-        this.#doubt(record, clock.wallMs())
+        this.#doubt(record, clock.now())
       } catch (journalError) {
         logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
-        record.doubtSince = clock.wallMs()
+        record.doubtSince = clock.now()
       }
     }
     switch (error.code) {

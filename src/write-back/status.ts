@@ -63,7 +63,7 @@ function pathStatus(record: PathRecord, clock: Clock): PathStatus {
     state: stateOf(record),
     change: changeOf(record),
     size,
-    ageMs: clock.wallMs() - record.since,
+    ageMs: Math.max(0, clock.wallMs() - record.since),
     error,
   }
 }

@@ -150,3 +150,35 @@ void t.test(
     t.equal(rig.files.text('a/f'), 'content')
   },
 )
+
+void t.test('a wall clock that is set has no say in how long a doubt lasts', async (t) => {
+  const hourMs = 3_600_000
+  const rig = await startRig(t)
+  for (const byMs of [-hourMs, 2 * hourMs]) {
+    rig.files.fail({ verb: 'upload', error: 'network', applied: 'first' })
+    rig.write('f', String(byMs))
+    await rig.pass(100)
+    await until(() => rig.changes.status().paths.some(({ state }) => state === 'backingOff'))
+    rig.clock.setWall(byMs)
+    await rig.changes.barrier('', noSignal)
+    for (let second = 0; second < 50; second++) await rig.pass(1000)
+    t.match(rig.changes.status().paths, [{ path: 'f', state: 'suspect' }])
+    for (let second = 0; second < 15; second++) await rig.pass(1000)
+    t.same(rig.changes.status().paths, [])
+  }
+})
+
+void t.test(
+  'after a restart with the wall clock set back a doubt lasts no longer than from the start',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.files.fail({ verb: 'upload', error: 'network', applied: 'first' })
+    rig.write('f', 'x')
+    await rig.pass(100)
+    await rig.changes.barrier('', noSignal)
+    rig.clock.setWall(-3_600_000)
+    await rig.reopen()
+    for (let second = 0; second < 65; second++) await rig.pass(1000)
+    t.same(rig.changes.status().paths, [])
+  },
+)
