@@ -158,6 +158,8 @@ class Mounted implements MountedSession {
     const { changes } = this.#session
     try {
       await this.#reporting(onProgress, changes.drain(signal))
+      // whoever goes on writing finds that the mount is busy
+      return []
     } catch (error) {
       if (!(error instanceof WriteBackError) || error.reason === 'interrupted') throw error
       this.#logger.warn({ path: error.path, reason: error.reason }, error.message)

@@ -88,6 +88,7 @@ export class Conflicts {
     }
     const found = remoteOf(theirs)
     const other = ledger.of(kept, { is: 'absent' })
+    ledger.ownChanges++
     const { desired } = record
     ledger.transaction(() => {
       if (record.recovered && desired.is === 'file' && desired.from === 'spool') {

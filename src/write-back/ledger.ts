@@ -33,6 +33,8 @@ export interface LedgerChange {
 
 export class Ledger {
   readonly records = new Records()
+  /** Grows with each change that nobody asked for, but that follows from what the service has. */
+  ownChanges = 0
   readonly #journal: Journal
   readonly #clock: Clock
   readonly #localNames: LocalNames
@@ -185,6 +187,7 @@ export class Ledger {
   reopen(record: PathRecord, remote: Remote): void {
     const { desired } = record
     this.change(record, { remote })
+    this.ownChanges++
     record.version++
     if (desired.is !== 'file' || desired.from !== 'spool') return
     desired.copy.dirty = true

@@ -284,13 +284,18 @@ export class WriteBack implements LocalChanges, CopyOwner {
     return goal && this.#barriers.wait([goal], signal)
   }
 
-  /** As a barrier over everything, and until nothing is in doubt any more: what unmounting waits for. */
+  /**
+   * As a barrier over everything, and until nothing is in doubt any more: what unmounting waits for. What
+   * programs go on writing meanwhile is not waited for, or one of them could keep it for ever.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     // what a call leaves behind (a version of somebody else's that is saved) has to go too
+    let known: number
     do {
+      known = this.#ledger.ownChanges
       await this.barrier('', signal)
       await this.#doubts.settled(signal)
-    } while (this.#ledger.records.unfinishedBelow('') > 0)
+    } while (this.#ledger.ownChanges !== known)
   }
 
   status(): WriteBackStatus {

@@ -305,3 +305,25 @@ void t.test(
     t.same(rig.files.paths(), ['p/', 'p/a/', 'p/a/b/', 'p/a/file', 'p/c/', 'p/c/d/', 'p/file'])
   },
 )
+
+void t.test('draining does not wait for what a program goes on writing', async (t) => {
+  const rig = await startRig(t)
+  const copy = rig.changes.create('log', undefined)
+  copy.retain()
+  const state = { isOver: false }
+  copy.write(undefined, Buffer.from('first'))
+  const drained = rig.changes.drain(noSignal).then(() => (state.isOver = true))
+  const gate = rig.files.hold({ verb: 'upload' })
+  for (let turn = 0; turn < 50 && !state.isOver; turn++) {
+    await rig.pass(1000)
+    copy.write(undefined, Buffer.from('more'))
+    gate.releaseOne()
+    await rig.pass(0)
+  }
+  t.ok(state.isOver)
+  t.match(rig.files.text('log'), /^first/)
+  gate.release()
+  copy.flush()
+  copy.release()
+  await drained
+})
