@@ -96,7 +96,7 @@ export class Naming {
     return this.#making(directory, name, caller, (path) => {
       changes.makeDirectory(path, undefined)
       foreign.begun(path)
-      stat.made(path, { mode, uid: caller.uid, gid: caller.gid })
+      stat.made(path, stat.ownership(directory, 'directory', mode, caller))
       resolver.absent(directory, name)
       const node = tree.subdirectory(directory, name)
       stat.directoryChanged(directory)
@@ -111,7 +111,8 @@ export class Naming {
     const copy = changes.createUnnamed()
     const node = tree.unnamedFile()
     bytes.work(node, copy)
-    stat.set(node, { mode, uid: caller.uid, gid: caller.gid, accessed: 'now', modified: 'now' })
+    const ownership = stat.ownership(directory, 'file', mode, caller)
+    stat.set(node, { ...ownership, accessed: 'now', modified: 'now' })
     const handle = handles.openFile(node, flags)
     retain(handle, copy)
     const open = { handle: handle.id, keepCache: false, directIo: false }
@@ -194,7 +195,7 @@ export class Naming {
     const { tree, resolver, changes, stat, bytes } = this.#parts
     const path = joinPath(tree.path(directory), name)
     const copy = changes.create(path, undefined)
-    stat.made(path, { mode, uid: caller.uid, gid: caller.gid })
+    stat.made(path, stat.ownership(directory, 'file', mode, caller))
     resolver.absent(directory, name)
     const node = tree.file(directory, name)
     bytes.work(node, copy)

@@ -8,12 +8,20 @@ import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalAttributes, LocalChanges } from '../write-back/local-changes.ts'
 import { describe, msToNs, overlaid, toNs } from './attributes.ts'
 import type { FileBytes } from './file-bytes.ts'
-import type { AttributeChanges, Attributes, AttributesReply, Entry } from './front-end.ts'
+import type { AttributeChanges, Attributes, AttributesReply, Caller, Entry } from './front-end.ts'
 import type { SpecialHandle } from './handles.ts'
 import type { DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import type { Tree } from './tree.ts'
 import type { FileSight, Sight } from './view.ts'
+
+const setgid = 0o2000
+
+export interface Ownership {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
 
 export class Stat {
   readonly #tree: Tree
@@ -98,8 +106,16 @@ export class Stat {
     node.own = path === undefined ? own : {}
   }
 
+  /** Whose it is, what a caller makes in a directory: of the directory's group where that has the setgid bit. */
+  ownership(directory: DirectoryNode, kind: 'file' | 'directory', mode: number, caller: Caller): Ownership {
+    const { uid, gid } = caller
+    const above = this.#ofDirectory(directory, undefined)
+    if ((above.mode & setgid) === 0) return { mode, uid, gid }
+    return { mode: kind === 'directory' ? mode | setgid : mode, uid, gid: above.gid }
+  }
+
   /** A file or directory that a caller has just made. */
-  made(path: string, made: { readonly mode: number; readonly uid: number; readonly gid: number }): void {
+  made(path: string, made: Ownership): void {
     const nowNs = msToNs(this.#clock.wallMs())
     const { uid, gid } = made
     const times = { modifiedNs: nowNs, accessedNs: nowNs, changedNs: nowNs }

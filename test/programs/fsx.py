@@ -160,6 +160,7 @@ def open_all():
     return os.open(path, flags), os.open(path, flags), os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
+open(path, "wb").close()
 fd, other, end = open_all()
 often = [read, write, append, map_read, map_write] * 6
 seldom = [truncate, extend, punch_hole, copy_range] * 3 + [close_and_open, synchronize]

@@ -72,6 +72,26 @@ fd = os.open('d', os.O_RDONLY); os.fchmod(fd, 0o1777); show(oct(os.stat('d').st_
   )
 })
 
+await t.test(
+  'what is made in a directory with the setgid bit has its group',
+  { skip: !isRoot && 'needs root' },
+  async (t) => {
+    await alike(
+      t,
+      `os.mkdir('d'); os.chown('d', -1, 54321); os.chmod('d', 0o2775)
+write('d/file', ''); os.mkdir('d/sub'); os.mkdir('d/sub/deeper'); write('d/sub/deeper/file', ''); os.mknod('d/made', 0o644 | stat.S_IFREG)
+for path in ('d/file', 'd/sub', 'd/sub/deeper', 'd/sub/deeper/file', 'd/made'):
+    found = os.stat(path); show(path, oct(found.st_mode), found.st_gid)`,
+    )
+  },
+)
+
+await t.test('reading does not move the time of access', async (t) => {
+  const found = await shown(`write('file', 'x'); os.utime('file', ns=(5, 7)); read('file')
+show(os.stat('file').st_atime_ns, os.stat('file').st_mtime_ns)`)
+  t.strictSame(found, [[5, 7]])
+})
+
 await t.test('statfs, and the number of links', async (t) => {
   const found = await shown(`found = os.statvfs('.')
 show(found.f_namemax, found.f_bsize > 0, found.f_bavail * found.f_frsize > 10**9, found.f_favail > 10**6)
