@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { consoleStream } from './console-stream.ts'
 import { startControlServer } from './control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from './control/protocol.ts'
-import { announceMount } from './control/registry.ts'
+import { announceMount, forgetMount, listMounts } from './control/registry.ts'
 import { Filesystem } from './filesystem/filesystem.ts'
 import type { SpecialFile } from './filesystem/special-file.ts'
 import { serve, type Served } from './fuse/connection.ts'
@@ -66,6 +66,7 @@ class Mounted implements MountedSession {
 
   static async start(options: MountOptions, session: OpenSession, logger: Logger): Promise<Mounted> {
     const { agent, session: name } = options
+    await detachElsewhere(options, session, logger)
     const kernelMount = await mountKernel(options.directory, {
       source: `${agent}/${name}`,
       readOnly: options.readOnly,
@@ -258,6 +259,24 @@ async function checkMountPoint(directory: string): Promise<void> {
       throw new MountError('notDirectory', `${directory}: no such directory: make it first`, { cause: error })
     }
     throw asMountError(error)
+  }
+}
+
+/** Where the session was mounted by a daemon that was killed; whoever has its lock is the only one alive. */
+async function detachElsewhere(
+  { stateRoot, directory }: MountOptions,
+  { directories }: OpenSession,
+  logger: Logger,
+): Promise<void> {
+  for (const record of listMounts(stateRoot)) {
+    if (record.stateDirectory !== directories.state || record.directory === directory) continue
+    try {
+      if (await detachDead(record.directory))
+        logger.info({ directory: record.directory, pid: record.pid }, 'detached the mount of a dead daemon')
+      forgetMount(stateRoot, record)
+    } catch (error) {
+      logger.warn({ directory: record.directory, err: error }, 'the mount of a dead daemon stays')
+    }
   }
 }
 

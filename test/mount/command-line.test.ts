@@ -172,6 +172,26 @@ void t.test('after kill -9 the next mount detaches the dead one and goes on', as
   )
 })
 
+void t.test('a killed mount is detached when its session is mounted at another place', async (t) => {
+  const mounted = await mountEmulator(t)
+  const { emulator, directory, pid } = mounted
+  const hold = emulator.hold({ verb: 'upload' })
+  await mounted.ok('echo kept > kept')
+  await hold.reached
+  process.kill(pid, 'SIGKILL')
+  t.ok(await eventually(() => !isRunning(pid)))
+  emulator.clearFaults()
+  const elsewhere = mounted.mountPoint('elsewhere')
+  t.match(await mounted.command([emulator.target, elsewhere]), { code: 0 })
+  const { stdout } = await mounted.command(['status', '--json', elsewhere])
+  mounted.owns((JSON.parse(stdout) as { pid: number }).pid)
+  t.notOk(isMounted(directory), 'the dead mount is gone')
+  t.match(await mounted.command(['status', directory]), { code: 1, stderr: /is not a mounted session/ })
+  t.equal((await mounted.start('cat', [join(elsewhere, 'kept')]).ended).stdout, 'kept\n')
+  t.match(await mounted.command(['sync', elsewhere]), { code: 0 })
+  t.equal(read(emulator, 'kept'), 'kept\n')
+})
+
 void t.test('-o ro refuses changes, and -o uid, gid and umask show', async (t) => {
   const mounted = await mountEmulator(t, {
     args: ['-o', 'ro,uid=1234,gid=4321,umask=027'],
