@@ -84,10 +84,20 @@ export class View {
         ? this.#local(path, local, this.#ttlMs)
         : { kind: 'absent', path, ttlMs: this.#ttlMs, local }
     const listing = this.#listings.fresh(directory)
-    if (listing === undefined) return undefined
+    if (listing === undefined) return this.#ownWay(directory, name, path)
     const ttlMs = this.#remainingMs(listing)
     if (local !== undefined) return this.#local(path, local, ttlMs)
     return this.#listed(path, listing.entries.get(name), seenBy(listing), ttlMs)
+  }
+
+  /** A directory that leads to unsent files of ours, which are there whether the service can be asked or not. */
+  #ownWay(directory: string, name: string, path: string): Sight | undefined {
+    if (!this.#changes.hasUploadsBelow(path)) return undefined
+    const local = this.#changes.get(path)
+    if (local !== undefined) return this.#local(path, local, this.#ttlMs)
+    const listed = this.#listings.newest(directory)?.entries.get(name)
+    if (listed?.isDirectory === false) return undefined
+    return { kind: 'directory', path, ttlMs: this.#ttlMs, local, remote: true, listed }
   }
 
   /** What is known, or a request. `directory` says where the directory is at the time. */

@@ -118,3 +118,14 @@ void t.test(`a service that takes no connection for ${seconds} s of writing`, li
     },
   })
 })
+
+void t.test('what was written is reached at once when nobody answers what else is there', async (t) => {
+  const emulator = await startTestEmulator(t)
+  fs.mkdirSync(join(emulator.home, 'agent/deep'), { recursive: true })
+  const mounted = await mount(t, emulator)
+  await mounted.ok('ls -R')
+  await emulator.close()
+  await mounted.ok('echo 1 > agent/deep/notes')
+  await mounted.ok('sleep 2.5', { limitMs: 10_000 })
+  t.equal(await mounted.ok('echo 2 >> agent/deep/notes; cat agent/deep/notes', { limitMs: 10_000 }), '1\n2\n')
+})
