@@ -26,7 +26,7 @@ import type { ServiceOption } from './session-recovery.ts'
 import { makeSessionDirectories, type SessionDirectories } from './session-directories.ts'
 import { Journal } from './write-back/journal.ts'
 import type { LocalEntry } from './write-back/local-changes.ts'
-import type { Failpoint } from './write-back/failpoints.ts'
+import { noFailpoint, withFailpoints, type Failpoint } from './write-back/failpoints.ts'
 import { releaseReserve } from './write-back/reserve.ts'
 import { WriteBack } from './write-back/write-back.ts'
 
@@ -88,7 +88,8 @@ export async function openSession(
     const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)
-    const files = client.files(options.agent, options.session)
+    const remote = client.files(options.agent, options.session)
+    const files = failpoint ? withFailpoints(remote, failpoint) : remote
     let observer: Parameters<OpenSession['attach']>[0] = {
       observe: (listing) => changes.observe(listing),
       contentChanged: () => undefined,
@@ -117,7 +118,7 @@ export async function openSession(
       }),
       onChanged: (path) => observer.contentChanged(path),
     })
-    const letGo = guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger })
+    const letGo = guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger, failpoint })
     const changes = await WriteBack.open({
       directory: journalDirectory,
       boot: readFileSync(bootIdFile, 'utf8').trim(),
@@ -242,12 +243,16 @@ async function firstAnswer(
 function guardAgainstNamesake(
   directory: string,
   createdAtMs: number,
-  { clock, logger }: { clock: Clock; logger: Logger },
+  {
+    clock,
+    logger,
+    failpoint = noFailpoint,
+  }: { clock: Clock; logger: Logger; failpoint: Failpoint | undefined },
 ): () => void {
   const created = String(createdAtMs)
   const file = join(directory, 'journal.db')
   if (existsSync(file)) {
-    const journal = new Journal({ file, boot: '' })
+    const journal = new Journal({ file, boot: '', failpoint })
     const known = journal.meta('sessionCreatedAt')
     if (known === created) return () => journal.close()
     journal.close()
@@ -261,7 +266,7 @@ function guardAgainstNamesake(
     }
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const journal = new Journal({ file, boot: '' })
+  const journal = new Journal({ file, boot: '', failpoint })
   journal.setMeta('sessionCreatedAt', created)
   return () => journal.close()
 }

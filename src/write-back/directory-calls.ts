@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { CallOptions } from '../client/session-files.ts'
-import type { Failpoint } from './failpoints.ts'
 import { foundLateFile, type LateFilesOptions } from './late-files.ts'
 import { certain, isDone, joinPath, nameOf, parentOf, type Attempt, type PathRecord } from './record.ts'
 import type { Outcome } from './upload-queue.ts'
@@ -20,7 +19,6 @@ const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha2
 
 export interface DirectoryCallsOptions extends LateFilesOptions {
   readonly clock: Clock
-  readonly failpoint: Failpoint
   readonly callOptions: (record: PathRecord) => CallOptions
 }
 
@@ -41,12 +39,11 @@ export class DirectoryCalls {
   }
 
   async make(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, listings, clock, failpoint, callOptions } = this.#options
+    const { ledger, files, listings, clock, callOptions } = this.#options
     const { version, path, remote } = record
     // whatever becomes of the call and of us: taken back, it has to be removed
     const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
     ledger.change(record, { remote: announced })
-    failpoint('remote.makeDirectory.before')
     const isCalled = this.#makesDirectories !== false
     try {
       if (!isCalled) {
@@ -70,7 +67,6 @@ export class DirectoryCalls {
         throw error
       }
     }
-    failpoint('remote.makeDirectory.after')
     record.confirmedOrder = clock.order()
     ledger.confirm(record, { remote: { is: 'directory' } })
     if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)

@@ -135,6 +135,7 @@ export class Generations {
     failpoint('spool.unlink.before')
     try {
       spool.unlink(generation)
+      failpoint('spool.unlink.after')
       return true
     } catch (error) {
       logger.debug({ generation, err: error }, 'a file of the spool cannot be removed yet')

@@ -7,11 +7,11 @@
  * were written in, and length and checksum of what the spool must then hold.
  */
 import { closeSync, fdatasync, openSync } from 'node:fs'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalAttributes } from './local-changes.ts'
 import { certain, type Attempt, type Parked, type PathRecord, type Remote } from './record.ts'
-import { noFailpoint, type Failpoint } from './failpoints.ts'
+import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
 
 /** Each entry upgrades by one version; never edit one that was released. */
 const upgrades = [
@@ -121,6 +121,7 @@ export class Journal {
     this.#depth++
     try {
       changes()
+      this.#failpoint('journal.commit.before')
       this.#database.exec('COMMIT')
     } catch (error) {
       // on a full disk it has rolled back by itself
@@ -129,6 +130,7 @@ export class Journal {
     } finally {
       this.#depth--
     }
+    this.#failpoint('journal.commit.after')
   }
 
   meta(key: string): string | undefined {
@@ -136,15 +138,16 @@ export class Journal {
   }
 
   setMeta(key: string, value: string): void {
-    this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value)
+    this.#write('meta', 'INSERT OR REPLACE INTO meta VALUES (?, ?)', key, value)
   }
 
   /** The path's row. `spooled`: of a file whose bytes are in the spool. */
   save(record: DurableState, spooled: Spooled | undefined, point: 'change' | 'confirm' = 'change'): void {
-    this.#failpoint(`journal.${point}.before`)
     const { desired } = record
     const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
-    this.#prepare('INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+    this.#write(
+      point,
+      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       record.path,
       desired.is,
       spooled?.generation ?? null,
@@ -158,50 +161,35 @@ export class Journal {
       record.doubtSince ?? null,
       record.parked ? JSON.stringify(record.parked) : null,
     )
-    this.#failpoint(`journal.${point}.after`)
   }
 
   /** The path is as the service has it, or as if it had never been. */
   forget(path: string): void {
-    this.#failpoint('journal.forget.before')
     this.transaction(() => {
-      this.#prepare('DELETE FROM paths WHERE path = ?').run(path)
-      this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+      this.#write('forget', 'DELETE FROM paths WHERE path = ?', path)
+      this.clearAttempts(path)
     })
-    this.#failpoint('journal.forget.after')
   }
 
   /** The spool holds exactly this for a generation that is closed. Nothing, if the row has moved on. */
   seal(path: string, generation: number, { size, crc32 }: Seal): void {
-    this.#failpoint('journal.seal.before')
-    this.#prepare('UPDATE paths SET size = ?, crc32 = ?, boot = ? WHERE path = ? AND generation = ?').run(
-      size,
-      crc32,
-      this.#boot,
-      path,
-      generation,
-    )
-    this.#failpoint('journal.seal.after')
+    const sql = 'UPDATE paths SET size = ?, crc32 = ?, boot = ? WHERE path = ? AND generation = ?'
+    this.#write('seal', sql, size, crc32, this.#boot, path, generation)
   }
 
   /** A sealed generation is about to be written again. */
   unseal(path: string): void {
-    this.#prepare('UPDATE paths SET size = NULL, crc32 = NULL, boot = ? WHERE path = ?').run(this.#boot, path)
+    const sql = 'UPDATE paths SET size = NULL, crc32 = NULL, boot = ? WHERE path = ?'
+    this.#write('unseal', sql, this.#boot, path)
   }
 
-  attempt(path: string, attempt: Attempt): void {
-    this.#failpoint('journal.attempt.before')
-    this.#prepare('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)').run(
-      path,
-      attempt.generation,
-      attempt.size,
-      attempt.sha256,
-    )
-    this.#failpoint('journal.attempt.after')
+  attempt(path: string, { generation, size, sha256 }: Attempt): void {
+    const sql = 'INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)'
+    this.#write('attempt', sql, path, generation, size, sha256)
   }
 
   clearAttempts(path: string): void {
-    this.#prepare('DELETE FROM attempts WHERE path = ?').run(path)
+    this.#write('clearAttempts', 'DELETE FROM attempts WHERE path = ?', path)
   }
 
   rows(): JournalRow[] {
@@ -261,39 +249,32 @@ export class Journal {
   }
 
   saveAttributes(path: string, attributes: LocalAttributes | undefined): void {
-    this.#failpoint('journal.attributes.before')
-    if (attributes === undefined) this.#prepare('DELETE FROM attributes WHERE path = ?').run(path)
-    else {
-      this.#prepare('INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)').run(
-        path,
-        attributes.mode ?? null,
-        attributes.uid ?? null,
-        attributes.gid ?? null,
-        attributes.modifiedNs?.toString() ?? null,
-        attributes.accessedNs?.toString() ?? null,
-        attributes.changedNs?.toString() ?? null,
-      )
+    if (attributes === undefined) {
+      this.#write('attributes', 'DELETE FROM attributes WHERE path = ?', path)
+      return
     }
-    this.#failpoint('journal.attributes.after')
+    this.#write(
+      'attributes',
+      'INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)',
+      path,
+      attributes.mode ?? null,
+      attributes.uid ?? null,
+      attributes.gid ?? null,
+      attributes.modifiedNs?.toString() ?? null,
+      attributes.accessedNs?.toString() ?? null,
+      attributes.changedNs?.toString() ?? null,
+    )
   }
 
   setAside(entry: SetAside): void {
-    this.#prepare('INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)').run(
-      entry.generation,
-      entry.path,
-      entry.reason,
-      entry.at,
-    )
+    const sql = 'INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)'
+    this.#write('setAside', sql, entry.generation, entry.path, entry.reason, entry.at)
   }
 
   listSetAside(): SetAside[] {
     return this.#prepare(
       'SELECT generation, path, reason, at FROM set_aside ORDER BY at, path',
     ).all() as unknown as SetAside[]
-  }
-
-  dropSetAside(): void {
-    this.#database.exec('DELETE FROM set_aside')
   }
 
   /** Calls back once everything committed so far survives a power cut, or cannot be made to; does not hold up the event loop. */
@@ -318,10 +299,19 @@ export class Journal {
     }
     for (const [index, upgrade] of upgrades.entries()) {
       if (index < version) continue
+      this.#failpoint('journal.upgrade.before')
       this.#database.exec(`BEGIN; ${upgrade} PRAGMA user_version=${index + 1}; COMMIT`)
+      this.#failpoint('journal.upgrade.after')
     }
     // the WAL file must be there before its descriptor is wanted
     this.setMeta('openedAt', String(Date.now()))
+  }
+
+  /** The one way in which a row changes. */
+  #write(transition: Transition, sql: string, ...values: SQLInputValue[]): void {
+    this.#failpoint(`journal.${transition}.before`)
+    this.#prepare(sql).run(...values)
+    this.#failpoint(`journal.${transition}.after`)
   }
 
   #prepare(sql: string): StatementSync {

@@ -84,7 +84,7 @@ export class RemoteCalls {
   }
 
   async #upload(record: PathRecord): Promise<Outcome> {
-    const { ledger, spool, files, conflicts, contents, clock, failpoint, pin, signal } = this.#options
+    const { ledger, spool, files, conflicts, contents, clock, pin, signal } = this.#options
     const { desired } = record
     if (desired.is !== 'file' || desired.from !== 'spool') return { is: 'moved' }
     const { copy } = desired
@@ -102,7 +102,6 @@ export class RemoteCalls {
       const isOnlyAttempt = record.attempts.length === 0
       ledger.attempt(record, { generation, size, sha256 })
       this.#directories.markAbove(record.path, 'uncertain')
-      failpoint('remote.upload.before')
       try {
         const source =
           size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
@@ -118,7 +117,6 @@ export class RemoteCalls {
         else if (!(await foundLateFile(parentOf(record.path), this.#options))) throw error
         return { is: 'moved' }
       }
-      failpoint('remote.upload.after')
       record.confirmedOrder = clock.order()
       // from here on it is no more what its heirs took
       const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const
@@ -137,7 +135,7 @@ export class RemoteCalls {
   }
 
   async #delete(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, clock, failpoint, listings, logger, contents } = this.#options
+    const { ledger, files, clock, listings, logger, contents } = this.#options
     const { version, path } = record
     if (record.heirs.length > 0) {
       const why = await this.#whyNotGone(record)
@@ -152,7 +150,6 @@ export class RemoteCalls {
     // wanted again while it is under way or in doubt, it is not there yet
     const as = before.is === 'directory' ? 'directory' : 'file'
     if (isFirst) ledger.change(record, { remote: { is: 'uncertain', before, as } })
-    failpoint('remote.delete.before')
     try {
       await files.remove(path, this.#callOptions(record))
     } catch (error) {
@@ -185,7 +182,6 @@ export class RemoteCalls {
       }
       if (error.code !== 'not_found') throw error
     }
-    failpoint('remote.delete.after')
     record.confirmedOrder = clock.order()
     contents.drop(path)
     ledger.confirm(record, { remote: { is: 'absent' }, heirs: [] })

@@ -12,6 +12,8 @@ export type Operation =
   | { readonly do: 'write'; readonly path: string; readonly at?: number; readonly text: string }
   /* stores to mapped pages and msync(2) */
   | { readonly do: 'map'; readonly path: string; readonly at: number; readonly text: string }
+  /* stores to a mapped page that stays mapped and dirty: answered or not, it may be lost with the daemon */
+  | { readonly do: 'stain'; readonly path: string; readonly at: number; readonly text: string }
   | { readonly do: 'truncate'; readonly path: string; readonly size: number }
   | { readonly do: 'close'; readonly path: string }
   | { readonly do: 'rename'; readonly path: string; readonly to: string }
@@ -32,7 +34,8 @@ export function after(tree: Tree, operation: Operation): Tree {
       next.set(path, '')
       break
     case 'write':
-    case 'map': {
+    case 'map':
+    case 'stain': {
       const at = operation.at ?? held.length
       const before = held.slice(0, at).padEnd(at, '\0')
       next.set(path, before + operation.text + held.slice(at + operation.text.length))
@@ -59,6 +62,13 @@ export function after(tree: Tree, operation: Operation): Tree {
       break
   }
   return next
+}
+
+/** The trees that there may be after one more operation was answered. */
+export function possible(trees: readonly Tree[], operation: Operation): Tree[] {
+  return trees.flatMap((tree) =>
+    operation.do === 'stain' ? [tree, after(tree, operation)] : [after(tree, operation)],
+  )
 }
 
 /** In the order of its paths, for comparing. */

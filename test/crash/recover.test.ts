@@ -4,7 +4,6 @@
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { treeOf } from '../mount/rig.ts'
 import type { Operation } from './operations.ts'
@@ -66,38 +65,27 @@ void t.test('--export takes out what is left and changes nothing, --discard give
   t.same(await mount.shown(), before, 'nothing of it is shown any more')
 })
 
-void t.test(
-  'what another boot left in pieces is set aside: not shown, not uploaded, and can be taken out',
-  async (t) => {
-    const mount = await killed(t)
-    damage(mount)
-    await mount.mount()
-    const whole = { d: null }
-    t.same(await mount.shown(), whole, 'what needs no bytes stands')
-    t.match(await mount.command(['sync', mount.directory]), { code: 0 })
-    t.same(mount.served(), whole)
-    await mount.kill()
-    const named = await mount.command(['recover'])
-    t.match(named, { code: 1, stderr: /set aside.*--export[^]*closed\.txt[^]*d\/open\.txt/ })
-    const out = join(mount.work.root, 'out')
-    t.match(await mount.command(['recover', '--export', out]), { code: 0 })
-    t.same(Object.keys(treeOf(out)), ['closed.txt', 'd', 'd/open.txt'])
-  },
-)
-
-/** As after a power cut: rows of another boot, and a spool that did not come to the disk. */
-function damage(mount: MortalMount): void {
-  const journals = fs
-    .readdirSync(mount.work.root, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('journal.db'))
-  for (const path of journals) {
-    const file = join(mount.work.root, path)
-    const database = new DatabaseSync(file)
-    database.exec("UPDATE paths SET boot = 'another'")
-    database.close()
-    const spool = join(file, '..', 'spool')
-    for (const name of fs.readdirSync(spool)) fs.truncateSync(join(spool, name), 2)
-  }
+for (const how of ['short', 'zeroed'] as const) {
+  void t.test(
+    `what another boot left ${how} is set aside: not shown, not uploaded, and can be taken out`,
+    async (t) => {
+      const mount = await killed(t)
+      mount.damage(how)
+      for (const failpoint of ['journal.setAside.before', 'journal.setAside.after'])
+        t.not((await mount.startMount(failpoint).ended).code, 0, `killed at ${failpoint}`)
+      await mount.mount()
+      const whole = { d: null }
+      t.same(await mount.shown(), whole, 'what needs no bytes stands')
+      t.match(await mount.command(['sync', mount.directory]), { code: 0 })
+      t.same(mount.served(), whole)
+      await mount.kill()
+      const named = await mount.command(['recover'])
+      t.match(named, { code: 1, stderr: /set aside.*--export[^]*closed\.txt[^]*d\/open\.txt/ })
+      const out = join(mount.work.root, 'out')
+      t.match(await mount.command(['recover', '--export', out]), { code: 0 })
+      t.same(Object.keys(treeOf(out)), ['closed.txt', 'd', 'd/open.txt'])
+    },
+  )
 }
 
 void t.test(

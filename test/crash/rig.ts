@@ -7,11 +7,13 @@
 import * as fs from 'node:fs'
 import type { Test } from 'tap'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { StatusReport } from '../../src/control/protocol.ts'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually, type Ended, type Running } from '../mount/programs.ts'
 import { describe, isRunning, main, type Teardown, workplace, type Workplace } from '../mount/rig.ts'
-import { after, sorted, type Operation, type Tree } from './operations.ts'
+import { after, possible, sorted, type Operation, type Tree } from './operations.ts'
 
 const worker = join(import.meta.dirname, 'worker.ts')
 
@@ -72,9 +74,57 @@ export class MortalMount {
   }
 
   async noteDaemon(): Promise<void> {
-    const status = await this.command(['status', '--json', this.directory])
-    this.pid = (JSON.parse(status.stdout) as { pid: number }).pid
+    this.pid = (await this.status()).pid
     this.work.owns(this.pid)
+  }
+
+  async status(): Promise<StatusReport> {
+    const { stdout } = await this.command(['status', '--json', this.directory])
+    return JSON.parse(stdout) as StatusReport
+  }
+
+  /** Whether the journal says what the spool must hold of a file. */
+  isSealed(path: string): boolean {
+    for (const file of this.#journals()) {
+      const database = new DatabaseSync(file, { readOnly: true })
+      try {
+        const row = database.prepare('SELECT crc32 FROM paths WHERE path = ?').get(path)
+        if (typeof row?.['crc32'] === 'number') return true
+      } finally {
+        database.close()
+      }
+    }
+    return false
+  }
+
+  /** As after a power cut: rows of another boot, and a spool that did not come to the disk as it was. */
+  damage(how: 'short' | 'zeroed'): void {
+    for (const file of this.#journals()) {
+      const database = new DatabaseSync(file)
+      database.exec("UPDATE paths SET boot = 'another'")
+      database.close()
+      const spool = join(file, '..', 'spool')
+      for (const name of fs.readdirSync(spool)) {
+        const { size } = fs.statSync(join(spool, name))
+        fs.truncateSync(join(spool, name), how === 'short' ? Math.min(size, 2) : 0)
+        if (how === 'zeroed') fs.truncateSync(join(spool, name), size)
+      }
+    }
+  }
+
+  #journals(): string[] {
+    const state = join(this.work.root, 'state')
+    const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
+    return names.filter((name) => name.endsWith('journal.db')).map((name) => join(state, name))
+  }
+
+  /** Makes these changes, which must all be answered. */
+  async perform(t: Pick<Test, 'match'>, operations: readonly Operation[]): Promise<void> {
+    const program = this.begin(operations)
+    t.match(await program.until((text) => text.includes('!')), '!')
+    program.child.kill('SIGKILL')
+    await program.ended
+    this.take(operations, program)
   }
 
   /** Starts a program that makes these changes. */
@@ -95,10 +145,9 @@ export class MortalMount {
   take(operations: readonly Operation[], program: Running): void {
     const answered = program.stdout().replace('!', '').length
     const next = operations[answered]
-    this.#candidates = this.#candidates.flatMap((tree) => {
-      const without = operations.slice(0, answered).reduce(after, tree)
-      return next && next.do !== 'close' ? [without, after(without, next)] : [without]
-    })
+    const without = operations.slice(0, answered).reduce<Tree[]>(possible, this.#candidates)
+    const withNext = next && next.do !== 'close' ? without.map((tree) => after(tree, next)) : []
+    this.#candidates = [...without, ...withNext]
   }
 
   kill(): Promise<boolean> {

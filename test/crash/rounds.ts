@@ -1,11 +1,12 @@
 /**
- * The daemon is killed at each named point of the write-back while programs work on the mount; the next mount
- * goes on, and is killed at the next point. In the end the service has all that was answered.
+ * Rounds of work on a mount whose daemon is killed at a named point in each. Layer: tests.
+ *
+ * Invariant: the next round begins with what the one before left, and in the end the service has all that was
+ * answered and nothing else.
  */
-import t from 'tap'
-import { failpointNames } from '../../src/write-back/failpoints.ts'
+import type { Test } from 'tap'
 import type { Operation } from './operations.ts'
-import { MortalMount } from './rig.ts'
+import type { MortalMount } from './rig.ts'
 
 /** What a person and the tools at work do in one directory, every kind of change at least once. */
 function workIn(d: string): Operation[] {
@@ -27,6 +28,7 @@ function workIn(d: string): Operation[] {
     { do: 'mkdir', path: `${d}/empty` },
     { do: 'write', path: `${d}/page.txt`, at: 5, text: 'WRITTEN' },
     { do: 'map', path: `${d}/page.txt`, at: 20, text: 'MAPPED' },
+    { do: 'stain', path: `${d}/page.txt`, at: 4500, text: 'DIRTY' },
     { do: 'unlink', path: `${d}/again.txt` },
     { do: 'create', path: `${d}/again.txt` },
     { do: 'write', path: `${d}/again.txt`, text: 'again' },
@@ -50,30 +52,23 @@ function seed(mount: MortalMount, d: string): void {
   }
 }
 
-/** Most points come more than once; a later time is in the middle of things. */
-const kills = failpointNames.flatMap((name) =>
-  ['journal.change.before', 'journal.change.after', 'remote.upload.before', 'remote.upload.after'].includes(
-    name,
-  )
-    ? [name, `${name}:7`]
-    : [name],
-)
-
-void t.test('killed at any point of its work, the daemon loses nothing that was answered', async (t) => {
-  const mount = await MortalMount.start(t)
-  for (const index of kills.keys()) seed(mount, `round-${index}`)
-  for (const [index, failpoint] of kills.entries()) {
-    const directory = `round-${index}`
+/** Kills the daemon at each of these points in turn, at work or at its start. */
+export async function killAtEach(t: Test, mount: MortalMount, failpoints: readonly string[]): Promise<void> {
+  for (const index of failpoints.keys()) seed(mount, `round-${index}`)
+  for (const [index, failpoint] of failpoints.entries()) {
     // only what is not on the service after a second is sealed
     const held = failpoint.startsWith('journal.seal.') ? mount.emulator.hold({ verb: 'upload' }) : undefined
-    const isAtStart = failpoint.startsWith('recovery.')
+    const isAtStart = /^(recovery|journal\.(meta|upgrade))/.test(failpoint)
     const mounting = await mount.startMount(failpoint).ended
     if (isAtStart) t.not(mounting.code, 0, `killed at ${failpoint}, it is not mounted`)
-    if (mounting.code !== 0) continue
+    if (mounting.code !== 0) {
+      t.match(mounting.stderr, /SIGKILL/)
+      continue
+    }
     await mount.noteDaemon().catch(() => undefined)
     const shown = await mount.shown()
     if (shown) mount.compare(t, shown, `what the mount shows after round ${index - 1}`)
-    const operations = workIn(directory)
+    const operations = workIn(`round-${index}`)
     const program = mount.begin(operations)
     await program.until((text) => text.includes('!')).catch(() => undefined)
     const syncing = mount.command(['sync', mount.directory])
@@ -88,4 +83,4 @@ void t.test('killed at any point of its work, the daemon loses nothing that was 
   mount.compare(t, (await mount.shown()) ?? {}, 'what the last mount shows at once')
   t.match(await mount.command(['sync', mount.directory]), { code: 0 })
   mount.compare(t, mount.served(), 'the service has what was answered, and nothing else')
-})
+}
