@@ -24,7 +24,7 @@ export type Outcome = Measurement | { readonly failed: string }
 
 const run = promisify(execFile)
 const stepLimitMs = 15 * 60_000
-const pollMs = 50
+const pollMs = 20
 
 export async function measureWorkload(
   workload: Workload,
