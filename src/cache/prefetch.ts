@@ -174,7 +174,7 @@ export class Prefetch {
       const isNext = before !== undefined && before !== name && names.next(kind, before) === name
       if (!isFirst && !isNext) continue
       const window = isFirst ? (isReadAtOnce ? limits.items : firstWindowOfTree) : firstWindow
-      this.#follow(directory, name, kind, order, window)
+      this.#follow(directory, name, kind, { order, window, isRead: isFirst && isReadAtOnce })
       return true
     }
     return false
@@ -191,26 +191,34 @@ export class Prefetch {
 
   #begin(walk: Walk): void {
     this.#walks.push(walk)
-    if (this.#walks.length > maxWalks) this.#walks.shift()?.stop()
+    if (this.#walks.length > maxWalks) this.#walks.shift()?.giveWay()
   }
 
   #follow(
     directory: string,
     name: string,
     kind: 'file' | 'directory',
-    order: WalkOrder,
-    window: number,
+    { order, window, isRead }: { order: WalkOrder; window: number; isRead: boolean },
   ): void {
+    if (isRead) this.#endStepsAbove(directory)
     const path = directory === '' ? name : `${directory}/${name}`
     const wantsContents = kind === 'file'
     let walk = this.#walks.find((each) => each.covers(directory) && each.order === order)
     if (walk === undefined) {
-      walk = new Walk(this.#around, { top: directory, order, wantsContents, window })
+      walk = new Walk(this.#around, { top: directory, order, wantsContents, window, isRead })
       this.#begin(walk)
     } else walk.grow()
     walk.wantsContents ||= wantsContents
     walk.widen(window)
     walk.goOnFrom(path, kind === 'directory')
+  }
+
+  /** A directory that is walked through by itself says nothing of those beside it, which were come to in order. */
+  #endStepsAbove(directory: string): void {
+    const areSteps = (walk: Walk): boolean =>
+      !walk.isRead && walk.repository === undefined && walk.top !== directory && walk.covers(directory)
+    for (const walk of this.#walks) if (areSteps(walk)) walk.giveWay()
+    this.#walks = this.#walks.filter((walk) => !walk.stopped)
   }
 
   /** Something is used in a directory; whether at once after all before it is noted. */

@@ -77,6 +77,8 @@ const maxPassed = 256
 export class Walk {
   readonly top: string
   readonly order: WalkOrder
+  /** Its top was read, and the first thing in it was gone into or opened at once: it goes through all below. */
+  readonly isRead: boolean
   /** `.git` of the work tree that git goes through, which is no part of it. */
   readonly repository: string | undefined
   readonly #around: WalkSurroundings
@@ -102,12 +104,14 @@ export class Walk {
       readonly order: WalkOrder
       readonly wantsContents: boolean
       readonly window: number
+      readonly isRead?: boolean
       readonly repository?: string
     },
   ) {
     this.#around = around
     this.top = options.top
     this.order = options.order
+    this.isRead = options.isRead ?? false
     this.repository = options.repository
     this.wantsContents = options.wantsContents
     this.#window = options.window
@@ -167,6 +171,13 @@ export class Walk {
   /** The next thing in order was not fetched: what lies further ahead must not keep the nearest out. */
   grow(): void {
     this.widen(2 * this.#window)
+  }
+
+  /** Goes no further; what is under way comes to its end, since another walk may want it. */
+  giveWay(): void {
+    this.#stopped = true
+    this.#stretches = []
+    this.#ahead.clear()
   }
 
   /** Ends all that nobody has come to. */

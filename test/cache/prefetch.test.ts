@@ -124,6 +124,27 @@ void t.test(
   },
 )
 
+void t.test(
+  'one tree after the other: each is fetched ahead, and of the next little before it is come to',
+  async (t) => {
+    const rig = new WalkRig(t.testdir())
+    for (const top of ['one', 'two', 'three', 'zero'])
+      for (let directory = 0; directory < 10; directory += 1)
+        for (let file = 0; file < 10; file += 1)
+          rig.files.put(`all/${top}/${numbered('dir', directory)}/${numbered('file', file)}`, 'content')
+    for (const top of ['one', 'three']) {
+      await rig.stat(`all/${top}`)
+      rig.files.resetCalls()
+      await rig.walk(`all/${top}`, (path) => rig.cat(path))
+      await rig.pause()
+      const beside = rig.files.calls.filter(({ path }) => !path.startsWith(`all/${top}`))
+      t.ok(beside.length <= 2, `${beside.length} of what lies beside`)
+      t.equal(rig.files.count('download') + rig.files.count('list') - beside.length, 100 + 11)
+      t.ok(rig.files.maxRunning >= 20, `${rig.files.maxRunning} at a time`)
+    }
+  },
+)
+
 void t.test('one directory among siblings is one listing', async (t) => {
   const rig = new WalkRig(t.testdir())
   rig.plant(50, 2)

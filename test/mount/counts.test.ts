@@ -48,7 +48,11 @@ void t.test('a tree of new directories copied: no listing of any of them', async
   const counts = await costOf(writing, `cp -r '${source}' grown`)
   t.strictSame({ ...counts, list: 0 }, { upload: 150, list: 0 })
   const listed = writing.emulator.calls().filter(({ verb }) => verb === 'list')
-  t.strictSame(new Set(listed.map(({ path }) => path)), new Set(['']))
+  t.strictSame(
+    listed.map(({ path }) => path).filter((path) => path !== ''),
+    [],
+    'the root alone, if its listing is old',
+  )
 })
 
 void t.test('a temporary file renamed over another: one upload, under the final name', async (t) => {
