@@ -148,13 +148,7 @@ export class Barriers {
         return new WriteBackError('parked', givenUp, `${givenUp}: given up before the service had it`)
       const record = recordOf(goal)
       const stuck = record && this.#parked(record)
-      if (stuck) {
-        return new WriteBackError(
-          'parked',
-          stuck.path,
-          stuck.parked?.message ?? `${stuck.path}: refused by the service`,
-        )
-      }
+      if (stuck) return stuck
     }
     if (gate.error && gate.refusals > refusalsBefore && gate.error.code !== 'session_not_ready') {
       return new WriteBackError('session', nameOfGoal(open[0]), gate.error.message, { cause: gate.error })
@@ -169,11 +163,11 @@ export class Barriers {
     return clock.now() - Math.max(begun, failingSince) >= timeoutMs
   }
 
-  /** The record itself, or what it waits for, when that is given up. */
-  #parked(record: PathRecord): PathRecord | undefined {
-    if (record.phase.is === 'parked') return record
+  /** Why the record itself, or what it waits for, was given up. */
+  #parked(record: PathRecord): WriteBackError | undefined {
+    if (record.phase.is === 'parked') return record.phase.error
     const heir = this.#options.records.missingHeir(record)
-    return heir?.phase.is === 'parked' ? heir : undefined
+    return heir?.phase.is === 'parked' ? heir.phase.error : undefined
   }
 
   #timedOut(failing: PathRecord | undefined, open: readonly Goal[]): WriteBackError {

@@ -1,0 +1,115 @@
+/**
+ * Every way in which the service is known to fail, met by programs on a mount: what was written arrives, once
+ * and whole, or is named by every barrier until it does. Without a mount they are in `test/crash/faults.test.ts`.
+ */
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { FaultRule } from '../../src/emulator/faults.ts'
+import { eventually } from './programs.ts'
+import { mountEmulator, treeOf, type MountedEmulator } from './rig.ts'
+
+const fsync = (path: string, call = 'fsync'): string =>
+  `python3 -c "
+import os
+fd = os.open('${path}', os.O_RDONLY)
+try: os.${call}(fd); print('0')
+except OSError as e: print(e.strerror)
+"`
+
+const served = (mounted: MountedEmulator, path: string): string | undefined => {
+  const file = join(mounted.emulator.home, path)
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined
+}
+
+const passing: Readonly<Record<string, FaultRule>> = {
+  '429 with Retry-After': { verb: 'upload', kind: 'status', status: 429, retryAfter: 1, times: 2 },
+  '500': { verb: 'upload', kind: 'status', status: 500, times: 2 },
+  '503': { verb: 'upload', kind: 'status', status: 503, times: 2 },
+  'reset before commit': { verb: 'upload', kind: 'reset', when: 'before-commit', times: 1 },
+  'reset after commit': { verb: 'upload', kind: 'reset', when: 'after-commit', times: 1 },
+  'visible partial PUT': { verb: 'upload', kind: 'partial', bytes: 3, times: 1 },
+  '401 once': { verb: 'upload', kind: 'status', status: 401, times: 1 },
+  'late commit of a PUT': { verb: 'upload', kind: 'late-commit', afterMs: 500, times: 1 },
+  'late commit of a DELETE': { verb: 'delete', kind: 'late-commit', afterMs: 500, times: 1 },
+  '500 of a DELETE': { verb: 'delete', kind: 'status', status: 500, times: 2 },
+  'reset of a DELETE': { verb: 'delete', kind: 'reset', when: 'after-commit', times: 1 },
+}
+
+void t.test('what passes is waited for by fsync, and nothing is there twice', async (t) => {
+  const mounted = await mountEmulator(t)
+  for (const [name, fault] of Object.entries(passing)) {
+    await mounted.ok('mkdir d; echo old > d/config; echo gone > d/gone; echo 1 > d/log')
+    await mounted.sync()
+    const clear = mounted.emulator.fault(fault)
+    const said = await mounted.ok(
+      `echo new > d/tmp; mv d/tmp d/config; rm d/gone; echo 2 >> d/log; ${fsync('d')}; ${fsync('d/log')}`,
+    )
+    clear()
+    t.equal(said, '0\n0\n', name)
+    const tree = { d: null, 'd/config': 'new\n', 'd/log': '1\n2\n' }
+    t.same(treeOf(mounted.emulator.home), tree, name)
+    await mounted.ok('rm -r d')
+    await mounted.sync()
+  }
+  t.same(mounted.logged('error'), [])
+})
+
+for (const [status, errno] of [
+  [409, 'Input/output error'],
+  [413, 'File too large'],
+] as const) {
+  void t.test(`${status}: one path is parked, named by every barrier, and can be given up`, async (t) => {
+    const mounted = await mountEmulator(t)
+    const clear = mounted.emulator.fault({ verb: 'upload', path: 'd/f', kind: 'status', status })
+    await mounted.ok('mkdir d; echo kept > d/f; echo kept > d/other')
+    for (let round = 0; round < 2; round++) {
+      t.match(
+        await mounted.ok(`${fsync('d/f')}; ${fsync('d/f', 'fdatasync')}; ${fsync('d')}; cat d/f`),
+        errno,
+      )
+      t.match(await mounted.sh('sync d/f'), { code: 1 })
+      t.match(await mounted.command(['sync', mounted.directory]), { code: 1, stderr: /d\/f/ })
+      t.match(await mounted.command(['unmount', mounted.directory]), { code: 1, stderr: /d\/f.*parked/ })
+    }
+    t.ok(await eventually(() => served(mounted, 'd/other') === 'kept\n'))
+    t.match((await mounted.status()).paths, [{ path: 'd/f', state: 'parked', bytes: 5, error: String }])
+    clear()
+    t.match(await mounted.command(['status', '--retry', mounted.directory]), { code: 0 })
+    await mounted.sync()
+    t.equal(served(mounted, 'd/f'), 'kept\n')
+    const again = mounted.emulator.fault({ verb: 'upload', path: 'd/f', kind: 'status', status })
+    await mounted.ok('echo changed > d/f')
+    t.not((await mounted.command(['sync', mounted.directory])).code, 0)
+    const discard = ['status', '--discard', join(mounted.directory, 'd/f'), mounted.directory]
+    t.match(await mounted.command(discard), { code: 0 })
+    again()
+    t.match(await mounted.command(['unmount', mounted.directory]), { code: 0 })
+    t.equal(served(mounted, 'd/f'), 'kept\n')
+  })
+}
+
+void t.test('status answers while a download and an upload hang, through the mount as well', async (t) => {
+  const mounted = await mountEmulator(t)
+  fs.writeFileSync(join(mounted.emulator.home, 'theirs'), 'x'.repeat(100_000))
+  const [download, upload] = [
+    mounted.emulator.hold({ verb: 'download' }),
+    mounted.emulator.hold({ verb: 'upload' }),
+  ]
+  const reading = mounted.startSh('cat theirs | wc -c')
+  await mounted.ok('echo ours > ours')
+  await Promise.all([download.reached, upload.reached])
+  const report = JSON.parse(await mounted.ok('cat .status', { limitMs: 10_000 })) as unknown
+  const ours = { path: 'ours', state: 'uploading', bytes: 5, ageMs: Number }
+  t.match(report, {
+    pid: mounted.pid,
+    service: { state: 'ready' },
+    paths: [ours],
+    calls: { list: { 200: Number } },
+  })
+  t.match((await mounted.status()).paths, [ours])
+  download.release()
+  upload.release()
+  t.equal((await reading.ended).stdout, '100000\n')
+  await mounted.sync()
+})
