@@ -103,3 +103,20 @@ void t.test(
     t.equal(fs.readFileSync(join(out, 'closed.txt'), 'utf8'), 'closed')
   },
 )
+
+void t.test('what somebody else changed meanwhile keeps the name, ours is saved beside it', async (t) => {
+  const mount = await MortalMount.start(t)
+  mount.seed('both.txt', 'the base')
+  await mount.mount()
+  const clear = mount.emulator.fault({ verb: 'upload', kind: 'status', status: 401 })
+  await mount.perform(t, [{ do: 'write', path: 'both.txt', at: 0, text: 'OUR' }])
+  await mount.kill()
+  fs.writeFileSync(join(mount.emulator.home, 'both.txt'), 'theirs, longer')
+  clear()
+  t.match(await mount.command(['recover']), { code: 0 })
+  const served = Object.entries(mount.served())
+  t.match(served, [
+    ['both.txt', 'theirs, longer'],
+    [/^both\.txt\.conflict-\d{8}T\d{6}$/, 'OUR base'],
+  ])
+})

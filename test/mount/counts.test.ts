@@ -64,8 +64,24 @@ void t.test('a temporary file renamed over another: one upload, under the final 
   t.equal(fs.readFileSync(join(writing.emulator.home, 'config'), 'utf8'), 'new\n')
 })
 
+void t.test('with an fsync before the rename: each name once, and the final one is never gone', async (t) => {
+  const save = `import os
+fd = os.open('config.new', os.O_CREAT | os.O_WRONLY); os.write(fd, b'newest\\n'); os.fsync(fd); os.close(fd)
+os.rename('config.new', 'config')`
+  const { list = 0, ...others } = await costOf(writing, `python3 -c "${save}"`)
+  t.strictSame(others, { upload: 2, delete: 1 })
+  t.strictSame(uploads(writing), ['config.new', 'config'])
+  const deleted = writing.emulator.calls().filter(({ verb }) => verb === 'delete')
+  t.strictSame(
+    deleted.map(({ path }) => path),
+    ['config.new'],
+  )
+  t.ok(list <= 2, `${list} listings: for the new name, and the last look before the old one goes`)
+  t.equal(fs.readFileSync(join(writing.emulator.home, 'config'), 'utf8'), 'newest\n')
+})
+
 void t.test('sed -i: one upload', async (t) => {
-  const { list = 0, ...others } = await costOf(writing, 'sed -i s/new/newer/ config')
+  const { list = 0, ...others } = await costOf(writing, 'sed -i s/newest/newer/ config')
   t.strictSame(others, { upload: 1 })
   t.strictSame(uploads(writing), ['config'])
   t.ok(list <= 1, `${list} listings`)
