@@ -132,6 +132,7 @@ export async function openSession(
       maxFileBytes: options.maxFileBytes,
       localNames: options.localNames,
       conflict: options.conflict,
+      checkSession: (given) => checkSameSession(client, options, createdAtMs, given),
       ...defined({ dirtyExpireMs: options.dirtyExpireMs, failpoint }),
     }).finally(letGo)
     closers.push(() => changes.close())
@@ -218,6 +219,21 @@ async function checkSession(
     )
   }
   return { createdAtMs: (createdAt ?? 0) * 1000, agentVersion: version?.agent_version }
+}
+
+/** A mount outlives its session: one that was made again under its name must not get what was meant for it. */
+async function checkSameSession(
+  client: SessionClient,
+  { agent, session }: SessionAddress,
+  createdAtMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { created_at: createdAt } = await client.getSession(agent, session, { signal, retry: false })
+  if ((createdAt ?? 0) * 1000 === createdAtMs) return
+  throw new ServiceError(
+    'session_not_found',
+    `${agent}/${session} was deleted and made again under its name: what was not uploaded is kept, \`mount-session unmount --force\` and mount it again, then \`mount-session recover --export DIR\` takes it out`,
+  )
 }
 
 /** A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is waited for. */

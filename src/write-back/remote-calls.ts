@@ -37,6 +37,10 @@ export interface RemoteCallsOptions {
   readonly failpoint: Failpoint
   readonly owner: CopyOwner
   readonly signal: AbortSignal
+  /** Whether there was no such session since a call last went well. */
+  readonly wasSessionGone: () => boolean
+  /** See `WriteBackOptions`. */
+  readonly checkSession: (signal: AbortSignal) => Promise<void>
   /** Keeps a generation's file while it is read. */
   readonly pin: (generation: number) => () => void
   /** A byte has moved, or a call on this path has gone through. */
@@ -59,7 +63,9 @@ export class RemoteCalls {
   mayMakeDirectory = (record: PathRecord): boolean => this.#directories.mayMake(record)
 
   perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
+    const { wasSessionGone, checkSession, signal } = this.#options
     try {
+      if (wasSessionGone()) await checkSession(signal)
       const outcome = await this.#send(record, call)
       if (outcome.is === 'moved') this.#options.onProgress(record)
       return outcome

@@ -36,6 +36,7 @@ export class SessionGate {
   #state: State = { is: 'open' }
   #refusals = 0
   #since = 0
+  #wasGone = false
 
   constructor(options: SessionGateOptions) {
     this.#options = options
@@ -44,6 +45,11 @@ export class SessionGate {
   /** Why the session takes no calls; undefined while it does. */
   get error(): ServiceError | undefined {
     return this.#state.is === 'open' ? undefined : this.#state.error
+  }
+
+  /** Whether there was no such session since a call last went well. */
+  get wasGone(): boolean {
+    return this.#wasGone
   }
 
   /** When it was paused, Unix milliseconds. */
@@ -65,6 +71,7 @@ export class SessionGate {
   refused(error: ServiceError): void {
     const { clock, logger, random, onChange } = this.#options
     this.#refusals++
+    if (error.code === 'session_not_found') this.#wasGone = true
     if (this.#state.is === 'paused') return
     const failures = this.failures + 1
     if (failures === 1) {
@@ -80,6 +87,7 @@ export class SessionGate {
   answered(): void {
     if (this.#state.is === 'open') return
     if (this.#state.is === 'paused') this.#state.cancel()
+    this.#wasGone = false
     this.#state = { is: 'open' }
     this.#options.logger.info({}, 'uploads go on: the session answers again')
     this.#options.onChange('open')

@@ -57,6 +57,11 @@ export interface WriteBackOptions {
   /** Shell patterns of names that never travel. */
   readonly localNames?: readonly string[]
   readonly conflict?: 'keep' | 'overwrite'
+  /**
+   * Asked before anything is sent to a session that was gone: rejects with `session_not_found` when what has
+   * its name now is another one. Default: whatever answers is the same.
+   */
+  readonly checkSession?: (signal: AbortSignal) => Promise<void>
   readonly failpoint?: Failpoint
   /** In [0, 1); for jitter. */
   readonly random?: () => number
@@ -129,6 +134,8 @@ export class WriteBack implements LocalChanges, CopyOwner {
       logger,
       failpoint,
       owner: this,
+      wasSessionGone: () => this.#queue.gate.wasGone,
+      checkSession: options.checkSession ?? (() => Promise.resolve()),
       signal,
       pin,
       onProgress,

@@ -68,3 +68,22 @@ void t.test('a sandbox that wakes for 30 s keeps a barrier waiting, which then e
   await barrier
   t.equal(rig.files.text('f'), 'x')
 })
+
+void t.test('a session that was made again under its name gets nothing that was meant for it', async (t) => {
+  let isAnother = true
+  const checkSession = (): Promise<void> =>
+    isAnother
+      ? Promise.reject(new ServiceError('session_not_found', 'made again under its name'))
+      : Promise.resolve()
+  const rig = await startRig(t, { checkSession })
+  rig.files.fail({ verb: 'upload', error: 'session_not_found' })
+  rig.write('f', 'x')
+  t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { reason: 'session' })
+  for (let second = 0; second < 10; second++) await rig.pass(1000)
+  t.match(await failureOf(() => rig.changes.barrier('', noSignal)), { message: /made again/ })
+  t.equal(rig.files.count('upload'), 1)
+  t.same(rig.files.paths(), [])
+  isAnother = false
+  await rig.changes.barrier('', noSignal)
+  t.equal(rig.files.text('f'), 'x')
+})
