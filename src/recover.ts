@@ -95,7 +95,7 @@ async function exportAll(state: string, directory: string): Promise<RecoveryRepo
   for (const journal of await journalsOf(state)) {
     for (const { path, file } of keptFiles(journal)) {
       if (!existsSync(file)) continue
-      const target = await freeName(join(directory, path))
+      const target = await freeName(directory, path)
       await mkdir(dirname(target), { recursive: true })
       await copyFile(file, target)
       handled++
@@ -113,14 +113,27 @@ async function discardAll(state: string): Promise<RecoveryReport> {
   return { handled, left: [], setAside: [] }
 }
 
-/** The export never overwrites: a second version of a name gets a number. */
-async function freeName(path: string): Promise<string> {
+/** The export never overwrites: what meets with another version of its name, or of its directory's, gets a number. */
+async function freeName(root: string, path: string): Promise<string> {
+  const parts = path.split('/')
+  let at = root
+  for (const [index, part] of parts.entries()) {
+    const isLast = index === parts.length - 1
+    at = await numbered(join(at, part), (kind) => kind === 'nothing' || (!isLast && kind === 'directory'))
+  }
+  return at
+}
+
+async function numbered(
+  path: string,
+  isGood: (kind: 'nothing' | 'directory' | 'file') => boolean,
+): Promise<string> {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? path : `${path}.${number}`
-    const taken = await stat(candidate).then(
-      () => true,
-      () => false,
+    const kind = await stat(candidate).then(
+      (found) => (found.isDirectory() ? 'directory' : 'file'),
+      () => 'nothing' as const,
     )
-    if (!taken) return candidate
+    if (isGood(kind)) return candidate
   }
 }
