@@ -119,6 +119,8 @@ export class Resolver {
 }
 
 export function checkName(name: string): void {
+  if (name === '' || name === '.' || name === '..' || name.includes('/'))
+    throw new FilesystemError('invalid', `${name}: is no name`)
   if (Buffer.byteLength(name) > maxNameBytes)
     throw new FilesystemError('nameTooLong', `${name}: name too long`)
 }

@@ -23,7 +23,7 @@ import { closeQuietly, readNow, setNonblocking } from './libc.ts'
 import { Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
-import { Opcode, requestBufferBytes } from './protocol.ts'
+import { Opcode, requestBufferBytes, Size } from './protocol.ts'
 import { Request } from './request.ts'
 
 const requestsPerTurn = 16
@@ -32,6 +32,8 @@ const requestsPerTurn = 16
  * already when several programs ask. Looking longer for the one that got the answer takes the processor from it.
  */
 const looksPerAnswer = 4
+/** The longest request but for names and data, header included, and some more. */
+const longestStructureBytes = 256
 /** File data up to this size is copied behind its header: cheaper than a second vector. */
 const copiedDataBytes = 16 * 1024
 
@@ -150,7 +152,14 @@ class Connection implements Served {
   }
 
   #handle(): void {
-    const request = new Request(this.#frame.view)
+    const { bytes, view, length } = this.#frame
+    if (length < Size.inHeader || view.getUint32(0, true) !== length) {
+      this.#logger.error({ length }, 'what was read is no request of the kernel')
+      return
+    }
+    /* a structure that is shorter than it should be ends in zeros, not in what an earlier request left here */
+    if (length < longestStructureBytes) bytes.fill(0, length, longestStructureBytes)
+    const request = new Request(view)
     const operation = operationsByOpcode.get(request.opcode)
     if (operation?.kind === 'implemented') this.#call(operation, request)
     else if (operation?.kind === 'connection') this.#keepBooks(request)

@@ -169,13 +169,15 @@ export interface WriteRequest {
   readonly append: boolean
 }
 
-export function decodeWrite({ bytes, view }: Frame): WriteRequest {
+export function decodeWrite({ bytes, view, length }: Frame): WriteRequest {
   const start = body + Size.writeIn
+  const end = start + view.getUint32(body + 16, true)
+  if (end > length) throw new RefusedError(Errno.EINVAL)
   const mapped = (view.getUint32(body + 20, true) & writeFromPageCache) !== 0
   return {
     handle: u64(view, body),
     offset: u64(view, body + 8),
-    data: bytes.subarray(start, start + view.getUint32(body + 16, true)),
+    data: bytes.subarray(start, end),
     append: !mapped && (view.getUint32(body + 32, true) & constants.O_APPEND) !== 0,
   }
 }
@@ -253,7 +255,12 @@ export function decodeForget({ view }: Frame): number {
   return u64(view, body)
 }
 
-export function decodeBatchForget({ view }: Frame, each: (node: number, count: number) => void): void {
-  const count = view.getUint32(body, true)
-  for (let i = 0, at = body + 8; i < count; i++, at += Size.forgetOne) each(u64(view, at), u64(view, at + 8))
+/** As many as the request has room for, whatever it says. */
+export function decodeBatchForget(
+  { view, length }: Frame,
+  each: (node: number, count: number) => void,
+): void {
+  const first = body + 8
+  const count = Math.min(view.getUint32(body, true), Math.floor((length - first) / Size.forgetOne))
+  for (let i = 0, at = first; i < count; i++, at += Size.forgetOne) each(u64(view, at), u64(view, at + 8))
 }
