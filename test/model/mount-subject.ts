@@ -17,6 +17,8 @@ import type { Subject } from './run.ts'
 
 const driverFile = join(import.meta.dirname, 'driver.py')
 const answerLimitMs = 60_000
+/** Longer than the second look at calls that ended unclearly. */
+const unmountLimitMs = 150_000
 const ttlMs = 200
 
 /** Many runs share one mount, each in an emptied directory. */
@@ -121,7 +123,9 @@ class MountSubject implements Subject {
   async #remount(): Promise<void> {
     await this.#driver.ask({ do: 'remount' })
     await this.#driver.end()
-    const { code, stderr } = await this.#mounted.command(['unmount', this.#mounted.directory])
+    const { code, stderr } = await this.#mounted.command(['unmount', this.#mounted.directory], {
+      limitMs: unmountLimitMs,
+    })
     if (code !== 0) throw new Error(`unmount: ${stderr}`)
     this.#daemon.pid = await this.#mounted.mountAgain()
     this.#driver = new Driver(this.#mounted, this.#directory)
