@@ -140,6 +140,23 @@ void t.test('cold git status: nothing twice, and little beside what git reads', 
   t.ok(download <= directories * filesOfEach + 10, `${download} downloads: the files, and ten of .git`)
 })
 
+void t.test('a directory of 10,000: each page once, ls gives all', async (t) => {
+  const names = 10_000
+  fs.mkdirSync(join(emulator.home, 'crowd'))
+  for (let index = 0; index < names; index += 1)
+    fs.writeFileSync(join(emulator.home, 'crowd', `name-${String(index).padStart(5, '0')}`), '')
+  const patient = await mount(t, emulator, { args: minute })
+  await patient.ok('ls')
+  emulator.resetCounts()
+  t.equal(await patient.ok('stat -c %s crowd/name-00000'), '0\n')
+  t.equal(await patient.ok('ls crowd | wc -l'), `${names}\n`)
+  t.equal(emulator.counts().list, names / 100, 'each page once')
+  await patient.ok(
+    'ls -l crowd > /dev/null; for i in 1 2 3; do test ! -e crowd/missing-$i; done; ls crowd > /dev/null',
+  )
+  t.equal(emulator.counts().list, names / 100, 'and never again within the TTL')
+})
+
 void t.test('a big file: its first bytes cost little more, and all of it no memory', async (t) => {
   makeBig('huge', 1_000_000_000)
   makeBig('big', 300_000_000)
