@@ -35,14 +35,17 @@ export interface FailedAttempt {
 
 /**
  * The delay in milliseconds before the next attempt; undefined: give up. Exponential with full jitter, so
- * that callers that failed together do not come back together, and never before the service asked for.
+ * that callers that failed together do not come back together, and never before the service asked for; the
+ * last attempt comes at the end of the time at the latest.
  */
 export function retryDelay(policy: RetryPolicy, failed: FailedAttempt): number | undefined {
   const { attempt, error, random, elapsedMs } = failed
   if (!error.retryable || attempt >= policy.attempts) return undefined
   const bound = Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1))
-  const delay = Math.max(random * bound, error.retryAfterMs ?? 0)
-  return elapsedMs + delay > policy.elapsedMs ? undefined : delay
+  const leftMs = policy.elapsedMs - elapsedMs
+  // the time is not given up before it is over: a sandbox wakes in the second half of it
+  const delay = Math.max(Math.min(random * bound, leftMs), error.retryAfterMs ?? 0)
+  return leftMs <= 0 || delay > leftMs ? undefined : delay
 }
 
 /** Headers as undici gives them: names in lower case. */

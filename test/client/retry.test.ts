@@ -51,8 +51,15 @@ void t.test('it ends with the number of attempts or with the time', (t) => {
   t.equal(retryDelay(policy, failed('network', 4)), 8000)
   t.equal(retryDelay(policy, failed('network', 5)), undefined)
   t.equal(retryDelay(policy, failed('network', 1, 1, 119_000)), 1000)
-  t.equal(retryDelay(policy, failed('network', 1, 1, 119_001)), undefined)
-  t.equal(retryDelay(defaultRetryPolicy, failed('network', 1, 1, 59_500)), undefined)
+  t.equal(retryDelay(policy, failed('network', 1, 1, 120_000)), undefined)
+  t.equal(retryDelay(defaultRetryPolicy, failed('network', 1, 1, 60_000)), undefined)
+  t.end()
+})
+
+void t.test('the time is used to its end: the last attempt comes then at the latest', (t) => {
+  t.equal(retryDelay(policy, failed('network', 1, 1, 119_001)), 999)
+  t.equal(retryDelay(defaultRetryPolicy, failed('session_not_ready', 7, 1, 28_000)), 32_000)
+  t.equal(retryDelay(defaultRetryPolicy, failed('throttled', 7, 1, 59_000, 2000)), undefined)
   t.end()
 })
 
