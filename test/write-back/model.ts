@@ -188,7 +188,13 @@ export class ModelRun {
     writeFileSync(file, bytes)
     const name = path.slice(path.lastIndexOf('/') + 1)
     const listed = { name, isDirectory: false, size: bytes.length, modifiedSeconds: 0 }
-    return changes.stage(path, { file, listed })
+    try {
+      return await changes.stage(path, { file, listed })
+    } catch (error) {
+      // its bytes came, or a listing took over, while they were copied: the filesystem looks again
+      if (!(error instanceof WriteBackError) || error.reason !== 'interrupted') throw error
+      return this.#copyOf(path)
+    }
   }
 
   #use(open: OpenFile, bytes: Buffer | undefined): void {
