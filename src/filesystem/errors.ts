@@ -6,6 +6,8 @@
 
 export type Reason =
   | 'missing'
+  /* what was found has lost its name before it was opened: look again */
+  | 'stale'
   | 'exists'
   | 'notEmpty'
   | 'isDirectory'

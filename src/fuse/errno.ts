@@ -12,6 +12,8 @@ export const Errno = constants.errno
 
 export const errnoByReason: Readonly<Record<Reason, number>> = {
   missing: Errno.ENOENT,
+  // The kernel then walks the path again, once, and finds what has the name now, or ENOENT.
+  stale: Errno.ESTALE,
   exists: Errno.EEXIST,
   notEmpty: Errno.ENOTEMPTY,
   isDirectory: Errno.EISDIR,

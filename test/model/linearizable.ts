@@ -103,8 +103,8 @@ function step(state: State, event: Event, id: number): State | undefined {
       const file = item === undefined ? undefined : state.items.get(item)
       if (item === undefined || file === undefined) return undefined
       if (file.kind === 'directory') return outcome === 'EISDIR' ? state : undefined
-      /* a file without a name may be opened or not */
-      if (outcome === 'ENOENT' && !isNamed(state, item)) return state
+      /* a file without a name may be opened, or be looked for again */
+      if (outcome === 'ESTALE' && !isNamed(state, item)) return state
       if (outcome !== 'ok') return undefined
       return opened(call.truncate ? rewritten(state, item, '') : state, call.handle, item)
     }
