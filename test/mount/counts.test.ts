@@ -154,6 +154,12 @@ for (let i = 0; i < 1000; i++) put(`thousand/file-${i}`, `content ${i}`)
 put('proven', 'proven content\n')
 const reading: MountedEmulator = { ...(await mount(t, emulator)), emulator }
 
+void t.test('V8 looks after the memory of an idle daemon at no time of its own', (t) => {
+  const words = fs.readFileSync(`/proc/${reading.pid}/cmdline`, 'utf8').split('\0')
+  t.ok(words.includes('--no-memory-reducer'), 'it would wake the process every eight seconds')
+  t.end()
+})
+
 void t.test('an unused mount, stat of its root, and df: nothing', async (t) => {
   t.strictSame(
     await costOf(
