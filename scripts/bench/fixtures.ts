@@ -4,7 +4,7 @@
  * Invariant: the same contents in every run, made once and never changed.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** A word that occurs once in every file of a tree. */
@@ -16,6 +16,9 @@ export interface TreeShape {
   readonly bytes: number
 }
 
+/* what has just been written can not be told from what is being written */
+const writtenAt = new Date('2026-01-01T00:00:00Z')
+
 /** Text files in directories below `root`, which is made. */
 export function makeTree(root: string, { files, directories, bytes }: TreeShape): void {
   for (let index = 0; index < directories; index++)
@@ -24,7 +27,9 @@ export function makeTree(root: string, { files, directories, bytes }: TreeShape)
     const head = `${needle} ${index}\n`
     const filler = `line of file ${index}, nothing to be seen here\n`
     const text = (head + filler.repeat(Math.ceil(bytes / filler.length))).slice(0, bytes)
-    writeFileSync(join(root, directoryName(index % directories), `file-${index}.txt`), text)
+    const file = join(root, directoryName(index % directories), `file-${index}.txt`)
+    writeFileSync(file, text)
+    utimesSync(file, writtenAt, writtenAt)
   }
 }
 
