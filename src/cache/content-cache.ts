@@ -110,14 +110,14 @@ export class ContentCache implements Contents {
     return { content: this.#hold(content, 0), unchanged }
   }
 
-  isCurrent(path: string, listed: RemoteEntry, seen: Seen): boolean {
+  isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs = 0): boolean {
     const content = this.#current.get(path)
-    return content !== undefined && this.#serves(content, listed, seen)
+    return content !== undefined && this.#serves(content, listed, seen, inMs)
   }
 
   /** Downloads ahead of a reader, after everything else; `open` then joins it. Rejects as `Content.whole` does. */
-  async fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal): Promise<void> {
-    const content = this.#hold(this.#find(path, listed, seen), -1)
+  async fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs = 0): Promise<void> {
+    const content = this.#hold(this.#find(path, listed, seen, inMs), -1)
     try {
       await content.whole(signal)
     } finally {
@@ -156,16 +156,16 @@ export class ContentCache implements Contents {
     return bytes
   }
 
-  #serves(content: StreamedContent, listed: RemoteEntry, seen: Seen): boolean {
+  #serves(content: StreamedContent, listed: RemoteEntry, seen: Seen, inMs: number): boolean {
     if (content.failed) return false
     const sighting = { listed, begunOrder: seen.begunOrder }
-    return judge(content.provenance, sighting, this.#options.clock.now(), this.#rules) !== 'stale'
+    return judge(content.provenance, sighting, this.#options.clock.now() + inMs, this.#rules) !== 'stale'
   }
 
   /** The current content where it may be served, else a new one in its place. */
-  #find(path: string, listed: RemoteEntry, seen: Seen): StreamedContent {
+  #find(path: string, listed: RemoteEntry, seen: Seen, inMs = 0): StreamedContent {
     const before = this.#current.get(path)
-    if (before !== undefined && this.#serves(before, listed, seen)) {
+    if (before !== undefined && this.#serves(before, listed, seen, inMs)) {
       if (seen.begunOrder > (before.provenance.endedOrder ?? Infinity)) before.noteListed(listed)
       return before
     }

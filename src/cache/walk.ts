@@ -15,8 +15,10 @@ import type { Listing, Listings } from './listings.ts'
 
 /** The part of the content cache that fetches ahead. */
 export interface FetchedAhead {
-  isCurrent(path: string, listed: RemoteEntry, seen: Seen): boolean
-  fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal): Promise<void>
+  /** Whether the content would still be served in `inMs` milliseconds, default now. */
+  isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs?: number): boolean
+  /** Fetches what will not be served in `inMs` milliseconds any more. */
+  fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs?: number): Promise<void>
 }
 
 interface Seen {
@@ -87,8 +89,8 @@ export class Walk {
   #window: number
   #stretches: Stretch[] = []
   readonly #ahead = new Map<string, Ahead>()
-  /** What lies ahead and needed no fetch. */
-  readonly #passed = new Set<string>()
+  /** What lies ahead and needs no fetch, until this `Clock.now()` at least. */
+  readonly #passed = new Map<string, number>()
   #aheadBytes = 0
   #used = 0
   #wasted = 0
@@ -141,7 +143,14 @@ export class Walk {
   /** The program has come to something that is known to lie ahead; false when it is not. */
   use(path: string): boolean {
     const item = this.#ahead.get(path)
-    if (item === undefined && !this.#passed.delete(path)) return false
+    const goodUntil = this.#passed.get(path)
+    if (item === undefined && goodUntil === undefined) return false
+    this.#passed.delete(path)
+    if (goodUntil !== undefined && goodUntil < this.#around.clock.now() && this.#hasGrownOld(path)) {
+      // so have those that follow, by now or soon
+      this.goOnFrom(path, false)
+      return true
+    }
     if (item !== undefined) {
       this.#take(path, item)
       this.#used += 1
@@ -189,7 +198,8 @@ export class Walk {
 
   #step(): void {
     const now = this.#around.clock.now()
-    const lastMs = now - this.#lastStepAt
+    // a pause between two passes is no pace
+    const lastMs = Math.min(now - this.#lastStepAt, this.#around.limits.horizonMs)
     this.#paceMs = this.#paceMs === undefined ? lastMs : (3 * this.#paceMs + lastMs) / 4
     this.#lastStepAt = now
     for (const [path, item] of this.#ahead) {
@@ -232,7 +242,7 @@ export class Walk {
     if (listing === undefined) this.#fetchListing(stretch.directory)
     else {
       stretch.entered = true
-      if (!this.#ahead.has(stretch.directory)) this.#passed.add(stretch.directory)
+      if (!this.#ahead.has(stretch.directory)) this.#passed.set(stretch.directory, Infinity)
     }
     return listing
   }
@@ -253,8 +263,9 @@ export class Walk {
         return true
       }
       if (!this.wantsContents) continue
+      const arrivesAt = this.#around.clock.now() + this.#arrivalMs
       if (this.#fetchFile(path, entry, listing)) return true
-      this.#passed.add(path)
+      this.#passed.set(path, arrivesAt)
     }
     return true
   }
@@ -267,10 +278,27 @@ export class Walk {
   #fetchFile(path: string, entry: RemoteEntry, listing: Listing): boolean {
     const { contents, limits } = this.#around
     if (this.#ahead.has(path) || entry.size === 0 || entry.size > limits.fileBytes) return false
-    const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
-    if (contents.isCurrent(path, entry, this.#isOld(listing) ? likeNow : seen)) return false
-    this.#fetch(path, entry.size, (signal) => contents.fetch(path, entry, seen, signal))
+    const seen = seenBy(listing)
+    const inMs = this.#arrivalMs
+    if (contents.isCurrent(path, entry, this.#isOld(listing) ? likeNow : seen, inMs)) return false
+    this.#fetch(path, entry.size, (signal) => contents.fetch(path, entry, seen, signal, inMs))
     return true
+  }
+
+  /** When the program will come to what is next to be fetched, at the pace of the last steps. */
+  get #arrivalMs(): number {
+    const steps = this.#passed.size + this.#ahead.size
+    return Math.min(steps * (this.#paceMs ?? 0), this.#around.limits.horizonMs)
+  }
+
+  /** Whether a file needed no fetch when it was passed, and needs one now. */
+  #hasGrownOld(path: string): boolean {
+    const { listings, contents, limits, isLocal } = this.#around
+    const listing = listings.newest(parentOf(path))
+    const entry = listing?.entries.get(nameOf(path))
+    if (listing === undefined || entry === undefined || entry.isDirectory || isLocal(path)) return false
+    if (!this.wantsContents || entry.size === 0 || entry.size > limits.fileBytes) return false
+    return !contents.isCurrent(path, entry, seenBy(listing))
   }
 
   /** The program asks for a newer one before it opens anything: that may prove what this one cannot. */
@@ -302,6 +330,10 @@ export class Walk {
     this.#take(path, item)
     item.controller.abort()
   }
+}
+
+function seenBy({ begunOrder, endedAt }: Listing): Seen {
+  return { begunOrder, seenAt: endedAt }
 }
 
 function isAtOrBelow(path: string, directory: string): boolean {

@@ -243,6 +243,25 @@ void t.test('a walk that leaves out most files is given up', async (t) => {
   t.ok(rig.files.count('download') < 50 + 128, `${rig.files.count('download')} downloads for 50 files`)
 })
 
+void t.test('what grows too old before a second pass comes to it is fetched ahead of it again', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  rig.plant(1, 400)
+  const surprises: string[] = []
+  const cat = async (path: string): Promise<void> => {
+    rig.clock.advance(1)
+    const { entry, ...seen } = await rig.listings.lookup('tree/dir0000', path.slice(-8))
+    if (!rig.contents.isCurrent(path, entry!, seen)) surprises.push(path)
+    await rig.cat(path)
+  }
+  await rig.walk('tree', (path) => rig.cat(path))
+  t.equal(rig.files.count('download'), 400)
+  /* none is too old yet, and this pass takes twice as long */
+  rig.clock.advance(1_500)
+  await rig.walk('tree', cat)
+  t.ok(surprises.length <= 3, `${surprises.length} files of 400 were waited for`)
+  t.ok(rig.files.count('download') <= 800, 'none was fetched more than once again')
+})
+
 void t.test('what is ahead stays within its bytes, and big files are left out', async (t) => {
   const rig = new WalkRig(t.testdir(), { limits: { bytes: 10_000, fileBytes: 4_000 } })
   for (let index = 0; index < 20; index += 1)
