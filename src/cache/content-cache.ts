@@ -115,13 +115,14 @@ export class ContentCache implements Contents {
     return content !== undefined && this.#serves(content, listed, seen, inMs)
   }
 
-  /** Downloads ahead of a reader, after everything else; `open` then joins it. Rejects as `Content.whole` does. */
+  /** Downloads ahead of a reader, after everything else; `open` then joins it. Rejects as `Content.read` does. */
   async fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs = 0): Promise<void> {
-    const content = this.#hold(this.#find(path, listed, seen, inMs), -1)
+    const content = this.#find(path, listed, seen, inMs)
+    const hold = this.#hold(content, -1)
     try {
-      await content.whole(signal)
+      await content.arrival(-1, signal)
     } finally {
-      content.release()
+      hold.release()
     }
   }
 

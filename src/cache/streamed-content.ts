@@ -160,8 +160,13 @@ export class StreamedContent {
     return this.#wait(end, priority, signal).then(() => this.file.read(offset, length))
   }
 
-  async whole(priority: number, signal?: AbortSignal): Promise<string> {
+  /** Resolves when all of it is here. */
+  async arrival(priority: number, signal?: AbortSignal): Promise<void> {
     if (!this.complete) await this.#wait(Infinity, priority, signal)
+  }
+
+  async whole(priority: number, signal?: AbortSignal): Promise<string> {
+    await this.arrival(priority, signal)
     try {
       this.file.handOutWhole()
     } catch (error) {

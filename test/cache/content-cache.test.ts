@@ -439,6 +439,17 @@ void t.test('the least recently used contents make way, those that are open neve
   t.ok(rig.contents.bytes <= 3 * 4096)
 })
 
+void t.test('a small content that is fetched ahead takes no file', async (t) => {
+  const rig = new Rig(t.testdir())
+  rig.files.put('a', 'content')
+  const { entry, ...seen } = await rig.listings.lookup('', 'a')
+  await rig.contents.fetch('a', entry!, seen, new AbortController().signal)
+  t.strictSame(rig.stored, [])
+  t.equal(await rig.cat('a'), 'content')
+  t.equal(rig.files.count('download'), 1)
+  t.strictSame(rig.stored, [])
+})
+
 void t.test('small contents beyond what memory is for lie on the disk', async (t) => {
   const rig = new Rig(t.testdir(), {}, { chunkBytes: 65_536 })
   for (let index = 0; index < 600; index += 1) rig.files.put(`f${index}`, digits(60_000))
