@@ -48,7 +48,7 @@ export function mountSession(modifiedTime: 'zero' | 'real'): Party {
         XDG_STATE_HOME: join(directory, 'state'),
         XDG_CACHE_HOME: join(directory, 'cache'),
         /* as the daemon is started: it stays in the foreground here, so that its end is seen */
-        NODE_OPTIONS: smallYoungGeneration,
+        NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${smallYoungGeneration}`,
       },
     }),
   }
