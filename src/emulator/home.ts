@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DirectoryOrder } from './directory-order.ts'
 import { badRequest, conflict, notFound } from './envelope.ts'
 
 export interface HomeEntry {
@@ -28,6 +29,7 @@ const directorySize = 4096
 export class Home {
   readonly directory: string
   readonly #incoming: string
+  readonly #order = new DirectoryOrder()
 
   constructor(directory: string, incoming: string) {
     this.directory = directory
@@ -38,10 +40,10 @@ export class Home {
     fs.mkdirSync(incoming)
   }
 
-  /** The names in a directory, unordered. */
-  names(path: string): string[] {
+  /** The names in a directory, in order of what `position` says of them, or the other way round. */
+  names(path: string, position: (name: string) => string, descending: boolean): readonly string[] {
     try {
-      return fs.readdirSync(this.#locate(path))
+      return this.#order.names(this.#locate(path), position, descending)
     } catch (error) {
       if (isErrno(error, 'ENOTDIR') && this.#exists(path)) throw badRequest(`'${path}' is not a directory.`)
       throw missing(path, error)

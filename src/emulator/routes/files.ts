@@ -95,8 +95,8 @@ function readFlag(query: Query, name: string): boolean {
 
 function list(home: Home, path: string, query: Query, { options }: ServiceContext): object {
   const paging = readPageQuery(query, options.pageSize ?? 100)
-  const position = options.listOrder === 'shuffled' ? shuffledPosition : (name: string) => name
-  const names = sortBy(home.names(path), position, paging.descending)
+  const position = options.listOrder === 'shuffled' ? shuffledPosition : ownName
+  const names = home.names(path, position, paging.descending)
   const cursorPosition = (cursor: string | undefined): string | undefined =>
     cursor === undefined ? undefined : position(readCursor(cursor, options.cursor === 'opaque'))
   const page = cutPage(names, paging, position, cursorPosition(paging.after), cursorPosition(paging.before))
@@ -125,12 +125,8 @@ function entryBody(entry: HomeEntry, hasRealTime: boolean): object {
   }
 }
 
-function sortBy(names: string[], position: (name: string) => string, descending: boolean): string[] {
-  const sign = descending ? -1 : 1
-  return names
-    .map((name) => ({ name, key: position(name) }))
-    .sort((a, b) => (a.key < b.key ? -sign : a.key > b.key ? sign : 0))
-    .map(({ name }) => name)
+function ownName(name: string): string {
+  return name
 }
 
 /** The same place for a name in every listing, so that paging through a changing directory stays right. */
