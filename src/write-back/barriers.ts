@@ -98,7 +98,10 @@ export class Barriers {
         else {
           const failure = this.#failure(open, refusalsBefore)
           if (failure) end(failure)
-          else for (const goal of open) this.#urge(goal, false)
+          else {
+            for (const goal of open) this.#urge(goal, false)
+            this.#askAgain()
+          }
         }
       }
       const watch = (): void => {
@@ -140,6 +143,12 @@ export class Barriers {
     }
   }
 
+  /** One refusal may be a slip, such as a token that is renewed this moment. */
+  #askAgain(): void {
+    const { gate } = this.#options.queue
+    if (gate.failures === 1 && gate.error?.code !== 'session_not_ready') gate.probe()
+  }
+
   #failure(open: readonly Goal[], refusalsBefore: number): WriteBackError | undefined {
     const { gate } = this.#options.queue
     for (const goal of open) {
@@ -150,7 +159,8 @@ export class Barriers {
       const stuck = record && this.#parked(record)
       if (stuck) return stuck
     }
-    if (gate.error && gate.refusals > refusalsBefore && gate.error.code !== 'session_not_ready') {
+    const isSure = gate.refusals > refusalsBefore && gate.failures > 1
+    if (gate.error && isSure && gate.error.code !== 'session_not_ready') {
       return new WriteBackError('session', nameOfGoal(open[0]), gate.error.message, { cause: gate.error })
     }
     return undefined

@@ -89,6 +89,68 @@ for (const [status, errno] of [
   })
 }
 
+for (const status of [401, 403]) {
+  void t.test(
+    `${status} for good: everything waits behind one probe, is read meanwhile, and heals`,
+    async (t) => {
+      const mounted = await mountEmulator(t)
+      const clear = mounted.emulator.fault({ verb: 'upload', kind: 'status', status })
+      await mounted.ok('mkdir d; for i in 1 2 3 4 5 6 7 8; do echo $i > d/$i; done')
+      for (let round = 0; round < 2; round++) {
+        t.equal(
+          await mounted.ok(`${fsync('d/3')}; ${fsync('d')}; cat d/8`),
+          'Permission denied\nPermission denied\n8\n',
+        )
+        t.match(await mounted.command(['sync', mounted.directory]), { code: 1 })
+      }
+      t.match(await mounted.status(), { service: { state: 'paused' } })
+      t.equal((await mounted.status()).paths.length, 9, 'the directory and what is in it')
+      clear()
+      await mounted.sync()
+      t.equal(Object.keys(treeOf(mounted.emulator.home)).length, 9)
+    },
+  )
+}
+
+void t.test('a session that is gone: ESTALE, and what was written can be taken out', async (t) => {
+  const mounted = await mountEmulator(t)
+  const hold = mounted.emulator.hold({ verb: 'upload' })
+  await mounted.ok('echo kept > f')
+  await hold.reached
+  const [agent = '', session = ''] = mounted.emulator.target.split('/')
+  await mounted.emulator.deleteSession(agent, session)
+  hold.release()
+  t.equal(
+    await mounted.ok(`${fsync('f')}; ${fsync('f')}; cat f`),
+    'Stale file handle\nStale file handle\nkept\n',
+  )
+  t.match((await mounted.status()).paths, [{ path: 'f', bytes: 5 }])
+})
+
+void t.test('a stalled upload: fsync ends by lack of progress, every time, and says so', async (t) => {
+  const mounted = await mountEmulator(t, { args: ['--timeout', '2s'] })
+  mounted.emulator.fault({ verb: 'upload', kind: 'stall', where: 'headers' })
+  await mounted.ok('echo kept > f')
+  t.equal(await mounted.ok(`${fsync('f')}; ${fsync('f')}`), 'Connection timed out\nConnection timed out\n')
+  t.match(await mounted.command(['sync', mounted.directory]), { code: 1, stderr: /\bf: / })
+})
+
+void t.test('the agent changes the old name while a rename is on its way: theirs stays there', async (t) => {
+  const mounted = await mountEmulator(t)
+  const old = join(mounted.emulator.home, 'old')
+  fs.writeFileSync(old, 'as it was')
+  await mounted.ok('cat old')
+  const hold = mounted.emulator.hold({ verb: 'upload', path: 'new' })
+  await mounted.ok('mv old new')
+  await hold.reached
+  fs.writeFileSync(old, 'changed by the agent')
+  hold.release()
+  await mounted.sync()
+  t.same(treeOf(mounted.emulator.home), { new: 'as it was', old: 'changed by the agent' })
+  t.match(mounted.logged('warn').join(), 'the old name stays')
+  t.equal(await mounted.ok('cat old new'), 'changed by the agentas it was')
+})
+
 void t.test('status answers while a download and an upload hang, through the mount as well', async (t) => {
   const mounted = await mountEmulator(t)
   fs.writeFileSync(join(mounted.emulator.home, 'theirs'), 'x'.repeat(100_000))

@@ -55,6 +55,15 @@ for (const code of [
   )
 }
 
+void t.test('one refusal while a barrier waits is asked about again, and fails nothing', async (t) => {
+  const rig = await startRig(t)
+  rig.write('f', 'x')
+  rig.files.fail({ verb: 'upload', error: 'unauthorized', times: 1 })
+  await rig.changes.barrier('', noSignal)
+  t.equal(rig.files.text('f'), 'x')
+  t.equal(rig.files.count('upload'), 2)
+})
+
 void t.test('a sandbox that wakes for 30 s keeps a barrier waiting, which then ends well', async (t) => {
   const rig = await startRig(t, { timeoutMs: 120_000 })
   rig.files.fail({ error: 'session_not_ready', times: 1000 })
