@@ -6,6 +6,7 @@
  * moves for the time limit, or when its caller gives up. Failing consumes nothing: the next barrier fails too.
  */
 import type { Clock } from '../clock.ts'
+import { isMarker } from './directory-calls.ts'
 import { WriteBackError } from './local-changes.ts'
 import { isDone, type Desired, type PathRecord } from './record.ts'
 import type { Records } from './records.ts'
@@ -68,6 +69,23 @@ export class Barriers {
       return { of: 'copy', copy: desired.copy, generation: desired.copy.generation }
     }
     return { of: 'record', record, version: record.version }
+  }
+
+  /** Waits for all that is at and below a path now. */
+  async over(path: string, signal: AbortSignal): Promise<void> {
+    await this.wait(this.#goalsWithin(path), signal)
+    // an empty directory may have come to be otherwise before the marker that was to make it is gone
+    const markers = this.#goalsWithin(path).filter((goal) => isMarker(recordOf(goal)?.path ?? ''))
+    await this.wait(markers, signal)
+  }
+
+  #goalsWithin(path: string): Goal[] {
+    const goals: Goal[] = []
+    for (const record of this.#options.records.within(path)) {
+      const goal = this.goalOf(record)
+      if (goal) goals.push(goal)
+    }
+    return goals
   }
 
   wait(goals: readonly Goal[], signal: AbortSignal): Promise<void> {

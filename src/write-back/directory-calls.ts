@@ -15,6 +15,11 @@ import type { Outcome } from './upload-queue.ts'
 
 /** Makes an empty directory come to be. */
 const markerName = '.mount-session-marker'
+
+export function isMarker(path: string): boolean {
+  return nameOf(path) === markerName
+}
+
 const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha256').digest('hex') }
 
 export interface DirectoryCallsOptions extends LateFilesOptions {
@@ -94,6 +99,8 @@ export class DirectoryCalls {
     const before = marker.remote
     ledger.change(marker, { remote: { is: 'uncertain', before, as: 'file' } })
     ledger.attempt(marker, emptyAttempt)
+    // nobody has changed it, and yet there is work to do
+    marker.version++
     marker.urgent = record.urgent
     marker.phase = { is: 'calling', since: clock.wallMs(), what: 'upload' }
     try {

@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts'
 import type { Contents } from '../cache/contents.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
-import { Barriers, type Goal } from './barriers.ts'
+import { Barriers } from './barriers.ts'
 import { Conflicts } from './conflicts.ts'
 import { Doubts } from './doubts.ts'
 import { noFailpoint, type Failpoint } from './failpoints.ts'
@@ -276,14 +276,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
   }
 
   async barrier(what: string | SpooledCopy, signal: AbortSignal): Promise<void> {
-    if (typeof what === 'string') {
-      const goals: Goal[] = []
-      for (const record of this.#ledger.records.within(what)) {
-        const goal = this.#barriers.goalOf(record)
-        if (goal) goals.push(goal)
-      }
-      return this.#barriers.wait(goals, signal)
-    }
+    if (typeof what === 'string') return this.#barriers.over(what, signal)
     const { record } = what
     if (!record) return
     if (record.scratch) return this.#spool.makeDurable(what.generation)

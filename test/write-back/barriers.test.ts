@@ -178,3 +178,20 @@ void t.test('a renamed file that comes slowly is progress', async (t) => {
   await barrier
   t.equal(rig.files.bytes('b')?.length, size)
 })
+
+void t.test(
+  'a marker is gone when the barrier ends, also where its directory came to be otherwise',
+  async (t) => {
+    const rig = await startRig(t, {}, { mkdir: false })
+    const marker = 'a/.mount-session-marker'
+    rig.changes.makeDirectory('a', undefined)
+    const first = rig.changes.barrier('', noSignal)
+    rig.files.fail({ verb: 'remove', path: marker, error: 'network', times: 2 })
+    await until(() => rig.files.count('remove', marker) === 1)
+    rig.changes.makeDirectory('a/b', undefined)
+    const second = rig.changes.barrier('', noSignal)
+    const shown = Promise.all([first, second]).then(() => rig.files.text(marker))
+    for (let second = 0; second < 10; second++) await rig.pass(1000)
+    t.equal(await shown, undefined)
+  },
+)
