@@ -38,7 +38,7 @@ export class Handover {
 
   observe(listing: Listing): void {
     for (const record of [...this.#ledger.records.in(listing.directory)]) {
-      if (record.phase.is !== 'idle' && record.phase.is !== 'ready') continue
+      if (isUnderWay(record)) continue
       const entry = listing.entries.get(nameOf(record.path))
       if (isDone(record)) this.#giveWay(record, entry, listing.begunOrder)
       else if (
@@ -59,7 +59,7 @@ export class Handover {
     for (const [name, records] of this.#ledger.records.byChild(listing.directory)) {
       if (listing.entries.get(name)?.isDirectory) continue
       for (const record of records) {
-        if (record.phase.is !== 'idle' && record.phase.is !== 'ready') continue
+        if (isUnderWay(record)) continue
         if (isDone(record)) this.#giveWay(record, undefined, listing.begunOrder)
       }
     }
@@ -116,4 +116,9 @@ export class Handover {
     }
     this.#ledger.forget(record)
   }
+}
+
+/** Whether a call on it is under way or due again: what is shown meanwhile is its business. */
+function isUnderWay({ phase }: PathRecord): boolean {
+  return phase.is === 'calling' || phase.is === 'backingOff' || phase.is === 'parked'
 }

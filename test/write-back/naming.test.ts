@@ -214,3 +214,19 @@ void t.test(
     t.ok(rig.files.has('d'))
   },
 )
+
+void t.test(
+  'a renamed directory that came to be with what is below it goes when the agent removes it',
+  async (t) => {
+    const rig = await startRig(t, {}, { mkdir: false })
+    for (const path of ['d', 'd/below']) rig.changes.makeDirectory(path, undefined)
+    rig.changes.renameDirectory('d', 'c', new Map(), false)
+    await rig.changes.barrier('c/below', noSignal)
+    t.match(rig.changes.get('c'), { kind: 'directory', remote: true })
+    await rig.files.remove('c/below', {})
+    await rig.files.remove('c', {})
+    await rig.listings.list('', { maxAgeMs: 0 })
+    t.equal(rig.changes.get('c'), undefined)
+    t.equal(rig.changes.get('c/below'), undefined)
+  },
+)
