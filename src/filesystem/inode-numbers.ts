@@ -26,9 +26,10 @@ export class InodeNumbers {
   /** The number of a name that a live node has from now on. */
   claim(directory: number, name: string): number {
     const place = placeOf(directory, name)
-    const number = this.#overrides.get(place) ?? this.#free(place)
+    const own = hashed(place, 0)
+    const number = this.#overrides.get(place) ?? this.#free(place, own)
     this.#owners.set(number, place)
-    if (number !== hashed(place, 0)) this.#overrides.set(place, number)
+    if (number !== own) this.#overrides.set(place, number)
     return number
   }
 
@@ -70,12 +71,16 @@ export class InodeNumbers {
     this.#owners.delete(number)
   }
 
-  #free(place: string): number {
-    for (let salt = 0; ; salt++) {
-      const number = hashed(place, salt)
-      const owner = this.#owners.get(number)
-      if (number > rootInode && (owner === undefined || owner === place)) return number
-    }
+  /** The first number that is free for a place: its own hash, or that of the place and a salt. */
+  #free(place: string, own = hashed(place, 0)): number {
+    let number = own
+    for (let salt = 1; !this.#isFree(number, place); salt++) number = hashed(place, salt)
+    return number
+  }
+
+  #isFree(number: number, place: string): boolean {
+    const owner = this.#owners.get(number)
+    return number > rootInode && (owner === undefined || owner === place)
   }
 }
 
