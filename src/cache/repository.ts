@@ -2,9 +2,10 @@
  * Recognises git at work in a repository and has fetched what its commands read one after the other.
  * Layer: cache.
  *
- * Two signs, each of which no other program gives: `commondir` is looked up beside HEAD, objects and refs (every
- * command does, and goes on with the configuration, the branch and mostly the index); after that the index is
- * opened (status, diff, add and commit go on with the work tree, the other refs and the packs).
+ * Three signs, which no other program gives: `commondir` is looked up beside HEAD, objects and refs (every command
+ * does, and goes on with the configuration, the branch and mostly the index); after that the index is opened
+ * (status, diff, add and commit go on with the work tree, the other refs and the packs); the lock of the index is
+ * looked up (it will be written, and the hooks are looked for).
  *
  * Invariant: nothing is fetched for a file that is read by itself, and nothing that is still good.
  */
@@ -43,6 +44,8 @@ export class Repositories {
 
   /** A name is looked up in a directory whose listing is at hand. */
   didLookUp(directory: string, name: string): void {
+    if (name === 'index.lock' && this.isAtWork(directory))
+      queueMicrotask(() => void this.#below(`${directory}/hooks`, () => false))
     if (name !== 'commondir' || !this.#isRepository(directory)) return
     this.#at.set(directory, { since: this.#around.clock.now(), isIndexRead: false })
     /* after the program's own request, which is made next */

@@ -94,6 +94,23 @@ void t.test(
   },
 )
 
+void t.test('git that locks the index looks for hooks: they are listed by then', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  plantRepository(rig)
+  await rig.test('work/.git/index.lock')
+  await rig.pause()
+  t.equal(rig.files.count('list', 'work/.git/hooks'), 0, 'not for anybody else')
+  await discover(rig)
+  await rig.cat('work/.git/index')
+  await rig.test('work/.git/index.lock')
+  await rig.pause()
+  t.equal(rig.files.count('list', 'work/.git/hooks'), 1)
+  await rig.test('work/.git/hooks/post-index-change')
+  await rig.test('work/.git/index.lock')
+  await rig.pause()
+  t.equal(rig.files.count('list', 'work/.git/hooks'), 1, 'once')
+})
+
 void t.test('of a work tree whose files git does not read none is fetched', async (t) => {
   const rig = new WalkRig(t.testdir())
   plantRepository(rig)
