@@ -17,7 +17,9 @@ export interface Bytes {
 
 export type Verb = 'list' | 'download' | 'upload' | 'remove' | 'makeDirectory'
 
-export type Operation =
+export type Operation = SystemCall | Circumstance
+
+export type SystemCall =
   /* by path */
   | { readonly do: 'write'; readonly path: string; readonly bytes: Bytes }
   | { readonly do: 'append'; readonly path: string; readonly bytes: Bytes }
@@ -70,7 +72,9 @@ export type Operation =
   | { readonly do: 'rewind'; readonly slot: number }
   | { readonly do: 'closeDirectory'; readonly slot: number }
   | { readonly do: 'syncDirectory'; readonly path: string }
-  /* what befalls them */
+
+/** What befalls the daemon, its time and its service. */
+export type Circumstance =
   | { readonly do: 'check' }
   | { readonly do: 'barrier' }
   | { readonly do: 'pass'; readonly ms: number }
@@ -89,7 +93,10 @@ export type Operation =
   | { readonly do: 'refuse'; readonly verb: 'list' | 'download' }
   | { readonly do: 'hold'; readonly verb: Verb }
   | { readonly do: 'letGo' }
-  /* the agent's doing, when nothing of ours is on its way */
+  | ForeignChange
+
+/** The agent's doing, when nothing of ours is on its way. */
+export type ForeignChange =
   | { readonly do: 'foreignWrite'; readonly path: string; readonly bytes: Bytes }
   | { readonly do: 'foreignRemove'; readonly path: string }
   | { readonly do: 'foreignMkdir'; readonly path: string }

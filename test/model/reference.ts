@@ -18,28 +18,20 @@ import {
   touch,
   unspecified,
 } from './entries.ts'
+import { admitsForeign, applyForeign } from './foreign-changes.ts'
 import { bytesOf, type Operation, type OpenMode, slots } from './operations.ts'
+import { Failure, Tree } from './tree.ts'
 
 interface Handle {
   readonly file: FileObject
   readonly mode: OpenMode
 }
 
-/** A pass through a directory: what was there all the time since it began, and what was there at any time. */
-interface DirectoryHandle {
-  readonly directory: DirectoryObject
-  must: Set<string>
-  may: Set<string>
-}
-
-class Failure extends Error {}
-
 export class Reference {
   readonly #maxFileBytes: number
   readonly #seesSameSize: boolean
-  #root: DirectoryObject = newDirectory()
+  readonly #tree = new Tree()
   readonly #handles: (Handle | undefined)[] = Array.from({ length: slots }, () => undefined)
-  readonly #passes = new Map<number, DirectoryHandle>()
 
   /** `seesSameSize`: the agent may replace a file by another one of its size, and it will be seen. */
   constructor(maxFileBytes: number, seesSameSize: boolean) {
@@ -55,7 +47,7 @@ export class Reference {
   }
 
   openDirectorySlots(): number[] {
-    return [...this.#passes.keys()]
+    return [...this.#tree.passes.keys()]
   }
 
   openSlots(): number[] {
@@ -63,18 +55,14 @@ export class Reference {
   }
 
   /** Every path with its kind, the root not among them. */
-  *paths(directory: DirectoryObject = this.#root, above = ''): Generator<readonly [string, Entry['kind']]> {
-    for (const [name, entry] of directory.children) {
-      const path = above === '' ? name : `${above}/${name}`
-      yield [path, entry.kind]
-      if (entry.kind === 'directory') yield* this.paths(entry, path)
-    }
+  paths(): Iterable<readonly [string, Entry['kind']]> {
+    return this.#tree.paths()
   }
 
   /** What `Subject.tree` should find: by path, `stat` and the bytes of files; and who it is. */
   *tree(): Generator<readonly [path: string, shown: string, object: Entry]> {
-    for (const [path] of this.paths()) {
-      const entry = this.#find(path)
+    for (const [path] of this.#tree.paths()) {
+      const entry = this.#tree.find(path)
       const bytes = entry.kind === 'file' ? ` ${digestOf(entry.bytes)}` : ''
       yield [path, describe(entry) + bytes, entry]
     }
@@ -83,10 +71,10 @@ export class Reference {
   /** What the service holds after a barrier: paths, directories ending in `/`, with digests of files. */
   remoteTree(isScratch: (name: string) => boolean): string[] {
     const tree: string[] = []
-    for (const [path, kind] of this.paths()) {
+    for (const [path, kind] of this.#tree.paths()) {
       if (kind === 'directory') tree.push(`${path}/`)
       else if (!isScratch(path.slice(path.lastIndexOf('/') + 1)))
-        tree.push(`${path} ${digestOf(this.#file(path).bytes)}`)
+        tree.push(`${path} ${digestOf(this.#tree.file(path).bytes)}`)
     }
     return tree.sort()
   }
@@ -96,7 +84,7 @@ export class Reference {
     /* the time of a write is kept when the writer pauses */
     for (const handle of this.#handles) if (handle !== undefined && handle.mode !== 'r') handle.file.version++
     this.#handles.fill(undefined)
-    this.#passes.clear()
+    this.#tree.passes.clear()
   }
 
   apply(operation: Operation): string {
@@ -108,39 +96,30 @@ export class Reference {
     }
   }
 
-  /**
-   * Whether what comes of an operation is specified. Of the agent's: names only we have, and ways through files,
-   * are left alone.
-   */
+  /** Whether what comes of an operation is specified. */
   admits(operation: Operation, isScratch: (name: string) => boolean): boolean {
-    if (operation.do === 'copy') {
-      const [from, to] = [this.#handles[operation.from]?.file, this.#handles[operation.to]?.file]
-      if (from !== undefined && from === to && operation.fromOffset !== operation.toOffset) return false
-      return from?.lost !== true && to?.lost !== true
+    switch (operation.do) {
+      case 'copy': {
+        const [from, to] = [this.#handles[operation.from]?.file, this.#handles[operation.to]?.file]
+        if (from !== undefined && from === to && operation.fromOffset !== operation.toOffset) return false
+        return from?.lost !== true && to?.lost !== true
+      }
+      case 'foreignWrite':
+        if (!admitsForeign(this.#tree, operation, isScratch)) return false
+        return this.sizeOf(operation.path) !== operation.bytes.length || this.#showsSameSize(operation.path)
+      case 'foreignRemove':
+      case 'foreignMkdir':
+        return admitsForeign(this.#tree, operation, isScratch)
+      default:
+        return true
     }
-    if (!operation.do.startsWith('foreign') || !('path' in operation)) return true
-    const { path } = operation
-    if (path.split('/').some(isScratch)) return false
-    let entry: Entry = this.#root
-    const all = path.split('/')
-    for (const name of all.slice(0, -1)) {
-      const next: Entry | undefined = entry.children.get(name)
-      if (next === undefined) return operation.do !== 'foreignRemove'
-      if (next.kind === 'file') return false
-      entry = next
-    }
-    const there = entry.children.get(all.at(-1) ?? '')
-    if (there?.kind === 'directory') {
-      for (const [below] of this.paths(there)) if (below.split('/').some(isScratch)) return false
-      return operation.do !== 'foreignMkdir'
-    }
-    if (operation.do === 'foreignWrite' && there?.bytes.length === operation.bytes.length) {
-      /* while somebody may write to it our own copy is what is shown, as long as it is not told apart */
-      const isWritten = this.#handles.some((handle) => handle?.file === there && handle.mode !== 'r')
-      return this.#seesSameSize && !isWritten
-    }
-    if (operation.do === 'foreignWrite') return true
-    return operation.do === 'foreignMkdir' || there !== undefined
+  }
+
+  /** While somebody may write to it our own copy is what is shown, as long as it is not told apart. */
+  #showsSameSize(path: string): boolean {
+    const file = this.#tree.file(path)
+    const isWritten = this.#handles.some((handle) => handle?.file === file && handle.mode !== 'r')
+    return this.#seesSameSize && !isWritten
   }
 
   #apply(operation: Operation): string {
@@ -156,50 +135,34 @@ export class Reference {
         return this.#write(file, file.bytes.length, bytesOf(operation.bytes))
       }
       case 'read':
-        return show(this.#file(operation.path).bytes)
+        return show(this.#tree.file(operation.path).bytes)
       case 'stat':
-        return describe(this.#find(operation.path))
+        return describe(this.#tree.find(operation.path))
       case 'list':
-        return this.#list(this.#directory(operation.path))
+        return this.#list(this.#tree.directory(operation.path))
       case 'truncate':
-        return this.#resize(this.#file(operation.path), operation.size)
+        return this.#resize(this.#tree.file(operation.path), operation.size)
       case 'chmod':
-        this.#find(operation.path).mode = operation.mode
+        this.#tree.find(operation.path).mode = operation.mode
         return 'ok'
       case 'utimes':
-        touch(this.#find(operation.path), operation.seconds)
+        touch(this.#tree.find(operation.path), operation.seconds)
         return 'ok'
-      case 'unlink': {
-        const [directory, name] = this.#place(operation.path)
-        const entry = directory.children.get(name)
-        if (entry === undefined) throw new Failure('ENOENT')
-        if (entry.kind === 'directory') throw new Failure('EISDIR')
-        this.#take(directory, name)
+      case 'unlink':
+        this.#tree.unlink(operation.path)
         return 'ok'
-      }
-      case 'mkdir': {
-        const [directory, name] = this.#place(operation.path)
-        if (directory.children.has(name)) throw new Failure('EEXIST')
-        this.#put(directory, name, newDirectory(0o755))
+      case 'mkdir':
+        this.#tree.make(operation.path, newDirectory(0o755))
         return 'ok'
-      }
-      case 'mknod': {
-        const [directory, name] = this.#place(operation.path)
-        if (directory.children.has(name)) throw new Failure('EEXIST')
-        this.#put(directory, name, newFile())
+      case 'mknod':
+        this.#tree.make(operation.path, newFile())
         return 'ok'
-      }
-      case 'rmdir': {
-        const [directory, name] = this.#place(operation.path)
-        const entry = directory.children.get(name)
-        if (entry === undefined) throw new Failure('ENOENT')
-        if (entry.kind === 'file') throw new Failure('ENOTDIR')
-        if (entry.children.size > 0) throw new Failure('ENOTEMPTY')
-        this.#take(directory, name)
+      case 'rmdir':
+        this.#tree.removeDirectory(operation.path)
         return 'ok'
-      }
       case 'rename':
-        return this.#rename(operation.from, operation.to, operation.noReplace)
+        this.#tree.rename(operation.from, operation.to, operation.noReplace)
+        return 'ok'
       case 'open':
         return this.#open(operation.slot, operation.path, operation.mode)
       case 'close':
@@ -271,55 +234,46 @@ export class Reference {
       }
       case 'openUnnamed':
         if (this.#handles[operation.slot] !== undefined) return 'EBUSY'
-        this.#directory(operation.path)
+        this.#tree.directory(operation.path)
         this.#handles[operation.slot] = { file: newFile(), mode: 'w+' }
         return 'ok'
       case 'fstat': {
         const { file } = this.#handle(operation.slot)
-        return file.lost ? unspecified : `${describe(file)} ${this.#has(file) ? 1 : 0}`
+        return file.lost ? unspecified : `${describe(file)} ${this.#tree.has(file) ? 1 : 0}`
       }
       case 'openDirectory': {
-        if (this.#passes.has(operation.slot)) return 'EBUSY'
-        const directory = this.#directory(operation.path)
+        if (this.#tree.passes.has(operation.slot)) return 'EBUSY'
+        const directory = this.#tree.directory(operation.path)
         const names = directory.children.keys()
         const must = new Set(names)
-        this.#passes.set(operation.slot, { directory, must, may: new Set(must) })
+        this.#tree.passes.set(operation.slot, { directory, must, may: new Set(must) })
         return 'ok'
       }
       case 'readRest':
       case 'rewind': {
-        const pass = this.#passes.get(operation.slot)
+        const pass = this.#tree.passes.get(operation.slot)
         if (pass === undefined) throw new Failure('EBADF')
         const { directory, must, may } = pass
-        if (directory.lost || (directory !== this.#root && !this.#has(directory))) return unspecified
+        if (directory.lost || (directory !== this.#tree.root && !this.#tree.has(directory)))
+          return unspecified
         if (operation.do === 'readRest') return someOf(must, may)
         pass.must = new Set(directory.children.keys())
         pass.may = new Set(pass.must)
         return someOf(pass.must, pass.may)
       }
       case 'closeDirectory':
-        if (!this.#passes.delete(operation.slot)) throw new Failure('EBADF')
+        if (!this.#tree.passes.delete(operation.slot)) throw new Failure('EBADF')
         return 'ok'
       case 'syncDirectory':
-        this.#directory(operation.path)
+        this.#tree.directory(operation.path)
         return 'ok'
       case 'fsync':
         return this.#handle(operation.slot).file.lost ? unspecified : 'ok'
       case 'foreignWrite':
-        this.#foreignWrite(operation.path, bytesOf(operation.bytes))
+      case 'foreignRemove':
+      case 'foreignMkdir':
+        applyForeign(this.#tree, operation)
         return 'ok'
-      case 'foreignRemove': {
-        const [directory, name] = this.#place(operation.path)
-        this.#lose(directory.children.get(name))
-        this.#take(directory, name)
-        return 'ok'
-      }
-      case 'foreignMkdir': {
-        const [directory, name] = this.#foreignPlace(operation.path)
-        this.#lose(directory.children.get(name))
-        this.#put(directory, name, newDirectory())
-        return 'ok'
-      }
       case 'check':
       case 'barrier':
       case 'pass':
@@ -336,38 +290,18 @@ export class Reference {
 
   #open(slot: number, path: string, mode: OpenMode): string {
     if (this.#handles[slot] !== undefined) return 'EBUSY'
-    const [directory, name] = this.#place(path)
+    const [directory, name] = this.#tree.place(path)
     const there = directory.children.get(name)
     if (mode === 'x+' && there !== undefined) throw new Failure('EEXIST')
     if (there?.kind === 'directory') throw new Failure('EISDIR')
     const creates = mode !== 'r' && mode !== 'r+'
     if (there === undefined && !creates) throw new Failure('ENOENT')
-    const file = there ?? this.#put(directory, name, newFile())
+    const file = there ?? this.#tree.put(directory, name, newFile())
     if (mode.startsWith('w')) {
       file.bytes = Buffer.alloc(0)
       touch(file)
     }
     this.#handles[slot] = { file, mode }
-    return 'ok'
-  }
-
-  #rename(from: string, to: string, noReplace: boolean): string {
-    const [fromDirectory, fromName] = this.#place(from)
-    const [toDirectory, toName] = this.#place(to)
-    const source = fromDirectory.children.get(fromName)
-    const target = toDirectory.children.get(toName)
-    if (source === undefined) throw new Failure('ENOENT')
-    if (noReplace && target !== undefined) throw new Failure('EEXIST')
-    if (to.startsWith(`${from}/`)) throw new Failure(source.kind === 'directory' ? 'EINVAL' : 'ENOTDIR')
-    if (from.startsWith(`${to}/`)) throw new Failure('ENOTEMPTY')
-    if (source === target) return 'ok'
-    if (target !== undefined) {
-      if (source.kind === 'file' && target.kind === 'directory') throw new Failure('EISDIR')
-      if (source.kind === 'directory' && target.kind === 'file') throw new Failure('ENOTDIR')
-      if (target.kind === 'directory' && target.children.size > 0) throw new Failure('ENOTEMPTY')
-    }
-    this.#take(fromDirectory, fromName)
-    this.#put(toDirectory, toName, source)
     return 'ok'
   }
 
@@ -409,100 +343,19 @@ export class Reference {
   }
 
   #forWriting(path: string): FileObject {
-    const [directory, name] = this.#place(path)
+    const [directory, name] = this.#tree.place(path)
     const there = directory.children.get(name)
     if (there?.kind === 'directory') throw new Failure('EISDIR')
-    return there ?? this.#put(directory, name, newFile())
-  }
-
-  #foreignWrite(path: string, bytes: Buffer): void {
-    const [directory, name] = this.#foreignPlace(path)
-    const there = directory.children.get(name)
-    if (there?.kind === 'file') {
-      there.bytes = bytes
-      touch(there)
-      return
-    }
-    this.#lose(there)
-    this.#put(directory, name, { ...newFile(), bytes, mode: undefined })
-  }
-
-  /** Ways are made as the service makes them. */
-  #foreignPlace(path: string): [DirectoryObject, string] {
-    const all = path.split('/')
-    let directory = this.#root
-    for (const name of all.slice(0, -1)) {
-      let next = directory.children.get(name)
-      if (next === undefined) {
-        next = this.#put(directory, name, newDirectory())
-      }
-      if (next.kind === 'file') throw new Failure('ENOTDIR')
-      directory = next
-    }
-    touch(directory)
-    return [directory, all.at(-1) ?? '']
-  }
-
-  #lose(entry: Entry | undefined): void {
-    if (entry !== undefined) entry.lost = true
-    if (entry?.kind === 'directory') for (const child of entry.children.values()) this.#lose(child)
-  }
-
-  #take(directory: DirectoryObject, name: string): void {
-    directory.children.delete(name)
-    for (const pass of this.#passes.values()) if (pass.directory === directory) pass.must.delete(name)
-    touch(directory)
-  }
-
-  #put<E extends Entry>(directory: DirectoryObject, name: string, entry: E): E {
-    directory.children.set(name, entry)
-    for (const pass of this.#passes.values()) if (pass.directory === directory) pass.may.add(name)
-    touch(directory)
-    return entry
+    return there ?? this.#tree.put(directory, name, newFile())
   }
 
   #list(directory: DirectoryObject): string {
     return showNames([...directory.children].map(([name, { kind }]) => (kind === 'file' ? name : `${name}/`)))
   }
 
-  /** Whether it has a name. */
-  #has(entry: Entry, below: DirectoryObject = this.#root): boolean {
-    for (const child of below.children.values())
-      if (child === entry || (child.kind === 'directory' && this.#has(entry, child))) return true
-    return false
-  }
-
   #handle(slot: number): Handle {
     const handle = this.#handles[slot]
     if (handle === undefined) throw new Failure('EBADF')
     return handle
-  }
-
-  #find(path: string): Entry {
-    let entry: Entry = this.#root
-    for (const name of path === '' ? [] : path.split('/')) {
-      if (entry.kind === 'file') throw new Failure('ENOTDIR')
-      const next: Entry | undefined = entry.children.get(name)
-      if (next === undefined) throw new Failure('ENOENT')
-      entry = next
-    }
-    return entry
-  }
-
-  #file(path: string): FileObject {
-    const entry = this.#find(path)
-    if (entry.kind === 'directory') throw new Failure('EISDIR')
-    return entry
-  }
-
-  #directory(path: string): DirectoryObject {
-    const entry = this.#find(path)
-    if (entry.kind === 'file') throw new Failure('ENOTDIR')
-    return entry
-  }
-
-  #place(path: string): [DirectoryObject, string] {
-    const cut = path.lastIndexOf('/')
-    return [this.#directory(path.slice(0, Math.max(0, cut))), path.slice(cut + 1)]
   }
 }
