@@ -41,6 +41,7 @@ export async function ask<Method extends ControlRequest['method']>(
     )
   }
   try {
+    options.signal?.throwIfAborted() /* it may have been while the connection was made */
     socket.write(`${JSON.stringify(request)}\n`)
     for await (const line of linesOf(socket)) {
       answered.abort()

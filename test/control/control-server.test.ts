@@ -77,6 +77,26 @@ void t.test('taking a request back aborts its handler', async (t) => {
   await aborted.promise
 })
 
+void t.test('a request that is taken back while it connects is never sent', async (t) => {
+  let asked = 0
+  const stateDirectory = await startFake(
+    t,
+    fakeHandlers({
+      sync: () => {
+        asked++
+        return Promise.resolve()
+      },
+    }),
+  )
+  const abort = new AbortController()
+  const sync = ask(stateDirectory, { method: 'sync', path: '' }, { signal: abort.signal })
+  abort.abort(new Error('enough'))
+  await t.rejects(sync, { message: 'enough' })
+  /* what comes after it is answered after it */
+  await ask(stateDirectory, { method: 'status' })
+  t.equal(asked, 0)
+})
+
 void t.test('a failure carries its code and its message', async (t) => {
   const busy = Object.assign(new Error('is busy'), { code: 'busy' })
   const late = Object.assign(new Error('no progress'), { reason: 'timedOut' })
