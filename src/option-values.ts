@@ -19,7 +19,10 @@ const durationUnits: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** `2`, `2s`, `500ms`, `5m`, `1h`: seconds without a unit. Returns milliseconds. */
+/* timers count in 32 bits: a longer one would fire at once */
+const longestMs = 24 * 86_400_000
+
+/** `2`, `2s`, `500ms`, `5m`, `1h`: seconds without a unit, 24 days at most. Returns milliseconds. */
 export function duration(text: string): number {
   const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)([a-z]*)$/.exec(text.trim().toLowerCase()) ?? []
   const factor = durationUnits[unit]
@@ -27,8 +30,8 @@ export function duration(text: string): number {
     throw new OptionValueError(`"${text}" is not a duration, such as 2s, 500ms, 5m or 1h`)
   }
   const ms = Math.round(Number(number) * factor)
-  if (!Number.isSafeInteger(ms)) {
-    throw new OptionValueError(`"${text}" is too long`)
+  if (ms > longestMs) {
+    throw new OptionValueError(`"${text}" is too long: 24d at most`)
   }
   return ms
 }

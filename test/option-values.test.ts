@@ -9,11 +9,17 @@ const refuses = (t: Tap, parse: (text: string) => unknown, ...wrong: readonly st
 type Tap = Pick<typeof t, 'throws'>
 
 void t.test('durations are seconds unless they say otherwise', (t) => {
-  t.same(
-    ['2', '2s', '500ms', '5m', '1.5h', '1d', '0'].map(duration),
-    [2000, 2000, 500, 300_000, 5_400_000, 86_400_000, 0],
-  )
+  t.same(['2', '2s', '500ms', '5m', '1.5h', '24d', '0'].map(duration), [
+    2000,
+    2000,
+    500,
+    300_000,
+    5_400_000,
+    24 * 86_400_000,
+    0,
+  ])
   refuses(t, duration, '', 's', '-1', '1 week', '2ss', '1e3', '9'.repeat(20))
+  refuses(t, duration, '25d', '9'.repeat(400)) /* a timer of Node's that long would fire at once */
   t.end()
 })
 
