@@ -7,7 +7,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { MountError } from '../mount-error.ts'
-import type { DataDirectories, SessionAddress } from '../options.ts'
+import type { DataDirectories, OptionValues, SessionAddress } from '../options.ts'
 import { knownSessions } from '../session-directories.ts'
 import type { RecoveryAction, RecoveryReport } from '../session-recovery.ts'
 import { showCount } from './amounts.ts'
@@ -41,13 +41,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option('--discard', 'give up what is left')
   addFlags(command, ({ flag = '' }) => flagsTaken.includes(flag))
   const [name] = parseCommand(command, argv)
-  const flags = command.opts<{ export?: string; discard?: boolean }>()
+  const flags = command.opts<{ export?: string; discard?: boolean; endpoint?: string }>()
   if (flags.export !== undefined && flags.discard === true) {
     throw new UsageError('--export and --discard: one after the other', 'recover')
   }
   const values = readValues(flags, process.env)
   const roots = dataDirectories(process.env)
-  const sessions = chooseSessions(name, values, roots)
+  /* without a name it is about all projects, whichever the environment has, unless --endpoint names one */
+  const endpoint = name === undefined ? flags.endpoint : values.endpoint
+  const sessions = chooseSessions(name, { ...values, endpoint }, roots)
   if (sessions.length === 0) {
     return 0
   }
@@ -86,26 +88,23 @@ export async function run(argv: readonly string[]): Promise<number> {
   return exitCode
 }
 
+/** Those of the address that is given, whole or in part; with a name there must be one. */
 function chooseSessions(
   name: string | undefined,
-  values: ReturnType<typeof readValues>,
+  { endpoint, isolationKey, userIdentity }: Pick<OptionValues, 'endpoint' | 'isolationKey' | 'userIdentity'>,
   roots: DataDirectories,
 ): readonly SessionAddress[] {
-  const known = knownSessions(roots.stateRoot)
-  if (name === undefined) {
-    return known
+  const wanted = {
+    ...(name === undefined ? {} : parseAddress(name)),
+    endpoint: endpoint === undefined ? undefined : requireEndpoint(endpoint),
+    isolationKey,
+    userIdentity,
   }
-  const wanted = parseAddress(name)
-  const endpoint = values.endpoint === undefined ? undefined : requireEndpoint(values.endpoint)
-  const matching = known.filter(
-    (address) =>
-      address.agent === wanted.agent &&
-      address.session === wanted.session &&
-      (endpoint === undefined || address.endpoint === endpoint) &&
-      (values.isolationKey === undefined || address.isolationKey === values.isolationKey) &&
-      (values.userIdentity === undefined || address.userIdentity === values.userIdentity),
+  const parts = Object.entries(wanted) as [keyof SessionAddress, string | undefined][]
+  const matching = knownSessions(roots.stateRoot).filter((address) =>
+    parts.every(([part, value]) => value === undefined || address[part] === value),
   )
-  if (matching.length === 0) {
+  if (name !== undefined && matching.length === 0) {
     throw new CommandFailure(`nothing of ${name} is kept on this machine`)
   }
   return matching

@@ -58,7 +58,13 @@ void t.test('--export takes out what is left and changes nothing, --discard give
   t.match(await mount.command(['recover', '--export', out]), { code: 0 })
   t.equal(fs.readFileSync(join(out, 'closed.txt.1'), 'utf8'), 'closed', 'an export overwrites nothing')
   t.same(mount.served(), before)
-  t.match(await mount.command(['recover', '--discard']), { code: 0 })
+  for (const elsewhere of [
+    ['--endpoint', 'https://elsewhere.example/api/projects/p'],
+    ['--isolation-key', 'another'],
+    ['--user-identity', 'another'],
+  ])
+    t.match(await mount.command(['recover', '--discard', ...elsewhere]), { code: 0, stdout: '' })
+  t.match(await mount.command(['recover', '--discard']), { code: 0, stdout: / paths given up\n$/ })
   t.match(await mount.command(['recover']), { code: 0, stdout: '' })
   t.same(mount.served(), before)
   await mount.mount()
