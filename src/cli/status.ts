@@ -33,7 +33,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { record, path: base } = await runningMount(directory)
   try {
     if (discard !== undefined) {
-      const path = pathInMount(record.directory, base, discard)
+      const path = pathInMount('status', record.directory, base, discard)
       const count = await ask(record.stateDirectory, { method: 'discard', path }, { answerWithinMs })
       if (count === 0) {
         throw new CommandFailure(`nothing is waiting at ${discard}`)

@@ -20,7 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('Returns when the service has everything; fails while something could not be uploaded.')
   const [directory = '', below = ''] = parseCommand(command, argv)
   const found = await runningMount(directory)
-  const path = pathInMount(found.record.directory, found.path, below)
+  const path = pathInMount('sync', found.record.directory, found.path, below)
   const display = showProgress(process.stderr, 'uploading')
   using interrupted = interruption()
   try {
@@ -37,11 +37,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** What the service calls `below`, written relative to DIR or absolute; throws `UsageError` outside the mount. */
-export function pathInMount(mountPoint: string, base: string, below: string): string {
+/** What the service calls `below`, written relative to DIR or absolute; throws `UsageError` of `command` outside the mount. */
+export function pathInMount(command: string, mountPoint: string, base: string, below: string): string {
   const path = relative(mountPoint, resolve(mountPoint, base, below))
   if (path === '..' || path.startsWith('../') || isAbsolute(path)) {
-    throw new UsageError(`${below} is not in ${mountPoint}`, 'sync')
+    throw new UsageError(`${below} is not in ${mountPoint}`, command)
   }
   return path
 }

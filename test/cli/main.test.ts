@@ -93,6 +93,14 @@ void t.test(
     announceMount(stateRoot, { directory, stateDirectory, pid: 4711, agent: 'a', session: 's' })
     const status = await mountSessionCommand(home, ['status', directory])
     t.match(status, { code: 1, stderr: /\(pid 4711\) has ended: mount a\/s again\n$/ })
+    for (const args of [
+      ['sync', directory, home],
+      ['status', directory, '--discard', home],
+    ])
+      t.match(await mountSessionCommand(home, args), {
+        code: 2,
+        stderr: new RegExp(`${home} is not in ${directory}\nTry "mount-session ${args[0]} --help"`),
+      })
     const unmount = await mountSessionCommand(home, ['unmount', directory])
     t.match(unmount, {
       code: 1,
