@@ -69,9 +69,9 @@ export class FileBytes {
     const { state } = node
     if (state.kind === 'working' && state.copy === copy) return
     if (state.kind === 'clean') state.content?.drop()
-    /* without a name nothing but its handles keeps it */
-    const isNameless = this.#tree.findPath(node) === undefined
-    for (const handle of node.handles) if (isNameless || handle.retained !== undefined) retain(handle, copy)
+    /* without a name nothing else keeps it */
+    if (this.#tree.findPath(node) === undefined) retain(node, copy)
+    for (const handle of node.handles) if (handle.retained !== undefined) retain(handle, copy)
     node.state = { kind: 'working', copy }
     node.shown = undefined
   }
@@ -90,14 +90,15 @@ export class FileBytes {
   open(node: FileNode, sight: FileSight): boolean {
     const copy = this.copyOf(node)
     if (copy !== undefined) return hadPagesOf(node, copy)
-    const { content, listed, unchanged } = this.#contentFor(sight)
+    const remote = this.#remote(sight)
+    const { content, unchanged } = this.#contents.open(...remote)
     if (node.state.kind !== 'clean') throw new FilesystemError('internal', 'a working copy came from nowhere')
     const before = node.state.content
     this.#show(node, sight)
     if (unchanged && before?.content.path === content.path) {
       content.release()
     } else {
-      node.state.content = new HeldContent(content, listed)
+      node.state.content = new HeldContent(content, remote[1])
       before?.drop()
       if (before !== undefined) this.#news.pages(node.id)
     }
@@ -199,23 +200,50 @@ export class FileBytes {
     this.#changes.noteAttributes(path, { modifiedNs: listedNs(listed) ?? nowNs, changedNs: nowNs })
   }
 
-  /** Before the file loses its name: those who have it open go on with what it is now. */
+  /**
+   * Before the file loses its name: those who have it open, or have looked it up and open it now, go on with what
+   * it is. Without a handle nothing is fetched for it.
+   */
   loseName(node: FileNode, sight: FileSight | undefined): void {
     const path = this.#tree.findPath(node)
     const copy = this.copyOf(node)
     if (path !== undefined) node.own = overlaid(this.#changes.attributes(path), node.own)
-    if (node.handles.size === 0) return
     if (copy !== undefined) {
-      for (const handle of node.handles) retain(handle, copy)
+      retain(node, copy)
       return
     }
     if (sight === undefined || node.state.kind !== 'clean') return
+    const isOpen = node.handles.size > 0
+    if (!isOpen && !this.#contents.isCurrent(...this.#remote(sight))) return
     if (node.state.content === undefined) this.open(node, sight)
     const held = node.state.content
     if (held === undefined || held.content.complete) return
+    if (!isOpen) {
+      this.letGo(node)
+      return
+    }
     const letGo = this.#changes.hold(held.content.path)
     /* a failure shows in the reads that it is for */
     void held.whole(() => undefined).then(letGo, letGo)
+  }
+
+  /** Whether a file without a name has bytes to open. */
+  isKept(node: FileNode): boolean {
+    return node.retained !== undefined || (node.state.kind === 'clean' && node.state.content !== undefined)
+  }
+
+  /** After all the file has kept its name. */
+  keptName(node: FileNode): void {
+    release(node)
+    if (node.handles.size === 0) this.letGo(node)
+  }
+
+  /** Nobody has the file open, and its name or nobody leads to it. */
+  letGo(node: FileNode): void {
+    release(node)
+    if (node.state.kind !== 'clean') return
+    node.state.content?.drop()
+    node.state.content = undefined
   }
 
   /** Times that a write moved are kept when the writer pauses, not with each write. */
@@ -235,19 +263,16 @@ export class FileBytes {
   closed(handle: FileHandle): void {
     const { node } = handle
     release(handle)
-    if (node.handles.size > 0 || node.state.kind !== 'clean') return
-    node.state.content?.drop()
-    node.state.content = undefined
+    if (node.handles.size === 0 && this.#tree.findPath(node) !== undefined) this.letGo(node)
   }
 
-  #contentFor(sight: FileSight): ReturnType<Contents['open']> & { readonly listed: RemoteEntry } {
-    if (sight.local === undefined)
-      return { ...this.#contents.open(sight.path, sight.listed, sight.seen), listed: sight.listed }
+  /** What the service has of a file, as the cache is asked for it. */
+  #remote(sight: FileSight): Parameters<Contents['open']> {
+    if (sight.local === undefined) return [sight.path, sight.listed, sight.seen]
     const { content } = sight.local
     if (content.from !== 'remote') throw new FilesystemError('internal', 'a working copy came from nowhere')
     /* what the local side knows of it proves nothing newer than the content itself does */
-    const seen = { begunOrder: 0, seenAt: this.#clock.now() }
-    return { ...this.#contents.open(content.path, content.listed, seen), listed: content.listed }
+    return [content.path, content.listed, { begunOrder: 0, seenAt: this.#clock.now() }]
   }
 
   /** A failed content is not tried again as it is: the bytes may have moved, or come another time. */
@@ -277,17 +302,20 @@ export function isSameIdentity(a: RemoteEntry, b: RemoteEntry): boolean {
   return a.size === b.size && a.modifiedSeconds === b.modifiedSeconds && a.isDirectory === b.isDirectory
 }
 
-export function retain(handle: FileHandle, copy: WorkingCopy): void {
-  if (handle.retained === copy) return
-  const before = handle.retained
+/** An open file, or a file without a name. */
+type Keeper = Pick<FileHandle, 'retained'>
+
+export function retain(keeper: Keeper, copy: WorkingCopy): void {
+  if (keeper.retained === copy) return
+  const before = keeper.retained
   copy.retain()
-  handle.retained = copy
+  keeper.retained = copy
   before?.release()
 }
 
-function release(handle: FileHandle): void {
-  const { retained } = handle
-  handle.retained = undefined
+function release(keeper: Keeper): void {
+  const { retained } = keeper
+  keeper.retained = undefined
   retained?.release()
 }
 

@@ -57,12 +57,12 @@ export class FileOperations {
     })
   }
 
-  /** `sight` undefined: the file has no name any more; it opens as long as somebody has it open, who keeps its bytes. */
+  /** `sight` undefined: the file has no name any more; it opens as long as its bytes are kept. */
   openSeen(node: FileNode, flags: OpenFlags, sight: FileSight | undefined): OpenReply {
     const { bytes, changes, handles } = this.#parts
     if (this.#options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
     const copy = bytes.copyOf(node)
-    if (sight === undefined && node.handles.size === 0)
+    if (sight === undefined && node.handles.size === 0 && !bytes.isKept(node))
       throw new FilesystemError('stale', `${node.name}: it has lost its name since it was looked up`)
     if (flags.truncate) {
       const emptied = bytes.empty(node, sight)

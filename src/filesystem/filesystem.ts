@@ -59,7 +59,7 @@ export interface FilesystemParts {
 
 export class Filesystem implements FrontEnd {
   readonly #logger: Logger
-  readonly #tree = new Tree()
+  readonly #tree: Tree
   readonly #handles = new Handles()
   readonly #resolver: Resolver
   readonly #stat: Stat
@@ -77,13 +77,15 @@ export class Filesystem implements FrontEnd {
     const news = new KernelNews(given.kernelCache)
     const view = new View({ listings, changes, walks: given.walks }, options.ttlMs, new Set(specials.keys()))
     const { walks } = given
-    const base = { walks, tree: this.#tree, handles: this.#handles, view, listings, changes, clock, news }
+    const tree = new Tree((file) => bytes.letGo(file))
+    const base = { walks, tree, handles: this.#handles, view, listings, changes, clock, news }
     const bytes = new FileBytes({ ...base, contents })
     const resolver = new Resolver({ ...base, bytes }, specials)
     const stat = new Stat({ ...base, bytes }, options)
     const parts = { ...base, bytes, resolver, stat, stage: new Stage({ ...base, bytes }) }
     this.#logger = given.logger
     this.#changes = changes
+    this.#tree = tree
     this.#options = options
     this.#resolver = resolver
     this.#stat = stat

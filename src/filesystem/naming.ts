@@ -94,10 +94,10 @@ export class Naming {
   makeDirectory(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
     const { tree, stat, changes, resolver, foreign } = this.#parts
     return this.#making(directory, name, caller, (path) => {
+      resolver.absent(directory, name)
       changes.makeDirectory(path, undefined)
       foreign.begun(path)
       stat.made(path, stat.ownership(directory, 'directory', mode, caller))
-      resolver.absent(directory, name)
       const node = tree.subdirectory(directory, name)
       stat.directoryChanged(directory)
       return this.#settled([path], caller, () => stat.entry(node, undefined))
@@ -126,8 +126,8 @@ export class Naming {
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
       if (sight.kind === 'absent') throw this.#missing(directory, name)
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
-      this.loseFile(directory, name, sight)
-      this.#parts.changes.removeFile(sight.path, sight.local === undefined ? sight.listed : undefined)
+      const over = sight.local === undefined ? sight.listed : undefined
+      this.loseFile(directory, name, sight, () => this.#parts.changes.removeFile(sight.path, over))
       this.#parts.tree.vacate(directory, name)
       this.#parts.stat.directoryChanged(directory)
       return this.#settled([sight.path], caller, () => undefined)
@@ -170,10 +170,21 @@ export class Naming {
     })
   }
 
-  /** Before a file's name is taken from it: those who have it open go on. */
-  loseFile(directory: DirectoryNode, name: string, sight: Sight): void {
+  /** `take` takes its name from a file that may be there: those who have it open or looked up go on. */
+  loseFile(directory: DirectoryNode, name: string, sight: Sight, take: () => void): void {
+    const { bytes } = this.#parts
     const node = directory.children.get(name)
-    if (node?.kind === 'file' && sight.kind === 'file') this.#parts.bytes.loseName(node, sight)
+    if (node?.kind !== 'file' || sight.kind !== 'file') {
+      take()
+      return
+    }
+    bytes.loseName(node, sight)
+    try {
+      take()
+    } catch (error) {
+      bytes.keptName(node)
+      throw error
+    }
   }
 
   #making(
@@ -194,9 +205,9 @@ export class Naming {
   #newFile(directory: DirectoryNode, name: string, mode: number, caller: Caller): FileNode {
     const { tree, resolver, changes, stat, bytes } = this.#parts
     const path = joinPath(tree.path(directory), name)
+    resolver.absent(directory, name)
     const copy = changes.create(path, undefined)
     stat.made(path, stat.ownership(directory, 'file', mode, caller))
-    resolver.absent(directory, name)
     const node = tree.file(directory, name)
     bytes.work(node, copy)
     stat.directoryChanged(directory)

@@ -7,7 +7,8 @@
  *       └──────────O_TRUNC, size 0, created───────────────▶│
  *
  * `clean` reads what the service has, through `content`; `working` is the write-back's copy. `staging` is the
- * one fetch on the way from the first to the second. Without a name (unlinked) a file stays what it is.
+ * one fetch on the way from the first to the second. Without a name (unlinked) a file stays what it is, and keeps
+ * the bytes that are here until nobody has it open and the kernel has forgotten it.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalAttributes, WorkingCopy } from '../write-back/local-changes.ts'
@@ -42,7 +43,7 @@ export interface Staging {
 export type FileState =
   | {
       readonly kind: 'clean'
-      /** Held while the file is open and was read or opened for reading. */
+      /** Held while the file is open and was read or opened for reading, or while it has no name. */
       content: HeldContent | undefined
       staging: Staging | undefined
     }
@@ -56,6 +57,8 @@ export interface FileNode extends NodeBase {
   shown: RemoteEntry | undefined
   /** What lies over the kept attributes: times not yet kept, or, without a name, all there are. */
   own: LocalAttributes
+  /** Without a name: the working copy that it keeps. */
+  retained: WorkingCopy | undefined
   /** Whose pages the kernel may have: a working copy's, or those of a content from this path. */
   pagesOf: WorkingCopy | string | undefined
 }

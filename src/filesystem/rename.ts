@@ -68,13 +68,9 @@ export class Rename {
     if (bytes.copyOf(node) === undefined && bytes.sizeOf(node, source) > changes.maxFileBytes)
       throw new FilesystemError('tooLarge', `${source.path}: too large to be renamed on this service`)
     const kept = this.#allOf(node, source)
-    naming.loseFile(...to, target)
-    changes.renameFile(
-      source.path,
-      target.path,
-      source.local === undefined ? source.listed : undefined,
-      target.kind === 'file' && target.local === undefined ? target.listed : undefined,
-    )
+    const listed = source.local === undefined ? source.listed : undefined
+    const over = target.kind === 'file' && target.local === undefined ? target.listed : undefined
+    naming.loseFile(...to, target, () => changes.renameFile(source.path, target.path, listed, over))
     node.own = {}
     node.shown = undefined
     changes.noteAttributes(target.path, kept)

@@ -17,6 +17,7 @@ export function joinPath(directory: string, name: string): string {
 }
 
 export class Tree {
+  readonly #onGone: (file: FileNode) => void
   readonly root: DirectoryNode = {
     kind: 'directory',
     id: rootId,
@@ -30,6 +31,11 @@ export class Tree {
   readonly #numbers = new InodeNumbers()
   readonly #nodes = new Map<NodeId, Node>([[rootId, this.root]])
   #last: NodeId = rootId
+
+  /** `onGone` is told of a file that is not alive any more. */
+  constructor(onGone: (file: FileNode) => void) {
+    this.#onGone = onGone
+  }
 
   /** How many nodes are alive, the root among them. */
   get size(): number {
@@ -84,10 +90,7 @@ export class Tree {
   file(directory: DirectoryNode, name: string): FileNode {
     const there = this.#sameKind(directory, name, 'file')
     if (there?.kind === 'file') return there
-    const state = { kind: 'clean', content: undefined, staging: undefined } as const
-    const base = this.#base(directory, name)
-    const handles = new Set<never>()
-    return this.#add({ ...base, handles, kind: 'file', state, shown: undefined, own: {}, pagesOf: undefined })
+    return this.#add({ ...this.#base(directory, name), ...newFile() })
   }
 
   subdirectory(directory: DirectoryNode, name: string): DirectoryNode {
@@ -106,8 +109,7 @@ export class Tree {
     const id = this.#last + 1
     return this.#add({
       ...{ id, inode: this.#numbers.claimUnnamed(id), parent: undefined, name: '', lookups: 0 },
-      ...{ handles: new Set<never>(), kind: 'file', shown: undefined, own: {}, pagesOf: undefined },
-      state: { kind: 'clean', content: undefined, staging: undefined },
+      ...newFile(),
     })
   }
 
@@ -162,6 +164,7 @@ export class Tree {
     if (node.kind === 'directory' && node.children.size > 0) return
     if (!this.#nodes.delete(node.id)) return
     this.#numbers.release(node.inode)
+    if (node.kind === 'file') this.#onGone(node)
     const parent = node.parent
     if (parent?.children.get(node.name) !== node) return
     parent.children.delete(node.name)
@@ -188,5 +191,19 @@ export class Tree {
     this.#nodes.set(node.id, node)
     node.parent?.children.set(node.name, node)
     return node
+  }
+}
+
+function newFile(): Omit<FileNode, 'id' | 'inode' | 'parent' | 'name' | 'lookups'> {
+  return {
+    ...{
+      kind: 'file',
+      handles: new Set(),
+      shown: undefined,
+      own: {},
+      retained: undefined,
+      pagesOf: undefined,
+    },
+    state: { kind: 'clean', content: undefined, staging: undefined },
   }
 }

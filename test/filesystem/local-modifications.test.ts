@@ -284,16 +284,3 @@ void t.test('a read-only mount', async (t) => {
   t.equal(await reasonOf(rig.mkdir('d')), 'readOnly')
   t.equal(await reasonOf(rig.truncate('a', 0)), 'readOnly')
 })
-
-void t.test(
-  'a file that loses its name between look-up and open is looked up again, as the kernel does',
-  async (t) => {
-    const rig = await startRig(t)
-    await rig.write('a', 'old')
-    await rig.write('b', 'new')
-    const found = await rig.node('a')
-    await rig.rename('b', 'a')
-    t.equal(await reasonOf(() => rig.fs.open(found, readOnly, caller)), 'stale')
-    t.equal(await rig.read('a'), 'new')
-  },
-)

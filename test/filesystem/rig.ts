@@ -89,7 +89,7 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
     await changes.close()
     rmSync(directory, { recursive: true, force: true })
   })
-  return new Rig(filesystem, files, clock, changes, listings, news)
+  return new Rig(directory, filesystem, files, clock, changes, listings, news)
 }
 
 export const caller: Caller = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal }
@@ -103,6 +103,8 @@ export const readOnly = flags('read')
 export const writable = flags('read', 'write')
 
 export class Rig {
+  /** Of the journal, the spool and the cache. */
+  readonly directory: string
   readonly fs: Filesystem
   readonly files: MemoryFiles
   readonly clock: FakeClock
@@ -112,6 +114,7 @@ export class Rig {
   readonly news: string[]
 
   constructor(
+    directory: string,
     fs: Filesystem,
     files: MemoryFiles,
     clock: FakeClock,
@@ -119,6 +122,7 @@ export class Rig {
     listings: MetadataCache,
     news: string[],
   ) {
+    this.directory = directory
     this.fs = fs
     this.files = files
     this.clock = clock

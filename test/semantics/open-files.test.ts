@@ -159,6 +159,47 @@ show(os.pread(fd, 10, 0).decode(), read('target'))`,
   )
 })
 
+await t.test('a file that loses its name after it was looked up is still opened', async (t) => {
+  /* a descriptor with O_PATH is a look-up that lasts: opened through /proc, the kernel asks for that inode again */
+  await alike(
+    t,
+    `paths, inodes = {}, {}
+for name in ('unlinked', 'replaced', 'read', 'written', 'emptied', 'cut'):
+    write(name, 'old')
+    paths[name] = os.open(name, os.O_PATH)
+    inodes[name] = os.stat(name).st_ino
+    if name == 'unlinked': os.unlink(name)
+    else:
+        for again in range(2):
+            write('new', 'new ' + name)
+            os.rename('new', name)
+def opened(name, flags): return os.open(f'/proc/self/fd/{paths[name]}', flags)
+for name in ('unlinked', 'replaced', 'read'):
+    for again in range(2):
+        fd = opened(name, os.O_RDONLY)
+        show(os.pread(fd, 10, 0).decode(), os.fstat(fd).st_nlink, os.fstat(fd).st_ino == inodes[name])
+        os.close(fd)
+fd = opened('written', os.O_RDWR)
+os.pwrite(fd, b'OLD and more', 0)
+os.close(fd)
+show(os.pread(opened('written', os.O_RDONLY), 100, 0).decode(), read('written'))
+os.close(opened('emptied', os.O_WRONLY | os.O_TRUNC))
+show(os.fstat(opened('emptied', os.O_RDONLY)).st_size, read('emptied'))
+os.truncate(f"/proc/self/fd/{paths['cut']}", 2)
+show(os.pread(opened('cut', os.O_RDONLY), 10, 0).decode(), read('cut'))`,
+  )
+})
+
+await t.test('a file that is on the service is opened as well after it lost its name', async (t) => {
+  const [here] = await shown(`write('file', 'ours')
+path = os.open('file', os.O_PATH)
+os.fsync(os.open('.', os.O_RDONLY))
+os.unlink('file')
+os.fsync(os.open('.', os.O_RDONLY))
+show(os.pread(os.open(f'/proc/self/fd/{path}', os.O_RDONLY), 10, 0).decode())`)
+  t.equal(here, 'ours')
+})
+
 await t.test('O_TMPFILE makes a file without a name', async (t) => {
   const code = `fd = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600)
 os.write(fd, b'unnamed')
