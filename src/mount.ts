@@ -70,6 +70,7 @@ class Mounted implements MountedSession {
     const kernelMount = await mountKernel(options.directory, {
       source: `${agent}/${name}`,
       readOnly: options.readOnly,
+      noExec: options.noExec,
       allowOther: options.allowOther,
       autoUnmount: options.autoUnmount,
     })

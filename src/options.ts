@@ -73,6 +73,7 @@ export const options = {
   },
 
   readOnly: { mountOption: 'ro', group: 'Mount', help: 'mount read-only', parse: on },
+  noExec: { mountOption: 'noexec', group: 'Mount', help: 'no file can be run', parse: on },
   sync: {
     mountOption: 'sync',
     group: 'Mount',

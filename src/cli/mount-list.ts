@@ -11,12 +11,12 @@ import { UsageError } from './usage-error.ts'
 /* `dev` and `suid` are among them although FUSE never grants them to users: mount(8) always says them. */
 const meaningless = new Set([
   ...['auto', 'noauto', 'defaults', '_netdev', 'nofail', 'user', 'nouser', 'users', 'owner', 'group'],
-  ...['dev', 'nodev', 'suid', 'nosuid', 'exec'],
+  ...['dev', 'nodev', 'suid', 'nosuid'],
   ...['atime', 'noatime', 'relatime', 'norelatime', 'strictatime', 'lazytime', 'diratime', 'nodiratime'],
 ])
 
 /* words that take back a switch given before them */
-const opposites: Readonly<Record<string, string>> = { rw: 'ro', async: 'sync' }
+const opposites: Readonly<Record<string, string>> = { rw: 'ro', async: 'sync', exec: 'noexec' }
 
 const byMountName = new Map(
   optionRows.flatMap(([name, row]) => {

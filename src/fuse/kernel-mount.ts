@@ -47,6 +47,7 @@ export interface KernelMountOptions {
   /** Shown as `fuse.SUBTYPE`. Default `mount-session`. */
   readonly subtype?: string
   readonly readOnly?: boolean
+  readonly noExec?: boolean
   readonly allowOther?: boolean
   /** The kernel checks modes and owners. Default true. */
   readonly defaultPermissions?: boolean
@@ -76,6 +77,7 @@ export function mountOptions(options: KernelMountOptions): string {
     options.readOnly === true ? 'ro' : 'rw',
     'nosuid',
     'nodev',
+    ...(options.noExec === true ? ['noexec'] : []),
     `fsname=${escaped(options.source)}`,
     `subtype=${escaped(options.subtype ?? 'mount-session')}`,
     ...(options.defaultPermissions === false ? [] : ['default_permissions']),

@@ -67,8 +67,9 @@ void t.test('arguments and options may come in any order, as mount(8) and fstab 
 })
 
 void t.test('-o takes lists, switches that are taken back, escaped commas, and refuses the rest', (t) => {
-  t.match(parse('a/s d -o ro,sync,allow_other,uid=7,gid=8,umask=077,immutable,show-special').options, {
+  t.match(parse('a/s d -o ro,sync,allow_other,uid=7,gid=8,umask=077,immutable,show-special,noexec').options, {
     readOnly: true,
+    noExec: true,
     sync: true,
     allowOther: true,
     uid: 7,
@@ -82,7 +83,7 @@ void t.test('-o takes lists, switches that are taken back, escaped commas, and r
   t.equal(parse('a/s d -o sync,async').options.sync, false)
   t.same(parse('a/s d -o local-names=*.tmp\\,*.bak,ro').options.localNames, ['*.tmp', '*.bak'])
   const refused: readonly (readonly [string, RegExp])[] = [
-    ['noexec', /-o noexec: no such mount option/],
+    ['nosymfollow', /-o nosymfollow: no such mount option/],
     ['uid', /-o uid: needs a value: -o uid=N/],
     ['ro=1', /-o ro: takes no value/],
     ['conflict=maybe', /-o conflict: "maybe" is none of keep, overwrite/],

@@ -9,8 +9,17 @@ import t from 'tap'
 import type { Call } from '../../src/emulator/emulator.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually } from './programs.ts'
-import { isMounted, isRunning, main, mount, mountEmulator, serviceLatencyMs, workplace } from './rig.ts'
-import type { Mounted } from './rig.ts'
+import {
+  isMounted,
+  isRunning,
+  main,
+  mount,
+  type Mounted,
+  mountEmulator,
+  mountLine,
+  serviceLatencyMs,
+  workplace,
+} from './rig.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can stage this' }
@@ -212,6 +221,49 @@ void t.test('-o ro refuses changes, and -o uid, gid and umask show', async (t) =
     t.match(stderr, 'Read-only file system', change)
   }
   t.match(await mounted.ok('cat README.md'), /\w/)
+})
+
+/** What mount(8) finds as the helper of `fuse.mount-session`. */
+function installProgram(directory: string): void {
+  fs.mkdirSync(directory)
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`
+  fs.writeFileSync(join(directory, 'mount-session'), script, { mode: 0o755 })
+}
+
+void t.test('mount(8) and a line of fstab mount a session, and umount(8) ends it', onlyRoot, async (t) => {
+  const emulator = await startTestEmulator(t, { seedFiles: true })
+  const work = workplace(t)
+  const directory = work.mountPoint()
+  const bin = join(work.root, 'bin')
+  installProgram(bin)
+  const env = { ...work.env, PATH: `${bin}:${work.env['PATH']}`, MOUNT_SESSION_TOKEN: emulator.token }
+  const run = (command: string, ...args: readonly string[]) => work.start(command, args, { env }).ended
+  const fstab = join(work.root, 'fstab')
+  /* `user` stands for noexec, too */
+  const list = `endpoint=${emulator.endpoint},noauto,user,_netdev,nofail,ttl=5s`
+  fs.writeFileSync(fstab, `${emulator.target} ${directory} fuse.mount-session ${list} 0 0\n`)
+  const byHand = ['-t', 'fuse.mount-session', '-o', `endpoint=${emulator.endpoint},noexec`]
+  for (const args of [
+    [...byHand, emulator.target, directory],
+    ['--fstab', fstab, directory],
+  ]) {
+    const mounting = await run('mount', ...args)
+    t.same([mounting.code, mounting.stderr], [0, ''], args.join(' '))
+    const { stdout } = await work.command(['status', '--json', directory], { env })
+    const { pid } = JSON.parse(stdout) as { pid: number }
+    work.owns(pid)
+    t.match(mountLine(directory)?.[5], /\bnoexec\b/)
+    const program = join(directory, 'program')
+    const running = await run(
+      'sh',
+      '-c',
+      `echo '#!/bin/sh' > ${program} && chmod +x ${program} && ${program}`,
+    )
+    t.match(running, { code: 126, stderr: /Permission denied/ })
+    t.equal((await run('umount', directory)).code, 0)
+    t.ok(await eventually(() => !isRunning(pid)), 'the daemon has ended')
+  }
+  t.equal(read(emulator, 'program'), '#!/bin/sh\n')
 })
 
 void t.test('-o sync: each close and each naming call returns when the service has it', async (t) => {

@@ -219,7 +219,8 @@ export function isMounted(directory: string): boolean {
   return mountLine(directory) !== undefined
 }
 
-function mountLine(directory: string): readonly string[] | undefined {
+/** Its line in /proc/self/mountinfo, in words. */
+export function mountLine(directory: string): readonly string[] | undefined {
   return fs
     .readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
