@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { spawn } from 'node:child_process'
 import { type Mounted, type MountedEmulator, mountEmulator, type Teardown, treeOf } from '../mount/rig.ts'
-import { bytesOf, type Operation, scratchPattern } from './operations.ts'
+import { bytesOf, type ForeignChange, type Operation, scratchPattern } from './operations.ts'
 import { digestOf } from './entries.ts'
 import type { Subject } from './run.ts'
 
@@ -90,6 +90,7 @@ class MountSubject implements Subject {
 
   async tree(): Promise<Map<string, { shown: string; inode: number }>> {
     const found = await this.#driver.ask({ do: 'tree' })
+    if (typeof found === 'string') throw new Error(`tree: ${found}`)
     return new Map(Object.entries(found as Record<string, { shown: string; inode: number }>))
   }
 
@@ -131,16 +132,37 @@ class MountSubject implements Subject {
     this.#driver = new Driver(this.#mounted, this.#directory)
   }
 
-  /** What the agent does, and the time after which everybody sees it. */
-  async #foreign(operation: Extract<Operation, { path: string }>): Promise<void> {
+  /**
+   * What the agent does, until everybody sees it: after the TTL, or five times what a listing takes, which on a
+   * busy machine is longer. What is written before is a change of both sides, and theirs is saved beside it.
+   */
+  async #foreign(operation: ForeignChange): Promise<void> {
     const location = join(this.#remote, operation.path)
     const isDirectory = fs.existsSync(location) && fs.statSync(location).isDirectory()
     if (operation.do !== 'foreignWrite' || isDirectory) fs.rmSync(location, { recursive: true, force: true })
     fs.mkdirSync(dirname(location), { recursive: true })
     if (operation.do === 'foreignWrite') fs.writeFileSync(location, bytesOf(operation.bytes))
     if (operation.do === 'foreignMkdir') fs.mkdirSync(location, { recursive: true })
-    await new Promise((resolve) => setTimeout(resolve, ttlMs + 50))
-    await this.tree()
+    const end = performance.now() + answerLimitMs
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, ttlMs + 50))
+      /* an errno: a name was listed and is gone */
+      const tree = (await this.#driver.ask({ do: 'tree' })) as string | Record<string, { shown: string }>
+      if (typeof tree === 'object' && isSeen(operation, tree[operation.path]?.shown)) return
+      if (performance.now() > end) throw new Error(`${operation.do} ${operation.path}: not seen`)
+    }
+  }
+}
+
+/** Whether what is shown of a path is what the agent made of it. */
+function isSeen(operation: ForeignChange, shown = ''): boolean {
+  switch (operation.do) {
+    case 'foreignWrite':
+      return shown.endsWith(` ${digestOf(bytesOf(operation.bytes))}`)
+    case 'foreignRemove':
+      return shown === ''
+    case 'foreignMkdir':
+      return shown.startsWith('directory ')
   }
 }
 
