@@ -1,15 +1,15 @@
 /**
  * The same script on the mount and on the local disk. Layer: test.
  *
- * Invariant: both must say the same and exit alike, and after `mount-session sync` the service's disk must hold
- * the tree that the local disk holds, byte for byte.
+ * Invariant: on the local disk it succeeds; on the mount it says the same on both streams and leaves the same
+ * kinds, modes and sizes; and after `mount-session sync` the service's disk holds the same tree, byte for byte.
  */
 
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { ProgramOptions } from './programs.ts'
-import { describe, type MountedEmulator, treeOf } from './rig.ts'
+import { type MountedEmulator, treeOf } from './rig.ts'
 
 export interface Sides {
   /** In a new directory `name` on either side; resolves with what the mount's side said. */
@@ -35,25 +35,42 @@ export function sides(mounted: MountedEmulator, inputs: string): Sides {
   return {
     alike: async (t, name, script, options) => {
       const local = join(mounted.root, 'local', name)
-      fs.mkdirSync(local, { recursive: true })
-      const prologue = 'set -euo pipefail\numask 022\n'
-      const expected = await mounted.start('bash', ['-c', `cd "$1"\n${prologue}${script}`, 'bash', local], {
-        env,
-        ...options,
-      }).ended
-      const found = await mounted.sh(`mkdir -p '${name}'\ncd '${name}'\n${prologue}${script}`, {
-        env,
-        ...options,
-      })
-      if (found.code !== expected.code)
-        t.fail(`on the mount: ${describe(found)}; locally: ${describe(expected)}`)
-      t.same(found.stdout, expected.stdout, 'says the same')
+      const remote = join(mounted.directory, name)
+      await mounted.start('mkdir', ['-p', local, remote]).ended
+      const on = async (directory: string): Promise<Side> => {
+        const command = ['-c', `set -euo pipefail\numask 022\ncd "$1"\n${script}`, 'bash', directory]
+        const ended = await mounted.start('bash', command, { env, onLimit: mounted.abort, ...options }).ended
+        const shown = await mounted.start('find', [directory, ...attributes]).ended
+        const plain = (text: string): string => text.replaceAll(directory, 'DIRECTORY')
+        return {
+          exit: ended.code ?? ended.signal,
+          stdout: plain(ended.stdout),
+          stderr: plain(ended.stderr),
+          shown: shown.stdout.split('\n').sort(),
+        }
+      }
+      const expected = await on(local)
+      const found = await on(remote)
+      t.equal(expected.exit, 0, `it runs on the local disk: ${expected.stderr}`)
+      t.strictSame(found, expected, 'says and shows the same')
       await mounted.sync()
       t.strictSame(treeOf(join(mounted.emulator.home, name)), treeOf(local), 'the service has the same')
       return found.stdout
     },
   }
 }
+
+/** What a run of a script came to. */
+interface Side {
+  readonly exit: number | NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** What it left: kind, mode, size of files, path. */
+  readonly shown: readonly string[]
+}
+
+/* a directory has a size of its own on each filesystem */
+const attributes = '-mindepth 1 -type f -printf %y,%m,%s,%P\\n -o -mindepth 1 -printf %y,%m,%P\\n'.split(' ')
 
 /** A small tree of text, binary and awkward files in a new directory. */
 export function fixtures(root: string): string {
