@@ -46,11 +46,12 @@ def digest(data):
 
 
 def described(found):
-    mode = "%o" % stat.S_IMODE(found.st_mode)
-    modified = found.st_mtime_ns // 10**9
+    is_own = (found.st_uid, found.st_gid) == (os.getuid(), os.getgid())
+    owner = "own" if is_own else "%d:%d" % (found.st_uid, found.st_gid)
+    shown = "%o %s %d" % (stat.S_IMODE(found.st_mode), owner, found.st_mtime_ns // 10**9)
     if stat.S_ISDIR(found.st_mode):
-        return "directory %s %d" % (mode, modified)
-    return "file %d %s %d" % (found.st_size, mode, modified)
+        return "directory " + shown
+    return "file %d %s" % (found.st_size, shown)
 
 
 @functools.cache
@@ -202,6 +203,8 @@ def perform(operation):
         os.truncate(located(path), operation["size"])
     elif do == "chmod":
         os.chmod(located(path), operation["mode"])
+    elif do == "chown":
+        os.chown(located(path), operation["owner"], operation["owner"])
     elif do == "utimes":
         os.utime(located(path), (operation["seconds"], operation["seconds"]))
     elif do == "unlink":
@@ -245,6 +248,8 @@ def perform(operation):
         return "at %d" % os.lseek(fd(slot), operation["offset"], whence)
     elif do == "fchmod":
         os.fchmod(fd(slot), operation["mode"])
+    elif do == "fchown":
+        os.fchown(fd(slot), operation["owner"], operation["owner"])
     elif do == "futimes":
         os.utime(fd(slot), (operation["seconds"], operation["seconds"]))
     elif do == "openUnnamed":

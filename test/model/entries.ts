@@ -8,6 +8,8 @@ import { createHash } from 'node:crypto'
 
 interface EntryBase {
   mode: number | undefined
+  /** User and group by number, or `own` for whoever runs the test; undefined: not known. */
+  owner: string | undefined
   /** Unix seconds, as set; undefined: not known (the agent's, or since a write). */
   modified: number | undefined
   version: number
@@ -27,12 +29,16 @@ export interface DirectoryObject extends EntryBase {
 
 export type Entry = FileObject | DirectoryObject
 
+const own = 'own'
+const changing = { modified: undefined, version: 0, lost: false }
+
 export function newFile(): FileObject {
-  return { kind: 'file', bytes: Buffer.alloc(0), mode: 0o644, modified: undefined, version: 0, lost: false }
+  return { kind: 'file', bytes: Buffer.alloc(0), mode: 0o644, owner: own, ...changing }
 }
 
 export function newDirectory(mode?: number): DirectoryObject {
-  return { kind: 'directory', children: new Map(), mode, modified: undefined, version: 0, lost: false }
+  const owner = mode === undefined ? undefined : own
+  return { kind: 'directory', children: new Map(), mode, owner, ...changing }
 }
 
 /** It was changed: its time of modification is another one now. */
@@ -43,16 +49,14 @@ export function touch(entry: Entry, modified?: number): void {
 
 export function describe(entry: Entry): string {
   const mode = entry.mode === undefined ? '*' : entry.mode.toString(8)
-  const modified = entry.modified ?? '*'
-  return entry.kind === 'file'
-    ? `file ${entry.bytes.length} ${mode} ${modified}`
-    : `directory ${mode} ${modified}`
+  const shown = `${mode} ${entry.owner ?? '*'} ${entry.modified ?? '*'}`
+  return entry.kind === 'file' ? `file ${entry.bytes.length} ${shown}` : `directory ${shown}`
 }
 
 /** The time in what `describe` wrote, or a subject. */
 export function timeIn(shown: string): string | undefined {
   const words = shown.split(' ')
-  return words[0] === 'file' ? words[3] : words[2]
+  return words[0] === 'file' ? words[4] : words[3]
 }
 
 export function digestOf(bytes: Uint8Array): string {

@@ -58,7 +58,7 @@ function foreignWrite(tree: Tree, path: string, bytes: Buffer): void {
     return
   }
   lose(there)
-  tree.put(directory, name, { ...newFile(), bytes, mode: undefined })
+  tree.put(directory, name, { ...newFile(), bytes, mode: undefined, owner: undefined })
 }
 
 /** Ways are made as the service makes them. */

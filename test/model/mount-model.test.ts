@@ -10,7 +10,8 @@ import { explore } from './run.ts'
 const seconds = Number(process.env['MODEL_SECONDS'] ?? 0)
 const firstSeed = Number(process.env['MODEL_SEED'] ?? 1001)
 
-const alone: Weights = { ...programs, pass: 2, barrier: 1 }
+const isRoot = process.getuid?.() === 0
+const alone: Weights = { ...programs, ...(isRoot ? {} : { chown: 0, fchown: 0 }), pass: 2, barrier: 1 }
 const troubled: Weights = { ...alone, fault: 3 }
 const accompanied: Weights = { ...alone, foreignWrite: 1, foreignRemove: 1, foreignMkdir: 1 }
 

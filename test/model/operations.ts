@@ -28,6 +28,8 @@ export type SystemCall =
   | { readonly do: 'list'; readonly path: string }
   | { readonly do: 'truncate'; readonly path: string; readonly size: number }
   | { readonly do: 'chmod'; readonly path: string; readonly mode: number }
+  /** As root: to this user and this group. */
+  | { readonly do: 'chown'; readonly path: string; readonly owner: number }
   | { readonly do: 'utimes'; readonly path: string; readonly seconds: number }
   | { readonly do: 'unlink'; readonly path: string }
   | { readonly do: 'mkdir'; readonly path: string }
@@ -61,6 +63,7 @@ export type SystemCall =
     }
   | { readonly do: 'seek'; readonly slot: number; readonly offset: number; readonly whence: 'data' | 'hole' }
   | { readonly do: 'fchmod'; readonly slot: number; readonly mode: number }
+  | { readonly do: 'fchown'; readonly slot: number; readonly owner: number }
   | { readonly do: 'futimes'; readonly slot: number; readonly seconds: number }
   /** O_TMPFILE in a directory. */
   | { readonly do: 'openUnnamed'; readonly slot: number; readonly path: string }
@@ -128,6 +131,7 @@ export function bytesOf({ fill, length }: Bytes): Buffer {
 }
 
 const modes = [0o644, 0o600, 0o755, 0o640]
+const owners = [1, 2, 65_534]
 
 export type Kind = Operation['do']
 
@@ -143,12 +147,24 @@ export const programs: Weights = {
     list: 4,
     truncate: 3,
     chmod: 1,
+    chown: 1,
     utimes: 2,
     unlink: 6,
     mkdir: 6,
   },
   ...{ rmdir: 4, rename: 12, open: 10, close: 6, pread: 6, pwrite: 10, ftruncate: 3, punch: 1, copy: 2 },
-  ...{ fstat: 3, fsync: 1, check: 2, mknod: 1, map: 2, allocate: 1, seek: 1, fchmod: 1, futimes: 1 },
+  ...{
+    fstat: 3,
+    fsync: 1,
+    check: 2,
+    mknod: 1,
+    map: 2,
+    allocate: 1,
+    seek: 1,
+    fchmod: 1,
+    fchown: 1,
+    futimes: 1,
+  },
   ...{ openUnnamed: 1, openDirectory: 3, readRest: 3, rewind: 1, closeDirectory: 2, syncDirectory: 1 },
 }
 
@@ -193,6 +209,10 @@ export class Generator {
         return { do: kind, path: this.#path(tree, 'any'), mode: this.#pick(modes) }
       case 'fchmod':
         return { do: kind, slot: this.#slot(tree), mode: this.#pick(modes) }
+      case 'chown':
+        return { do: kind, path: this.#path(tree, 'any'), owner: this.#pick(owners) }
+      case 'fchown':
+        return { do: kind, slot: this.#slot(tree), owner: this.#pick(owners) }
       case 'futimes':
         return { do: kind, slot: this.#slot(tree), seconds: 1_000_000_000 + this.#random(1000) }
       case 'utimes':

@@ -145,6 +145,9 @@ export class Reference {
       case 'chmod':
         this.#tree.find(operation.path).mode = operation.mode
         return 'ok'
+      case 'chown':
+        this.#tree.find(operation.path).owner = `${operation.owner}:${operation.owner}`
+        return 'ok'
       case 'utimes':
         touch(this.#tree.find(operation.path), operation.seconds)
         return 'ok'
@@ -224,6 +227,12 @@ export class Reference {
         const { file } = this.#handle(operation.slot)
         if (file.lost) return unspecified
         file.mode = operation.mode
+        return 'ok'
+      }
+      case 'fchown': {
+        const { file } = this.#handle(operation.slot)
+        if (file.lost) return unspecified
+        file.owner = `${operation.owner}:${operation.owner}`
         return 'ok'
       }
       case 'futimes': {

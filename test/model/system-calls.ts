@@ -85,6 +85,12 @@ export class SystemCalls {
         await this.#time.soon(fs.setAttributes(node, undefined, { mode: operation.mode }, caller))
         return 'ok'
       }
+      case 'chown': {
+        const [node] = await this.#known.find(operation.path)
+        const { owner } = operation
+        await this.#time.soon(fs.setAttributes(node, undefined, { uid: owner, gid: owner }, caller))
+        return 'ok'
+      }
       case 'utimes': {
         const [node] = await this.#known.find(operation.path)
         const modified = { seconds: operation.seconds, nanoseconds: 0 }
@@ -175,6 +181,12 @@ export class SystemCalls {
       case 'fchmod': {
         const { handle, node } = this.#slot(operation.slot)
         await this.#time.soon(fs.setAttributes(node, handle, { mode: operation.mode }, caller))
+        return 'ok'
+      }
+      case 'fchown': {
+        const { handle, node } = this.#slot(operation.slot)
+        const { owner } = operation
+        await this.#time.soon(fs.setAttributes(node, handle, { uid: owner, gid: owner }, caller))
         return 'ok'
       }
       case 'futimes': {
@@ -342,8 +354,9 @@ export class SystemCalls {
   }
 }
 
-export function describe({ kind, size, mode, modified }: Attributes): string {
-  return kind === 'file'
-    ? `file ${size} ${mode.toString(8)} ${modified.seconds}`
-    : `directory ${mode.toString(8)} ${modified.seconds}`
+export function describe({ kind, size, mode, uid, gid, modified }: Attributes): string {
+  const isOwn = uid === caller.uid && gid === caller.gid
+  const owner = isOwn ? 'own' : `${uid}:${gid}`
+  const shown = `${mode.toString(8)} ${owner} ${modified.seconds}`
+  return kind === 'file' ? `file ${size} ${shown}` : `directory ${shown}`
 }
