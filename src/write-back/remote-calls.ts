@@ -115,7 +115,7 @@ export class RemoteCalls {
       } catch (error) {
         if (error instanceof ServiceError && !error.ambiguous && isOnlyAttempt) {
           ledger.clearAttempts(record)
-          ledger.records.apply(record, { remote: before })
+          ledger.change(record, { remote: before })
         }
         if (!(error instanceof ServiceError) || error.code !== 'conflict') throw error
         if (await this.#directories.isDirectory(record.path))

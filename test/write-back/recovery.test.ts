@@ -124,6 +124,26 @@ void t.test(
   },
 )
 
+void t.test(
+  'what was removed while its upload was refused is not removed again by the next run',
+  async (t) => {
+    const rig = await startRig(t)
+    rig.files.fail({ verb: 'upload', error: 'bad_request' })
+    const gate = rig.files.hold({ verb: 'upload' })
+    rig.write('f', 'ours')
+    await rig.pass(100)
+    await gate.arrived()
+    rig.changes.removeFile('f', undefined)
+    gate.release()
+    await until(() => rig.changes.status().paths.length === 0)
+    rig.files.put('f', 'theirs')
+    await rig.reopen()
+    await rig.changes.barrier('', noSignal)
+    t.equal(rig.files.text('f'), 'theirs')
+    t.equal(rig.files.count('remove'), 0)
+  },
+)
+
 void t.test('a spool file that no row speaks of is gone after the next start', async (t) => {
   const rig = await startRig(t)
   writeFileSync(join(rig.directory, 'spool', '77'), 'left by a crash before its row')
