@@ -60,10 +60,11 @@ export class DirectoryCalls {
       }
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
+      // meanwhile it may have come to be, or be about to, with what was put below it
+      const isRefused = !error.ambiguous && error.code !== 'conflict'
+      if (isRefused && record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
       if (error.code === 'unsupported' && isCalled) {
         this.#makesDirectories = false
-        // meanwhile it may have come to be, or be about to, with what was put below it
-        if (record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
         return { is: 'moved' }
       }
       if (error.code !== 'conflict') throw error
@@ -97,6 +98,7 @@ export class DirectoryCalls {
     }
     const marker = ledger.of(path, { is: 'absent' })
     const before = marker.remote
+    const isOnlyAttempt = marker.attempts.length === 0
     ledger.change(marker, { remote: { is: 'uncertain', before, as: 'file' } })
     ledger.attempt(marker, emptyAttempt)
     // nobody has changed it, and yet there is work to do
@@ -109,6 +111,9 @@ export class DirectoryCalls {
     } catch (error) {
       if (error instanceof ServiceError && error.ambiguous) {
         ledger.change(marker, { doubtSince: clock.now() })
+      } else if (error instanceof ServiceError && isOnlyAttempt) {
+        ledger.clearAttempts(marker)
+        ledger.change(marker, { remote: before })
       }
       marker.phase = { is: 'idle' }
       wake(marker)

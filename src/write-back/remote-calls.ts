@@ -186,7 +186,9 @@ export class RemoteCalls {
         listings.drop(parentOf(path))
         return { is: 'moved' }
       }
-      if (error.code !== 'not_found') throw error
+      // nothing was ever confirmed of it, and what has a name that the service does not take is not there
+      const isNoName = error.code === 'bad_request' && certain(record.remote).is === 'absent'
+      if (error.code !== 'not_found' && !isNoName) throw error
     }
     record.confirmedOrder = clock.order()
     contents.drop(path)

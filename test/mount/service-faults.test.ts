@@ -89,6 +89,23 @@ for (const [status, errno] of [
   })
 }
 
+void t.test(
+  'names that the service does not take can be renamed and removed, and nothing stays',
+  async (t) => {
+    const mounted = await mountEmulator(t)
+    await mounted.ok(String.raw`mkdir 'x\y' 'p\q' 'v\w'; echo 1 | tee 'p\q/f' 'v\w/f' 'r\s' 't\u'`)
+    t.match(await mounted.command(['sync', mounted.directory]), { code: 1, stderr: /not allowed/ })
+    t.match((await mounted.status()).paths, [{ state: 'parked' }])
+    t.match(await mounted.sh(String.raw`rmdir 'x\y'; rm -r 'v\w' 't\u'; mv 'p\q' pq; mv 'r\s' rs; ls`), {
+      code: 0,
+      stdout: /^pq\nrs\n/,
+      stderr: '',
+    })
+    await mounted.sync()
+    t.same(treeOf(mounted.emulator.home), { pq: null, 'pq/f': '1\n', rs: '1\n' })
+  },
+)
+
 for (const status of [401, 403]) {
   void t.test(
     `${status} for good: everything waits behind one probe, is read meanwhile, and heals`,
