@@ -11,9 +11,24 @@ import type { Test } from 'tap'
 import type { ProgramOptions } from './programs.ts'
 import { type MountedEmulator, treeOf } from './rig.ts'
 
+/** What a run of a script came to. */
+export interface Side {
+  readonly exit: number | NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** What it left: kind, mode, size of files, path. */
+  readonly shown: readonly string[]
+}
+
 export interface Sides {
   /** In a new directory `name` on either side; resolves with what the mount's side said. */
   readonly alike: (t: Test, name: string, script: string, options?: ProgramOptions) => Promise<string>
+  /** The same without comparing: for what is known to differ. */
+  readonly both: (
+    name: string,
+    script: string,
+    options?: ProgramOptions,
+  ) => Promise<{ readonly onDisk: Side; readonly onMount: Side }>
 }
 
 /**
@@ -32,41 +47,36 @@ export function sides(mounted: MountedEmulator, inputs: string): Sides {
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_CONFIG_SYSTEM: '/dev/null',
   }
-  return {
-    alike: async (t, name, script, options) => {
-      const local = join(mounted.root, 'local', name)
-      const remote = join(mounted.directory, name)
-      await mounted.start('mkdir', ['-p', local, remote]).ended
-      const on = async (directory: string): Promise<Side> => {
-        const command = ['-c', `set -euo pipefail\numask 022\ncd "$1"\n${script}`, 'bash', directory]
-        const ended = await mounted.start('bash', command, { env, onLimit: mounted.abort, ...options }).ended
-        const shown = await mounted.start('find', [directory, ...attributes]).ended
-        const plain = (text: string): string => text.replaceAll(directory, 'DIRECTORY')
-        return {
-          exit: ended.code ?? ended.signal,
-          stdout: plain(ended.stdout),
-          stderr: plain(ended.stderr),
-          shown: shown.stdout.split('\n').sort(),
-        }
+  const both: Sides['both'] = async (name, script, options) => {
+    const local = join(mounted.root, 'local', name)
+    const remote = join(mounted.directory, name)
+    await mounted.start('mkdir', ['-p', local, remote]).ended
+    const on = async (directory: string, onLimit?: () => void): Promise<Side> => {
+      const command = ['-c', `set -euo pipefail\numask 022\ncd "$1"\n${script}`, 'bash', directory]
+      const ended = await mounted.start('bash', command, { env, onLimit, ...options }).ended
+      const shown = await mounted.start('find', [directory, ...attributes]).ended
+      const plain = (text: string): string => text.replaceAll(directory, 'DIRECTORY')
+      return {
+        exit: ended.code ?? ended.signal,
+        stdout: plain(ended.stdout),
+        stderr: plain(ended.stderr),
+        shown: shown.stdout.split('\n').sort(),
       }
-      const expected = await on(local)
-      const found = await on(remote)
-      t.equal(expected.exit, 0, `it runs on the local disk: ${expected.stderr}`)
-      t.strictSame(found, expected, 'says and shows the same')
+    }
+    return { onDisk: await on(local), onMount: await on(remote, mounted.abort) }
+  }
+  return {
+    both,
+    alike: async (t, name, script, options) => {
+      const { onDisk, onMount } = await both(name, script, options)
+      t.equal(onDisk.exit, 0, `it runs on the local disk: ${onDisk.stderr}`)
+      t.strictSame(onMount, onDisk, 'says and shows the same')
       await mounted.sync()
-      t.strictSame(treeOf(join(mounted.emulator.home, name)), treeOf(local), 'the service has the same')
-      return found.stdout
+      const stored = treeOf(join(mounted.emulator.home, name))
+      t.strictSame(stored, treeOf(join(mounted.root, 'local', name)), 'the service has the same')
+      return onMount.stdout
     },
   }
-}
-
-/** What a run of a script came to. */
-interface Side {
-  readonly exit: number | NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-  /** What it left: kind, mode, size of files, path. */
-  readonly shown: readonly string[]
 }
 
 /* a directory has a size of its own on each filesystem */
