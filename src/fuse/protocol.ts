@@ -12,8 +12,6 @@ export const protocolMinor = 45
 /** Linux 5.4. Older kernels lack sizes of structures that the codec assumes. */
 export const protocolMinorLeast = 31
 
-export const rootNode = 1
-
 export const Opcode = {
   lookup: 1,
   forget: 2,
@@ -143,7 +141,6 @@ export const Size = {
   attributesOut: 104,
   openOut: 16,
   initOut: 64,
-  initOutLeast: 24,
   statfsOut: 80,
   writeOut: 8,
   lseekOut: 8,
