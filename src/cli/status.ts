@@ -30,10 +30,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     retry = false,
     discard,
   } = command.opts<{ json?: boolean; retry?: boolean; discard?: string }>()
-  const { record, path: base } = await runningMount(directory)
+  const found = await runningMount(directory)
+  const { record } = found
   try {
     if (discard !== undefined) {
-      const path = pathInMount('status', record.directory, base, discard)
+      const path = await pathInMount('status', found, discard)
       const count = await ask(record.stateDirectory, { method: 'discard', path }, { answerWithinMs })
       if (count === 0) {
         throw new CommandFailure(`nothing is waiting at ${discard}`)

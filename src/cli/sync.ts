@@ -3,11 +3,13 @@
  *
  * Invariant: returns 0 only when the service has confirmed everything at and below PATH as it was when asked.
  */
-import { isAbsolute, relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { ask } from '../control/control-client.ts'
+import { findMount, type FoundMount } from '../control/registry.ts'
 import { parseCommand } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
+import { dataDirectories } from './mount-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure } from './report-error.ts'
 import { runningMount } from './running-mount.ts'
@@ -20,7 +22,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('Returns when the service has everything; fails while something could not be uploaded.')
   const [directory = '', below = ''] = parseCommand(command, argv)
   const found = await runningMount(directory)
-  const path = pathInMount('sync', found.record.directory, found.path, below)
+  const path = await pathInMount('sync', found, below)
   const display = showProgress(process.stderr, 'uploading')
   using interrupted = interruption()
   try {
@@ -37,11 +39,16 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** What the service calls `below`, written relative to DIR or absolute; throws `UsageError` of `command` outside the mount. */
-export function pathInMount(command: string, mountPoint: string, base: string, below: string): string {
-  const path = relative(mountPoint, resolve(mountPoint, base, below))
-  if (path === '..' || path.startsWith('../') || isAbsolute(path)) {
-    throw new UsageError(`${below} is not in ${mountPoint}`, command)
+/**
+ * What the service calls `below`, written relative to DIR or absolute, perhaps through symbolic links; throws
+ * `UsageError` of `command` outside the mount.
+ */
+export async function pathInMount(command: string, mount: FoundMount, below: string): Promise<string> {
+  const { directory } = mount.record
+  const path = resolve(directory, mount.path, below)
+  const found = await findMount(dataDirectories(process.env).stateRoot, path)
+  if (found?.record.directory !== directory) {
+    throw new UsageError(`${below} is not in ${directory}`, command)
   }
-  return path
+  return found.path
 }

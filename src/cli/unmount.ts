@@ -37,7 +37,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [directory = ''] = parseCommand(command, argv)
   const { timeout, force = false } = command.opts<{ timeout?: string; force?: boolean }>()
   const limitMs = parseValue('unmount', '--timeout', timeout, duration)
-  const { record } = await runningMount(directory)
+  const { record, path } = await runningMount(directory)
+  if (path !== '') {
+    throw new CommandFailure(`${directory} is not a mounted session, but in that at ${record.directory}`)
+  }
   const display = showProgress(process.stderr, 'uploading')
   using interrupted = interruption(
     limitMs,

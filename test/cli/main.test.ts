@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { announceMount } from '../../src/control/registry.ts'
@@ -101,6 +101,16 @@ void t.test(
         code: 2,
         stderr: new RegExp(`${home} is not in ${directory}\nTry "mount-session ${args[0]} --help"`),
       })
+    symlinkSync(directory, join(home, 'link'))
+    for (const below of [join(home, 'link/file'), join(directory, 'file'), 'file'])
+      t.match(await mountSessionCommand(home, ['sync', directory, below]), {
+        code: 1,
+        stderr: /daemon has ended/,
+      })
+    t.match(await mountSessionCommand(home, ['unmount', join(directory, 'file')]), {
+      code: 1,
+      stderr: `mount-session: ${directory}/file is not a mounted session, but in that at ${directory}\n`,
+    })
     const unmount = await mountSessionCommand(home, ['unmount', directory])
     t.match(unmount, {
       code: 1,
