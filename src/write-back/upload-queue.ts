@@ -162,8 +162,8 @@ export class UploadQueue {
     record.phase = { is: 'calling', since: this.#options.clock.wallMs(), what: call.do }
     const { version } = record
     const outcome = await this.#options.perform(record, call)
-    // what was refused for good is not what the path holds now
-    const isOutdated = outcome.is === 'parked' && record.version !== version
+    // what was refused for good is not what the path holds now, or it has come to be otherwise
+    const isOutdated = outcome.is === 'parked' && (record.version !== version || isDone(record))
     this.#ended(record, isOutdated ? { is: 'moved' } : outcome)
   }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { failureOf, listedFile, noSignal, startRig, until, type Rig } from './rig.ts'
+import { failureOf, listedFile, noSignal, quiet, startRig, until, type Rig } from './rig.ts'
 
 void t.test('after a rename during the upload a barrier waits for the new name', async (t) => {
   const rig = await startRig(t)
@@ -193,5 +193,26 @@ void t.test(
     const shown = Promise.all([first, second]).then(() => rig.files.text(marker))
     for (let second = 0; second < 10; second++) await rig.pass(1000)
     t.equal(await shown, undefined)
+  },
+)
+
+void t.test(
+  'a directory that came to be while it was looked for, and that the agent removes, is gone',
+  async (t) => {
+    const rig = await startRig(t, {}, { mkdir: false })
+    rig.changes.makeDirectory('a', undefined)
+    const look = rig.files.hold({ verb: 'list', path: '' })
+    const first = rig.changes.barrier('a', noSignal)
+    await look.arrived()
+    rig.write('a/b', 'content')
+    await rig.changes.barrier('a/b', noSignal)
+    await first
+    rig.files.take('a/b')
+    rig.files.take('a')
+    look.release()
+    await quiet()
+    await rig.listings.list('', { signal: noSignal, maxAgeMs: 0 })
+    t.equal(rig.changes.get('a'), undefined)
+    t.equal(rig.changes.get('a/b'), undefined)
   },
 )
