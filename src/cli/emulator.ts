@@ -89,7 +89,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const { startEmulator } = await import('../emulator/emulator.ts')
   const emulator = await startEmulator(options).catch((error: unknown) => {
-    throw error instanceof Error && 'syscall' in error ? error : new CommandFailure(String(error))
+    if (!(error instanceof Error)) throw error
+    throw 'syscall' in error ? error : new CommandFailure(error.message)
   })
   const stopLog = flags.logFrom === undefined ? undefined : await feedLog(flags.logFrom, emulator, options)
   process.stdout.write(announcement(emulator, flags.json === true))

@@ -80,7 +80,8 @@ export class Store {
   createSession(agentName: string, wanted: NewSession): Session {
     const { sessions } = this.agent(agentName)
     const id = wanted.id ?? newSessionId()
-    if (!sessionId.test(id)) throw badRequest(`'${id}' is not a valid session id.`)
+    if (!sessionId.test(id))
+      throw badRequest(`'${id}' is not a valid session id: 8 to 128 of A-Z a-z 0-9 _ -`)
     if (sessions.has(id)) throw conflict(`Session '${id}' exists already.`)
     const now = Math.floor(this.#settings.clock.wallMs() / 1000)
     const record: SessionRecord = {

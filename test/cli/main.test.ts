@@ -69,6 +69,10 @@ void t.test('what stands in the way of mounting ends with 1 and one line', async
       ['a/s', join(home, 'empty'), '--endpoint', 'http://far.example/p'],
       /plain http to another machine; use https\n$/,
     ],
+    [
+      ['emulator', '--data', join(home, 'data'), '--seed', 'a/short'],
+      /^mount-session: 'short' is not a valid session id: 8 to 128 of A-Z a-z 0-9 _ -\n$/,
+    ],
     [['unmount', join(home, 'empty')], /empty is not a mounted session\n$/],
     [['status', join(home, 'empty')], /empty is not a mounted session\n$/],
     [['sync', join(home, 'empty')], /empty is not a mounted session\n$/],
