@@ -2,13 +2,12 @@
  * A filesystem in memory behind the `FrontEnd` interface: for the tests of the protocol layer and for
  * measuring what that layer costs. Layer: test.
  *
- * Invariant: a node lives while it has a name, a look-up that was not forgotten, or a handle.
+ * Invariant: each call is counted, and may be made to wait or fail before it does anything.
  */
 
 import { FilesystemError } from '../../src/filesystem/errors.ts'
 import type {
   AttributeChanges,
-  Attributes,
   AttributesReply,
   Caller,
   DirectoryEntry,
@@ -18,27 +17,18 @@ import type {
   OpenFlags,
   OpenReply,
   Statistics,
-  Time,
 } from '../../src/filesystem/front-end.ts'
-
-export interface MemoryNode {
-  readonly id: number
-  readonly kind: 'file' | 'directory'
-  /** Bytes in use are the first `size` of `data`. */
-  data: Buffer
-  size: number
-  readonly children: Map<string, MemoryNode>
-  parent: MemoryNode | undefined
-  mode: number
-  uid: number
-  gid: number
-  accessed: Time
-  modified: Time
-  changed: Time
-  linkCount: number
-  lookups: number
-  handles: number
-}
+import {
+  attributesOf,
+  from,
+  given,
+  type MemoryNode,
+  MemoryTree,
+  now,
+  reserve,
+  resize,
+  snapshot,
+} from './memory-tree.ts'
 
 interface OpenDirectory {
   readonly node: MemoryNode
@@ -57,7 +47,8 @@ export interface MemoryOptions {
 export type Hook = (caller: Caller) => Promise<void> | undefined
 
 export class MemoryFrontEnd implements FrontEnd {
-  readonly nodes = new Map<number, MemoryNode>()
+  readonly #tree = new MemoryTree()
+  readonly nodes = this.#tree.nodes
   readonly calls: Record<string, number> = {}
   /** By the name of a method; awaited before it does anything. */
   readonly hooks = new Map<string, Hook>()
@@ -67,12 +58,11 @@ export class MemoryFrontEnd implements FrontEnd {
   readonly #options: MemoryOptions
   readonly #files = new Map<number, MemoryNode>()
   readonly #directories = new Map<number, OpenDirectory>()
-  #lastNode = 0
   #lastHandle = 0
 
   constructor(options: MemoryOptions = {}) {
     this.#options = options
-    this.root = this.#make('directory', 0o755, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
+    this.root = this.#tree.make('directory', 0o755, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
     this.root.lookups = Infinity
   }
 
@@ -86,9 +76,12 @@ export class MemoryFrontEnd implements FrontEnd {
     const name = names.pop()!
     let at = this.root
     for (const part of names) {
-      at = at.children.get(part) ?? this.#link(at, part, this.#make('directory', 0o755, at.uid, at.gid))
+      at =
+        at.children.get(part) ??
+        this.#tree.link(at, part, this.#tree.make('directory', 0o755, at.uid, at.gid))
     }
-    const file = at.children.get(name) ?? this.#link(at, name, this.#make('file', 0o644, at.uid, at.gid))
+    const file =
+      at.children.get(name) ?? this.#tree.link(at, name, this.#tree.make('file', 0o644, at.uid, at.gid))
     file.data = Buffer.from(content)
     file.size = file.data.length
     file.modified = file.changed = now()
@@ -98,7 +91,7 @@ export class MemoryFrontEnd implements FrontEnd {
   lookup(parent: number, name: string, caller: Caller): MaybePromise<Entry> {
     return this.#run('lookup', caller, () => {
       if (Buffer.byteLength(name) > 255) throw new FilesystemError('nameTooLong')
-      const directory = this.#directory(parent)
+      const directory = this.#tree.directory(parent)
       const child = name === '..' ? (directory.parent ?? directory) : directory.children.get(name)
       return child === undefined ? this.#missing() : this.#entry(child)
     })
@@ -109,11 +102,11 @@ export class MemoryFrontEnd implements FrontEnd {
     const node = this.nodes.get(id)
     if (node === undefined) return
     node.lookups -= count
-    this.#drop(node)
+    this.#tree.drop(node)
   }
 
   getAttributes(id: number, _handle: number | undefined, caller: Caller): MaybePromise<AttributesReply> {
-    return this.#run('getAttributes', caller, () => this.#attributesReply(this.#node(id)))
+    return this.#run('getAttributes', caller, () => this.#attributesReply(this.#tree.node(id)))
   }
 
   setAttributes(
@@ -123,7 +116,7 @@ export class MemoryFrontEnd implements FrontEnd {
     caller: Caller,
   ): MaybePromise<AttributesReply> {
     return this.#run('setAttributes', caller, () => {
-      const node = this.#node(id)
+      const node = this.#tree.node(id)
       if (changes.size !== undefined) resize(node, changes.size)
       node.mode = changes.mode ?? node.mode
       node.uid = changes.uid ?? node.uid
@@ -137,32 +130,34 @@ export class MemoryFrontEnd implements FrontEnd {
 
   makeDirectory(parent: number, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
     return this.#run('makeDirectory', caller, () =>
-      this.#entry(this.#add(parent, name, 'directory', mode, caller)),
+      this.#entry(this.#tree.add(parent, name, 'directory', mode, caller)),
     )
   }
 
   makeFile(parent: number, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
-    return this.#run('makeFile', caller, () => this.#entry(this.#add(parent, name, 'file', mode, caller)))
+    return this.#run('makeFile', caller, () =>
+      this.#entry(this.#tree.add(parent, name, 'file', mode, caller)),
+    )
   }
 
   unlink(parent: number, name: string, caller: Caller): MaybePromise<void> {
     return this.#run('unlink', caller, () => {
-      const directory = this.#directory(parent)
+      const directory = this.#tree.directory(parent)
       const child = directory.children.get(name)
       if (child === undefined) throw new FilesystemError('missing')
       if (child.kind === 'directory') throw new FilesystemError('isDirectory')
-      this.#unlinkChild(directory, name, child)
+      this.#tree.unlinkChild(directory, name, child)
     })
   }
 
   removeDirectory(parent: number, name: string, caller: Caller): MaybePromise<void> {
     return this.#run('removeDirectory', caller, () => {
-      const directory = this.#directory(parent)
+      const directory = this.#tree.directory(parent)
       const child = directory.children.get(name)
       if (child === undefined) throw new FilesystemError('missing')
       if (child.kind === 'file') throw new FilesystemError('notDirectory')
       if (child.children.size > 0) throw new FilesystemError('notEmpty')
-      this.#unlinkChild(directory, name, child)
+      this.#tree.unlinkChild(directory, name, child)
     })
   }
 
@@ -174,26 +169,9 @@ export class MemoryFrontEnd implements FrontEnd {
     options: { readonly noReplace: boolean },
     caller: Caller,
   ): MaybePromise<void> {
-    return this.#run('rename', caller, () => {
-      const from = this.#directory(parent)
-      const to = this.#directory(newParent)
-      const node = from.children.get(name)
-      if (node === undefined) throw new FilesystemError('missing')
-      const replaced = to.children.get(newName)
-      if (replaced === node) return
-      if (replaced !== undefined) {
-        if (options.noReplace) throw new FilesystemError('exists')
-        if (replaced.kind !== node.kind) {
-          throw new FilesystemError(replaced.kind === 'directory' ? 'isDirectory' : 'notDirectory')
-        }
-        if (replaced.children.size > 0) throw new FilesystemError('notEmpty')
-        this.#unlinkChild(to, newName, replaced)
-      }
-      from.children.delete(name)
-      to.children.set(newName, node)
-      node.parent = to
-      node.changed = from.modified = to.modified = now()
-    })
+    return this.#run('rename', caller, () =>
+      this.#tree.rename(parent, name, newParent, newName, options.noReplace),
+    )
   }
 
   create(
@@ -204,9 +182,9 @@ export class MemoryFrontEnd implements FrontEnd {
     caller: Caller,
   ): MaybePromise<{ entry: Entry; open: OpenReply }> {
     return this.#run('create', caller, () => {
-      const existing = this.#directory(parent).children.get(name)
+      const existing = this.#tree.directory(parent).children.get(name)
       if (existing !== undefined && flags.exclusive) throw new FilesystemError('exists')
-      const node = existing ?? this.#add(parent, name, 'file', mode, caller)
+      const node = existing ?? this.#tree.add(parent, name, 'file', mode, caller)
       if (flags.truncate) resize(node, 0)
       return { entry: this.#entry(node), open: this.#open(node) }
     })
@@ -219,7 +197,7 @@ export class MemoryFrontEnd implements FrontEnd {
     caller: Caller,
   ): MaybePromise<{ entry: Entry; open: OpenReply }> {
     return this.#run('createUnnamed', caller, () => {
-      const node = this.#make('file', mode, caller.uid, caller.gid)
+      const node = this.#tree.make('file', mode, caller.uid, caller.gid)
       node.linkCount = 0
       return { entry: this.#entry(node), open: this.#open(node) }
     })
@@ -227,7 +205,7 @@ export class MemoryFrontEnd implements FrontEnd {
 
   open(id: number, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
     return this.#run('open', caller, () => {
-      const node = this.#node(id)
+      const node = this.#tree.node(id)
       if (flags.truncate) resize(node, 0)
       return this.#open(node)
     })
@@ -313,7 +291,7 @@ export class MemoryFrontEnd implements FrontEnd {
     const node = this.#file(handle)
     this.#files.delete(handle)
     node.handles--
-    this.#drop(node)
+    this.#tree.drop(node)
   }
 
   synchronize(_handle: number, caller: Caller): MaybePromise<void> {
@@ -322,7 +300,7 @@ export class MemoryFrontEnd implements FrontEnd {
 
   openDirectory(id: number, caller: Caller): MaybePromise<number> {
     return this.#run('openDirectory', caller, () => {
-      const node = this.#directory(id)
+      const node = this.#tree.directory(id)
       node.handles++
       this.#directories.set(++this.#lastHandle, { node, snapshot: [] })
       return this.#lastHandle
@@ -347,7 +325,7 @@ export class MemoryFrontEnd implements FrontEnd {
     const { node } = this.#openDirectoryOf(handle)
     this.#directories.delete(handle)
     node.handles--
-    this.#drop(node)
+    this.#tree.drop(node)
   }
 
   synchronizeDirectory(_handle: number, caller: Caller): MaybePromise<void> {
@@ -377,66 +355,6 @@ export class MemoryFrontEnd implements FrontEnd {
     return waiting === undefined ? work() : waiting.then(work)
   }
 
-  #make(kind: 'file' | 'directory', mode: number, uid: number, gid: number): MemoryNode {
-    const time = now()
-    const node: MemoryNode = {
-      id: ++this.#lastNode,
-      kind,
-      data: Buffer.alloc(0),
-      size: 0,
-      children: new Map(),
-      parent: undefined,
-      mode,
-      uid,
-      gid,
-      accessed: time,
-      modified: time,
-      changed: time,
-      linkCount: 1,
-      lookups: 0,
-      handles: 0,
-    }
-    this.nodes.set(node.id, node)
-    return node
-  }
-
-  #link(directory: MemoryNode, name: string, node: MemoryNode): MemoryNode {
-    directory.children.set(name, node)
-    node.parent = directory
-    directory.modified = directory.changed = node.changed
-    return node
-  }
-
-  #add(parent: number, name: string, kind: 'file' | 'directory', mode: number, caller: Caller): MemoryNode {
-    const directory = this.#directory(parent)
-    if (directory.children.has(name)) throw new FilesystemError('exists')
-    if (Buffer.byteLength(name) > 255) throw new FilesystemError('nameTooLong')
-    return this.#link(directory, name, this.#make(kind, mode, caller.uid, caller.gid))
-  }
-
-  #unlinkChild(directory: MemoryNode, name: string, child: MemoryNode): void {
-    directory.children.delete(name)
-    directory.modified = directory.changed = now()
-    child.linkCount = 0
-    this.#drop(child)
-  }
-
-  #drop(node: MemoryNode): void {
-    if (node.linkCount === 0 && node.lookups === 0 && node.handles === 0) this.nodes.delete(node.id)
-  }
-
-  #node(id: number): MemoryNode {
-    const node = this.nodes.get(id)
-    if (node === undefined) throw new FilesystemError('missing')
-    return node
-  }
-
-  #directory(id: number): MemoryNode {
-    const node = this.#node(id)
-    if (node.kind !== 'directory') throw new FilesystemError('notDirectory')
-    return node
-  }
-
   #open(node: MemoryNode): OpenReply {
     node.handles++
     this.#files.set(++this.#lastHandle, node)
@@ -456,24 +374,8 @@ export class MemoryFrontEnd implements FrontEnd {
     return open
   }
 
-  #attributes(node: MemoryNode): Attributes {
-    return {
-      inode: node.id,
-      kind: node.kind,
-      size: node.size,
-      blocks: Math.ceil(node.size / 512),
-      mode: node.mode,
-      uid: node.uid,
-      gid: node.gid,
-      linkCount: node.linkCount,
-      accessed: node.accessed,
-      modified: node.modified,
-      changed: node.changed,
-    }
-  }
-
   #attributesReply(node: MemoryNode): AttributesReply {
-    return { attributes: this.#attributes(node), ttlMs: this.#options.attributesTtlMs ?? 0 }
+    return { attributes: attributesOf(node), ttlMs: this.#options.attributesTtlMs ?? 0 }
   }
 
   #missing(): Entry {
@@ -484,48 +386,9 @@ export class MemoryFrontEnd implements FrontEnd {
     node.lookups++
     return {
       node: node.id,
-      attributes: this.#attributes(node),
+      attributes: attributesOf(node),
       entryTtlMs: this.#options.entryTtlMs ?? 0,
       attributesTtlMs: this.#options.attributesTtlMs ?? 0,
     }
   }
-}
-
-function now(): Time {
-  const ms = Date.now()
-  const seconds = Math.floor(ms / 1000)
-  return { seconds, nanoseconds: (ms - seconds * 1000) * 1_000_000 }
-}
-
-function given(time: Time | 'now'): Time {
-  return time === 'now' ? now() : time
-}
-
-function reserve(node: MemoryNode, size: number): void {
-  if (node.data.length >= size) return
-  const grown = Buffer.alloc(Math.max(size, node.data.length * 2))
-  node.data.copy(grown, 0, 0, node.size)
-  node.data = grown
-}
-
-function resize(node: MemoryNode, size: number): void {
-  if (size < node.size) node.data.fill(0, size, node.size)
-  reserve(node, size)
-  node.size = size
-  node.modified = node.changed = now()
-}
-
-function snapshot(node: MemoryNode): DirectoryEntry[] {
-  const entries: DirectoryEntry[] = [
-    { name: '.', kind: 'directory', inode: node.id, nextOffset: 1 },
-    { name: '..', kind: 'directory', inode: (node.parent ?? node).id, nextOffset: 2 },
-  ]
-  for (const [name, child] of node.children) {
-    entries.push({ name, kind: child.kind, inode: child.id, nextOffset: entries.length + 1 })
-  }
-  return entries
-}
-
-function* from(entries: readonly DirectoryEntry[], offset: number): Iterable<DirectoryEntry> {
-  for (let i = offset; i < entries.length; i++) yield entries[i]!
 }
