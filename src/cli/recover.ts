@@ -57,8 +57,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const failpoint = failpointFrom(process.env)
   using interrupted = interruption()
   let exitCode = 0
+  const isUpload = flags.export === undefined && flags.discard !== true
   for (const address of sessions) {
     const title = `${address.agent}/${address.session}`
+    if (isUpload && name === undefined && isForeign(address, values)) {
+      complain(`${title}: passed over, MOUNT_SESSION_TOKEN is not for ${address.endpoint}: see --endpoint`)
+      exitCode = 1
+      continue
+    }
     const display = showProgress(process.stderr, title)
     try {
       const report = await recoverSession(
@@ -108,6 +114,11 @@ function chooseSessions(
     throw new CommandFailure(`nothing of ${name} is kept on this machine`)
   }
   return matching
+}
+
+/** A fixed token goes to the project that --endpoint or the environment names beside it, and to no other. */
+function isForeign(address: SessionAddress, { token, endpoint }: OptionValues): boolean {
+  return token !== undefined && (endpoint === undefined || requireEndpoint(endpoint) !== address.endpoint)
 }
 
 function actionFor(

@@ -49,6 +49,20 @@ void t.test('recover finishes what was left, also when it is killed at it', asyn
   t.match(await mount.command(['recover']), { code: 0, stdout: '' })
 })
 
+void t.test('a fixed token goes to no project but the one that is named beside it', async (t) => {
+  const mount = await killed(t)
+  mount.emulator.resetCounts()
+  const elsewhere = { FOUNDRY_PROJECT_ENDPOINT: 'https://elsewhere.example/api/projects/p' }
+  for (const env of [elsewhere, { FOUNDRY_PROJECT_ENDPOINT: undefined }]) {
+    const passed = await mount.command(['recover'], env)
+    t.match(passed, { code: 1, stdout: '', stderr: /passed over, MOUNT_SESSION_TOKEN is not for http:/ })
+  }
+  t.strictSame(mount.emulator.calls(), [])
+  const named = await mount.command(['recover', '--endpoint', mount.emulator.endpoint], elsewhere)
+  t.match(named, { code: 0 })
+  mount.compare(t, mount.served(), 'the service has all of it')
+})
+
 void t.test('--export takes out what is left and changes nothing, --discard gives it up', async (t) => {
   const mount = await killed(t)
   const before = mount.served()

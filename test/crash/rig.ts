@@ -12,7 +12,15 @@ import type { StatusReport } from '../../src/control/protocol.ts'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually, type Ended, type Running } from '../mount/programs.ts'
-import { describe, isRunning, main, type Teardown, workplace, type Workplace } from '../mount/rig.ts'
+import {
+  describe,
+  type Environment,
+  isRunning,
+  main,
+  type Teardown,
+  workplace,
+  type Workplace,
+} from '../mount/rig.ts'
 import { after, possible, sorted, type Operation, type Tree } from './operations.ts'
 
 const worker = join(import.meta.dirname, 'worker.ts')
@@ -56,7 +64,7 @@ export class MortalMount {
     }
   }
 
-  command(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  command(args: readonly string[], more: Environment = {}): Promise<Ended> {
     return this.work.command(args, { env: { ...this.env, ...more } })
   }
 
