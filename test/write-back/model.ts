@@ -8,13 +8,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServiceErrorCode } from '../../src/client/errors.ts'
-import type { RemoteEntry } from '../../src/client/session-files.ts'
-import { WriteBackError, type LocalEntry, type WorkingCopy } from '../../src/write-back/local-changes.ts'
+import { WriteBackError, type WorkingCopy } from '../../src/write-back/local-changes.ts'
 import { LocalNames } from '../../src/write-back/local-names.ts'
 import type { FailpointName } from '../../src/write-back/failpoints.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { Incarnations } from './incarnations.ts'
+import { ModelView, parentOf } from './model-view.ts'
 import { Random } from './random.ts'
 import { noSignal, quiet } from './rig.ts'
 
@@ -53,6 +53,7 @@ export class ModelRun {
   readonly #scratch = new LocalNames(scratchNames)
   readonly #bases = mkdtempSync(join(tmpdir(), 'write-back-bases-'))
   #runs!: Incarnations
+  #view!: ModelView
   #open: OpenFile[] = []
   #lateSince: number | undefined
   #lastLate = -Infinity
@@ -76,6 +77,7 @@ export class ModelRun {
       localNames: scratchNames,
       failpoint: (name) => this.#failpoint(name),
     })
+    this.#view = new ModelView(this.#files, this.#runs)
     try {
       for (let step = 0; step < steps; step++) {
         await this.#step()
@@ -157,7 +159,7 @@ export class ModelRun {
   #create(path: string): void {
     if (!this.#hasParent(path) || this.#tree.get(path)?.kind === 'directory') return
     this.trace.push(`create ${path}`)
-    const copy = this.#runs.changes.create(path, this.#over(path))
+    const copy = this.#runs.changes.create(path, this.#view.over(path))
     const known = this.#tree.get(path)
     // the same working copy is the same file, for all who have it open
     const file = known?.kind === 'file' ? known.file : { bytes: Buffer.alloc(0) }
@@ -242,7 +244,7 @@ export class ModelRun {
   #remove(path: string): void {
     if (this.#tree.get(path)?.kind !== 'file') return
     this.trace.push(`remove ${path}`)
-    this.#runs.changes.removeFile(path, this.#over(path))
+    this.#runs.changes.removeFile(path, this.#view.over(path))
     this.#tree.delete(path)
   }
 
@@ -256,7 +258,7 @@ export class ModelRun {
     }
     if (target?.kind === 'directory') return
     this.trace.push(`rename ${from} ${to}`)
-    this.#runs.changes.renameFile(from, to, this.#over(from), this.#over(to))
+    this.#runs.changes.renameFile(from, to, this.#view.over(from), this.#view.over(to))
     this.#tree.delete(from)
     this.#tree.set(to, source)
   }
@@ -269,7 +271,7 @@ export class ModelRun {
     const { changes } = this.#runs
     const local = changes.get(from)
     const isRemote = local ? local.kind === 'directory' && local.remote : true
-    changes.renameDirectory(from, to, this.#remoteBelow(from), isRemote, this.#over(to))
+    changes.renameDirectory(from, to, this.#view.remoteBelow(from), isRemote, this.#view.over(to))
     for (const path of [from, ...this.#below(from)]) {
       const expected = this.#tree.get(path) as Expected
       this.#tree.delete(path)
@@ -438,13 +440,13 @@ export class ModelRun {
   #checkView(): void {
     for (const directory of ['', ...this.#tree.keys()]) {
       if (directory !== '' && this.#tree.get(directory)?.kind !== 'directory') continue
-      const shown = [...this.#shownIn(directory)].sort()
+      const shown = [...this.#view.shownIn(directory)].sort()
       const expected = this.#childrenOf(directory).sort()
       if (shown.join() !== expected.join())
         throw new Error(`${directory || 'the root'} shows ${shown.join()}, not ${expected.join()}`)
     }
     for (const [path, expected] of this.#tree) {
-      const shown = this.#bytesShown(path)
+      const shown = this.#view.bytesShown(path)
       if (expected.kind === 'directory') {
         if (shown !== 'directory') throw new Error(`${path} is not shown as a directory`)
       } else if (!(shown instanceof Uint8Array) || !expected.file.bytes.equals(shown)) {
@@ -452,36 +454,6 @@ export class ModelRun {
           `${path} shows ${typeof shown === 'string' ? shown : Buffer.from(shown).toString()}, not ${expected.file.bytes.toString()}`,
         )
       }
-    }
-  }
-
-  #shownIn(directory: string): Set<string> {
-    const { changes } = this.#runs
-    const shown = new Set<string>()
-    if (this.#isRemote(directory)) {
-      for (const name of this.#remoteNames(directory)) {
-        if (!changes.get(join(directory, name))) shown.add(name)
-      }
-    }
-    for (const [name, entry] of changes.children(directory)) if (entry.kind !== 'absent') shown.add(name)
-    return shown
-  }
-
-  #bytesShown(path: string): Uint8Array | string {
-    const local = this.#runs.changes.get(path)
-    if (local === undefined)
-      return this.#files.bytes(path) ?? (this.#files.has(path) ? 'directory' : 'nothing')
-    if (local.kind !== 'file') return local.kind
-    if (local.content.from === 'spool') return local.content.copy.read(0, local.size)
-    return this.#files.bytes(local.content.path) ?? 'nothing'
-  }
-
-  /** Whether the service may know what is in a directory: no local change at or above it hides it. */
-  #isRemote(directory: string): boolean {
-    for (let path = directory; ; path = parentOf(path)) {
-      const local: LocalEntry | undefined = this.#runs.changes.get(path)
-      if (local) return local.kind === 'directory' && local.remote
-      if (path === '') return true
     }
   }
 
@@ -529,45 +501,4 @@ export class ModelRun {
       .filter((path) => parentOf(path) === directory)
       .map((path) => path.slice(path.lastIndexOf('/') + 1))
   }
-
-  #remoteNames(directory: string): string[] {
-    return this.#files
-      .paths()
-      .map((path) => path.replace(/\/$/, ''))
-      .filter((path) => path !== '' && parentOf(path) === directory)
-      .map((path) => path.slice(path.lastIndexOf('/') + 1))
-  }
-
-  /** The remote entry of a path that the local side says nothing of. */
-  #over(path: string): RemoteEntry | undefined {
-    if (this.#runs.changes.get(path) || !this.#isRemote(parentOf(path)) || !this.#files.has(path))
-      return undefined
-    return this.#entry(path)
-  }
-
-  #entry(path: string): RemoteEntry {
-    const bytes = this.#files.bytes(path)
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    return { name, isDirectory: bytes === undefined, size: bytes?.length ?? 0, modifiedSeconds: 0 }
-  }
-
-  /** As the filesystem lists it: down every directory that the local side does not hide. */
-  #remoteBelow(directory: string): Map<string, RemoteEntry> {
-    const found = new Map<string, RemoteEntry>()
-    const walk = (path: string): void => {
-      if (!this.#isRemote(path)) return
-      for (const name of this.#remoteNames(path)) {
-        const child = `${path}/${name}`
-        const local = this.#runs.changes.get(child)
-        if (!local) found.set(child.slice(directory.length + 1), this.#entry(child))
-        if (this.#files.bytes(child) === undefined) walk(child)
-      }
-    }
-    walk(directory)
-    return found
-  }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
