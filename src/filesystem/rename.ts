@@ -104,9 +104,8 @@ export class Rename {
       bytes.keepTimes(file)
       file.shown = undefined
     }
-    const isRemote = source.local === undefined ? source.listed !== undefined : source.remote
     const over = target.kind === 'directory' ? target.listed : undefined
-    changes.renameDirectory(source.path, target.path, remote, isRemote, over)
+    changes.renameDirectory(source.path, target.path, remote, source.remote, over)
     foreign.begun(target.path)
     for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
     tree.vacate(...to)

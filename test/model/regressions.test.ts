@@ -274,6 +274,17 @@ const regressions: Readonly<Record<string, readonly Operation[]>> = {
     { do: 'pass', ms: 5000 },
     { do: 'check' },
   ],
+  'a directory that is renamed after a crash, before it was listed, goes under its old name': [
+    { do: 'mkdir', path: 'd' },
+    { do: 'write', path: 'a', bytes: some(94) },
+    { do: 'mkdir', path: 'd/b' },
+    { do: 'foreignRemove', path: 'a' },
+    { do: 'write', path: 'd/b/c', bytes: some(95) },
+    { do: 'write', path: 'e', bytes: some(96) },
+    { do: 'crash' },
+    { do: 'rename', from: 'd/b', to: 'a', noReplace: false },
+    { do: 'barrier' },
+  ],
 }
 
 for (const [name, operations] of Object.entries(regressions)) {
