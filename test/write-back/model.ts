@@ -13,16 +13,11 @@ import { LocalNames } from '../../src/write-back/local-names.ts'
 import type { FailpointName } from '../../src/write-back/failpoints.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { type Expected, ExpectedTree, type FileModel } from './expected-tree.ts'
 import { Incarnations } from './incarnations.ts'
-import { ModelView, parentOf } from './model-view.ts'
+import { ModelView } from './model-view.ts'
 import { Random } from './random.ts'
 import { noSignal, quiet } from './rig.ts'
-
-interface FileModel {
-  bytes: Buffer
-}
-
-type Expected = { readonly kind: 'file'; readonly file: FileModel } | { readonly kind: 'directory' }
 
 interface OpenFile {
   readonly copy: WorkingCopy
@@ -40,6 +35,7 @@ export interface ModelOptions {
 const names = ['a', 'b', 'c', '.#s'] as const
 const directories = ['', 'd', 'e', 'd/x', 'e/x'] as const
 const scratchNames = ['.#*']
+const scratch = new LocalNames(scratchNames)
 const latestCommitMs = 40_000
 const maxTurns = 600
 
@@ -49,8 +45,7 @@ export class ModelRun {
   readonly #options: ModelOptions
   readonly #clock = new FakeClock()
   readonly #files: MemoryFiles
-  readonly #tree = new Map<string, Expected>()
-  readonly #scratch = new LocalNames(scratchNames)
+  readonly #tree = new ExpectedTree((path) => scratch.matches(path.slice(path.lastIndexOf('/') + 1)))
   readonly #bases = mkdtempSync(join(tmpdir(), 'write-back-bases-'))
   #runs!: Incarnations
   #view!: ModelView
@@ -81,7 +76,7 @@ export class ModelRun {
     try {
       for (let step = 0; step < steps; step++) {
         await this.#step()
-        this.#checkView()
+        this.#tree.compareView(this.#view)
       }
       await this.#finish()
     } finally {
@@ -157,7 +152,7 @@ export class ModelRun {
   // operations, each as the filesystem would carry it out
 
   #create(path: string): void {
-    if (!this.#hasParent(path) || this.#tree.get(path)?.kind === 'directory') return
+    if (!this.#tree.hasParent(path) || this.#tree.get(path)?.kind === 'directory') return
     this.trace.push(`create ${path}`)
     const copy = this.#runs.changes.create(path, this.#view.over(path))
     const known = this.#tree.get(path)
@@ -251,7 +246,7 @@ export class ModelRun {
   #rename(from: string, to: string): void {
     const source = this.#tree.get(from)
     const target = this.#tree.get(to)
-    if (!source || from === to || to === '' || !this.#hasParent(to)) return
+    if (!source || from === to || to === '' || !this.#tree.hasParent(to)) return
     if (source.kind === 'directory') {
       this.#renameDirectory(from, to)
       return
@@ -266,13 +261,13 @@ export class ModelRun {
   #renameDirectory(from: string, to: string): void {
     const target = this.#tree.get(to)
     if (from === '' || to.startsWith(`${from}/`) || target?.kind === 'file') return
-    if (target && this.#below(to).length > 0) return
+    if (target && this.#tree.below(to).length > 0) return
     this.trace.push(`rename directory ${from} ${to}`)
     const { changes } = this.#runs
     const local = changes.get(from)
     const isRemote = local ? local.kind === 'directory' && local.remote : true
     changes.renameDirectory(from, to, this.#view.remoteBelow(from), isRemote, this.#view.over(to))
-    for (const path of [from, ...this.#below(from)]) {
+    for (const path of [from, ...this.#tree.below(from)]) {
       const expected = this.#tree.get(path) as Expected
       this.#tree.delete(path)
       this.#tree.set(to + path.slice(from.length), expected)
@@ -280,14 +275,14 @@ export class ModelRun {
   }
 
   #makeDirectory(path: string): void {
-    if (path === '' || this.#tree.has(path) || !this.#hasParent(path)) return
+    if (path === '' || this.#tree.get(path) || !this.#tree.hasParent(path)) return
     this.trace.push(`mkdir ${path}`)
     this.#runs.changes.makeDirectory(path, undefined)
     this.#tree.set(path, { kind: 'directory' })
   }
 
   #removeDirectory(path: string): void {
-    if (path === '' || this.#tree.get(path)?.kind !== 'directory' || this.#below(path).length > 0) return
+    if (path === '' || this.#tree.get(path)?.kind !== 'directory' || this.#tree.below(path).length > 0) return
     this.trace.push(`rmdir ${path}`)
     const local = this.#runs.changes.get(path)
     this.#runs.changes.removeDirectory(path, local ? local.kind === 'directory' && local.remote : true)
@@ -296,7 +291,7 @@ export class ModelRun {
 
   #removeAll(path: string): void {
     if (path === '' || this.#random.chance(0.5)) return
-    for (const below of this.#below(path).reverse()) {
+    for (const below of this.#tree.below(path).reverse()) {
       if (this.#tree.get(below)?.kind === 'file') this.#remove(below)
       else this.#removeDirectory(below)
     }
@@ -389,7 +384,8 @@ export class ModelRun {
       if (!(outcome instanceof WriteBackError)) throw outcome
       return
     }
-    if (this.#lastLate < began - 70_000 && !this.#options.lateCommits) this.#checkService(path)
+    if (this.#lastLate < began - 70_000 && !this.#options.lateCommits)
+      this.#tree.compareService(this.#files, path)
   }
 
   async #finish(): Promise<void> {
@@ -408,15 +404,13 @@ export class ModelRun {
       if (round > 3) throw error
     }
     await this.#pass(80_000)
-    this.#checkView()
-    this.#checkService('')
+    this.#tree.compareView(this.#view)
+    this.#tree.compareService(this.#files, '')
     const { paths } = this.#runs.changes.status()
     const left = paths.filter(({ state }) => state !== 'local')
     if (left.length > 0) throw new Error(`left over: ${JSON.stringify(left)}`)
-    const scratch = [...this.#tree].filter(([path, { kind }]) => kind === 'file' && this.#isScratch(path))
-    const spooled = this.#runs.spooled()
-    if (spooled.length !== scratch.length)
-      throw new Error(`the spool holds ${spooled.length} files, not ${scratch.length}`)
+    const [spooled, { scratchFiles }] = [this.#runs.spooled().length, this.#tree]
+    if (spooled !== scratchFiles) throw new Error(`the spool holds ${spooled} files, not ${scratchFiles}`)
   }
 
   /** Lets time pass until something has ended. */
@@ -435,70 +429,9 @@ export class ModelRun {
     throw new Error(`a wait does not end: ${JSON.stringify(this.#runs.changes.status())}`)
   }
 
-  // what must be true
-
-  #checkView(): void {
-    for (const directory of ['', ...this.#tree.keys()]) {
-      if (directory !== '' && this.#tree.get(directory)?.kind !== 'directory') continue
-      const shown = [...this.#view.shownIn(directory)].sort()
-      const expected = this.#childrenOf(directory).sort()
-      if (shown.join() !== expected.join())
-        throw new Error(`${directory || 'the root'} shows ${shown.join()}, not ${expected.join()}`)
-    }
-    for (const [path, expected] of this.#tree) {
-      const shown = this.#view.bytesShown(path)
-      if (expected.kind === 'directory') {
-        if (shown !== 'directory') throw new Error(`${path} is not shown as a directory`)
-      } else if (!(shown instanceof Uint8Array) || !expected.file.bytes.equals(shown)) {
-        throw new Error(
-          `${path} shows ${typeof shown === 'string' ? shown : Buffer.from(shown).toString()}, not ${expected.file.bytes.toString()}`,
-        )
-      }
-    }
-  }
-
-  #checkService(below: string): void {
-    const within = (path: string): boolean => below === '' || path === below || path.startsWith(`${below}/`)
-    const expected = [...this.#tree]
-      .filter(([path]) => within(path) && !this.#isScratch(path))
-      .map(([path, { kind }]) => (kind === 'file' ? path : `${path}/`))
-      .sort()
-    const found = this.#files.paths().filter((path) => within(path.replace(/\/$/, '')))
-    if (found.join() !== expected.join())
-      throw new Error(`the service has ${found.join()}, not ${expected.join()}`)
-    for (const [path, entry] of this.#tree) {
-      if (!within(path) || entry.kind === 'directory' || this.#isScratch(path)) continue
-      const bytes = this.#files.bytes(path)
-      if (!bytes || !entry.file.bytes.equals(bytes)) {
-        throw new Error(
-          `${path} on the service is ${String(bytes && Buffer.from(bytes).toString())}, not ${entry.file.bytes.toString()}`,
-        )
-      }
-    }
-  }
-
   // small things
-
-  #isScratch(path: string): boolean {
-    return this.#scratch.matches(path.slice(path.lastIndexOf('/') + 1))
-  }
 
   #newBytes(): Buffer {
     return Buffer.from(`[${++this.#count}]`.repeat(1 + this.#random.below(3)))
-  }
-
-  #hasParent(path: string): boolean {
-    const parent = parentOf(path)
-    return parent === '' || this.#tree.get(parent)?.kind === 'directory'
-  }
-
-  #below(path: string): string[] {
-    return [...this.#tree.keys()].filter((other) => other.startsWith(`${path}/`)).sort()
-  }
-
-  #childrenOf(directory: string): string[] {
-    return [...this.#tree.keys()]
-      .filter((path) => parentOf(path) === directory)
-      .map((path) => path.slice(path.lastIndexOf('/') + 1))
   }
 }
