@@ -223,30 +223,27 @@ void t.test('-o ro refuses changes, and -o uid, gid and umask show', async (t) =
   t.match(await mounted.ok('cat README.md'), /\w/)
 })
 
-/** What mount(8) finds as the helper of `fuse.mount-session`. */
-function installProgram(directory: string): void {
-  fs.mkdirSync(directory)
+/** The program as it is installed: one file, which mount(8) runs with a PATH of its own. */
+function install(directory: string): string {
+  const program = join(directory, 'mount-session')
   const script = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`
-  fs.writeFileSync(join(directory, 'mount-session'), script, { mode: 0o755 })
+  fs.writeFileSync(program, script, { mode: 0o755 })
+  return program
 }
 
 void t.test('mount(8) and a line of fstab mount a session, and umount(8) ends it', onlyRoot, async (t) => {
   const emulator = await startTestEmulator(t, { seedFiles: true })
   const work = workplace(t)
   const directory = work.mountPoint()
-  const bin = join(work.root, 'bin')
-  installProgram(bin)
-  const env = { ...work.env, PATH: `${bin}:${work.env['PATH']}`, MOUNT_SESSION_TOKEN: emulator.token }
+  const source = `${install(work.root)}#${emulator.target}`
+  const env = { ...work.env, MOUNT_SESSION_TOKEN: emulator.token }
   const run = (command: string, ...args: readonly string[]) => work.start(command, args, { env }).ended
   const fstab = join(work.root, 'fstab')
   /* `user` stands for noexec, too */
   const list = `endpoint=${emulator.endpoint},noauto,user,_netdev,nofail,ttl=5s`
-  fs.writeFileSync(fstab, `${emulator.target} ${directory} fuse.mount-session ${list} 0 0\n`)
-  const byHand = ['-t', 'fuse.mount-session', '-o', `endpoint=${emulator.endpoint},noexec`]
-  for (const args of [
-    [...byHand, emulator.target, directory],
-    ['--fstab', fstab, directory],
-  ]) {
+  fs.writeFileSync(fstab, `${source} ${directory} fuse ${list} 0 0\n`)
+  const byHand = ['-t', 'fuse', '-o', `endpoint=${emulator.endpoint},noexec`, source, directory]
+  for (const args of [byHand, ['--fstab', fstab, directory]]) {
     const mounting = await run('mount', ...args)
     t.same([mounting.code, mounting.stderr], [0, ''], args.join(' '))
     const { stdout } = await work.command(['status', '--json', directory], { env })
