@@ -22,6 +22,7 @@ import { flags } from '../filesystem/rig.ts'
 import { randomFrom, type Random } from '../logs/random.ts'
 import { quiet } from '../write-back/rig.ts'
 import { type Call, type Event, explain, show, stateOf, type Where } from './linearizable.ts'
+import { longestWaitMs, PassingTime } from './passing-time.ts'
 import { ScheduledFiles } from './scheduled-files.ts'
 
 export interface Plan {
@@ -35,9 +36,6 @@ export interface Plan {
   /** Whether calls may be interrupted. */
   readonly interrupts: boolean
 }
-
-/** Longer than any wait of the write-back. */
-const longestWaitMs = 3_600_000
 
 interface Started {
   readonly fs: Filesystem
@@ -65,6 +63,7 @@ class Interleaving {
   readonly #clock = new FakeClock()
   readonly #service: MemoryFiles
   readonly #files: ScheduledFiles
+  readonly #time: PassingTime
   readonly #places = new Map<Where, NodeId>()
   readonly #handles = new Map<number, HandleId>()
   readonly #found = new Map<number, NodeId>()
@@ -78,6 +77,7 @@ class Interleaving {
     this.#random = random
     this.#service = new MemoryFiles({ clock: this.#clock, ...plan.service })
     this.#files = new ScheduledFiles(this.#service)
+    this.#time = new PassingTime(this.#clock, this.#service)
     for (const [path, text] of Object.entries(plan.tree))
       if (text === null) this.#service.putDirectory(path)
       else this.#service.put(path, text)
@@ -103,17 +103,17 @@ class Interleaving {
     this.#files.isOpen = false
     await this.#race()
     this.#files.open()
-    const tree = await this.#untilAnswered(this.#tree())
+    const tree = await this.#time.soon(this.#tree())
     this.#note({ do: 'tree' }, this.#plan.callers.length, this.#now++, tree)
     const begin = stateOf(this.#plan.tree)
     const why = explain(begin, this.events)
     if (why !== undefined) return why
-    await this.#untilAnswered(this.#changes.drain(new AbortController().signal))
+    await this.#time.soon(this.#changes.drain(new AbortController().signal))
     const remote = this.#remoteTree()
     if (remote !== tree) return `${this.#history()}\non the service:\n${remote}\ninstead of:\n${tree}`
     await this.#changes.close()
     await this.#start()
-    const again = await this.#untilAnswered(this.#tree())
+    const again = await this.#time.soon(this.#tree())
     return again === tree ? undefined : `${this.#history()}\nafter a restart:\n${again}\ninstead of:\n${tree}`
   }
 
@@ -154,7 +154,7 @@ class Interleaving {
   async #findPlaces(): Promise<void> {
     this.#places.set('root', 1)
     for (const place of ['p', 'q'] as const) {
-      const { node } = await this.#untilAnswered(Promise.resolve(this.#fs.lookup(1, place, nobody)))
+      const { node } = await this.#time.soon(Promise.resolve(this.#fs.lookup(1, place, nobody)))
       if (node !== 0) this.#places.set(place, node)
     }
   }
@@ -356,21 +356,6 @@ class Interleaving {
       )
       .sort()
       .join('\n')
-  }
-
-  /** With time passing as long as there is no answer. */
-  async #untilAnswered<T>(answer: Promise<T>): Promise<T> {
-    const state = { isPending: true }
-    const ended = answer.finally(() => (state.isPending = false))
-    ended.catch(() => undefined)
-    const limit = this.#clock.now() + longestWaitMs
-    for (;;) {
-      await quiet()
-      if (!state.isPending) return ended
-      const { nextIn } = this.#clock
-      if (nextIn === undefined || this.#clock.now() > limit) throw new Error('it never answers')
-      this.#clock.advance(nextIn)
-    }
   }
 }
 

@@ -8,7 +8,7 @@ import type { FakeClock } from '../fake-clock.ts'
 import { quiet } from '../write-back/rig.ts'
 
 /** Longer than any wait of the write-back, its last look at what is in doubt included. */
-const longestWaitMs = 3_600_000
+export const longestWaitMs = 3_600_000
 /** At most this long after it seemed to fail a change is carried out after all. */
 const lateCommitMs = 5000
 

@@ -7,22 +7,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ServiceErrorCode } from '../../src/client/errors.ts'
 import { WriteBackError, type WorkingCopy } from '../../src/write-back/local-changes.ts'
 import { LocalNames } from '../../src/write-back/local-names.ts'
 import type { FailpointName } from '../../src/write-back/failpoints.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
-import { type Expected, ExpectedTree, type FileModel } from './expected-tree.ts'
+import { type Expected, ExpectedTree } from './expected-tree.ts'
 import { Incarnations } from './incarnations.ts'
 import { ModelView } from './model-view.ts'
+import { addFault, changeSomehow, type OpenFile } from './random-steps.ts'
 import { Random } from './random.ts'
 import { noSignal, quiet } from './rig.ts'
-
-interface OpenFile {
-  readonly copy: WorkingCopy
-  readonly file: FileModel
-}
 
 export interface ModelOptions {
   readonly mkdir: boolean
@@ -95,7 +90,7 @@ export class ModelRun {
     const random = this.#random
     const { faults, lateCommits, crashes, journalFailures } = this.#options
     if (journalFailures && random.chance(0.05)) this.#failsJournal = 1 + random.below(3)
-    if (faults && random.chance(0.15)) this.#addFault(lateCommits)
+    if (faults && random.chance(0.15)) this.trace.push(addFault(this.#files, random, lateCommits))
     if (crashes && random.chance(0.02)) return this.#crash()
     if (random.chance(0.03)) return this.#barrier()
     if (random.chance(0.3)) return this.#pass(random.pick([1, 50, 120, 500, 1100, 3000, 12_000]))
@@ -197,7 +192,7 @@ export class ModelRun {
   #use(open: OpenFile, bytes: Buffer | undefined): void {
     open.copy.retain()
     this.#open.push(open)
-    if (bytes) this.#change(open, bytes)
+    if (bytes) changeSomehow(open, this.#random, bytes)
     if (this.#random.chance(0.8)) this.#close(open)
   }
 
@@ -207,27 +202,8 @@ export class ModelRun {
     if (!open) return
     this.trace.push('write to an open file')
     // one who holds newer content than the copy takes the newest first, as the filesystem does
-    if (open.copy.current) this.#change(open, this.#newBytes())
+    if (open.copy.current) changeSomehow(open, this.#random, this.#newBytes())
     if (this.#random.chance(0.6)) this.#close(open)
-  }
-
-  #change({ copy, file }: OpenFile, bytes: Buffer): void {
-    const random = this.#random
-    if (random.chance(0.2)) {
-      const size = random.below(file.bytes.length + 3)
-      copy.truncate(size)
-      const changed = Buffer.alloc(size)
-      file.bytes.copy(changed)
-      file.bytes = changed
-      return
-    }
-    const offset = random.chance(0.5) ? undefined : random.below(file.bytes.length + 2)
-    copy.write(offset, bytes)
-    const at = offset ?? file.bytes.length
-    const changed = Buffer.alloc(Math.max(file.bytes.length, at + bytes.length))
-    file.bytes.copy(changed)
-    bytes.copy(changed, at)
-    file.bytes = changed
   }
 
   #close(open: OpenFile): void {
@@ -299,36 +275,6 @@ export class ModelRun {
   }
 
   // what happens around them
-
-  #addFault(withLate: boolean): void {
-    const random = this.#random
-    const verb = random.pick([
-      'list',
-      'download',
-      'upload',
-      'upload',
-      'upload',
-      'remove',
-      'makeDirectory',
-    ] as const)
-    const isChange = verb !== 'list' && verb !== 'download'
-    const ambiguous = isChange && random.chance(0.6)
-    const errors: ServiceErrorCode[] = ['network', 'server_error', 'timeout']
-    const plain: ServiceErrorCode[] = [
-      'network',
-      'throttled',
-      'server_error',
-      'unauthorized',
-      'session_not_ready',
-    ]
-    if (verb === 'upload') plain.push('bad_request')
-    const error = random.pick(ambiguous ? errors : plain)
-    const kinds = withLate ? (['first', 'late', 'late', 'part'] as const) : (['first', 'part'] as const)
-    const applied = ambiguous ? random.pick(kinds) : 'never'
-    const times = 1 + random.below(3)
-    this.trace.push(`fault ${verb} ${error} ${applied} ${times}`)
-    this.#files.fail({ verb, error, applied, times })
-  }
 
   /** Time passes in pieces, so that no late commit comes later than the service promises. */
   async #pass(ms: number): Promise<void> {
