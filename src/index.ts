@@ -6,8 +6,8 @@
  */
 import type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
 import { silentLogger, type Logger } from './log.ts'
-import type { MountedSession } from './mounted-session.ts'
-import { defaultValues, type MountOptions } from './options.ts'
+import type { MountedSession } from './mount/mounted-session.ts'
+import { defaultValues, type MountOptions } from './options/table.ts'
 
 /** What a mount cannot do without; `token` or a login of `@azure/identity` is needed as well. */
 type RequiredMountOption = 'endpoint' | 'agent' | 'session' | 'directory' | 'stateRoot' | 'cacheRoot'
@@ -17,13 +17,13 @@ export type LibraryMountOptions = Pick<MountOptions, RequiredMountOption> &
 
 /**
  * Mounts a session from this process, whose event loop then serves it: never touch the mount synchronously
- * from here. Options are those of the command line, with its defaults. Rejects with `MountError`.
+ * from here. Options are those of the command line, with its defaults. Rejects with `SessionError`.
  */
 export async function mountSession(
   options: LibraryMountOptions,
   { logger = silentLogger, signal }: { readonly logger?: Logger; readonly signal?: AbortSignal } = {},
 ): Promise<MountedSession> {
-  const { mountSession: mount } = await import('./mount.ts')
+  const { mountSession: mount } = await import('./mount/mount.ts')
   const values = { ...defaultValues(), isolationKey: undefined, userIdentity: undefined, ...options }
   return mount(values, signal === undefined ? { logger } : { logger, signal })
 }
@@ -35,9 +35,9 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 }
 
 export type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
-export { MountError, type MountErrorCode } from './mount-error.ts'
-export type { MountedSession } from './mounted-session.ts'
-export type { MountOptions } from './options.ts'
+export { SessionError, type SessionErrorCode } from './session/session-error.ts'
+export type { MountedSession } from './mount/mounted-session.ts'
+export type { MountOptions } from './options/table.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 export { SessionClient } from './client/session-client.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'

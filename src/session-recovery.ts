@@ -6,8 +6,8 @@
  */
 import type { Leftover, Progress } from './control/protocol.ts'
 import type { Logger } from './log.ts'
-import type { DataDirectories, OptionValues, SessionAddress } from './options.ts'
-import type { Failpoint } from './write-back/failpoints.ts'
+import type { DataDirectories, OptionValues, SessionAddress } from './options/table.ts'
+import type { Failpoint } from './write-back/disk/failpoints.ts'
 
 /**
  * - `upload`: finishes what a dead mount left, against the service
@@ -35,7 +35,7 @@ export interface RecoveryReport {
   readonly setAside: readonly string[]
 }
 
-/** Rejects with `MountError`: `held` while the session is mounted, and as for mounting. */
+/** Rejects with `SessionError`: `held` while the session is mounted, and as for mounting. */
 export type RecoverSession = (
   options: RecoveryOptions,
   dependencies: {

@@ -4,6 +4,7 @@
  * Invariant: at most one request per directory is under way and at most one more waits behind it; an answer
  * to "begun after my call" never comes from one that was under way when the call was made.
  */
+import { nameOf, parentOf } from '../remote-path.ts'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { SessionFiles } from '../client/session-files.ts'
@@ -182,9 +183,8 @@ export class MetadataCache implements Listings {
 
   async #isFile(path: string, signal: AbortSignal): Promise<boolean> {
     if (path === '') return false
-    const cut = path.lastIndexOf('/')
-    const listing = await this.list(path.slice(0, Math.max(0, cut)), { signal, maxAgeMs: 0 })
-    return listing.entries.get(path.slice(cut + 1))?.isDirectory === false
+    const listing = await this.list(parentOf(path), { signal, maxAgeMs: 0 })
+    return listing.entries.get(nameOf(path))?.isDirectory === false
   }
 
   /**

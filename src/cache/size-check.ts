@@ -4,7 +4,7 @@
  * Invariant: the listing is asked once more, begun after the download; a file that is being written is
  * taken at its received length, and only a size that stays the same makes the download a short one.
  */
-import { posix } from 'node:path'
+import { nameOf, parentOf } from '../remote-path.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { Listings } from './listings.ts'
 
@@ -21,15 +21,10 @@ export async function checkSize(
   signal: AbortSignal,
 ): Promise<SizeVerdict> {
   if (received === listed.size) return { kind: 'take', agreed: listed }
-  const { entry } = await listings.lookup(parentOf(path), posix.basename(path), { maxAgeMs: 0, signal })
+  const { entry } = await listings.lookup(parentOf(path), nameOf(path), { maxAgeMs: 0, signal })
   if (entry === undefined || entry.isDirectory || entry.size !== listed.size)
     return { kind: 'take', agreed: undefined }
   // The answer was whole by its own length and nothing is missing: a link is listed with its own size.
   if (received > listed.size) return { kind: 'take', agreed: entry }
   return { kind: 'short' }
-}
-
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf('/')
-  return slash < 0 ? '' : path.slice(0, slash)
 }

@@ -5,7 +5,7 @@
  */
 import { CommanderError, Option } from 'commander'
 import type { Command } from 'commander'
-import { OptionValueError } from '../option-values.ts'
+import { OptionValueError } from '../options/values.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The help was asked for and has been printed: the command is done. */

@@ -3,13 +3,13 @@
  *
  * Invariant: called only by the commands that need them, so that the others start at once.
  */
-import type { MountSession } from '../mounted-session.ts'
+import type { MountSession } from '../mount/mounted-session.ts'
 import type { RecoverSession } from '../session-recovery.ts'
 
 export async function loadMountSession(): Promise<MountSession> {
-  return (await import('../mount.ts')).mountSession
+  return (await import('../mount/mount.ts')).mountSession
 }
 
 export async function loadRecoverSession(): Promise<RecoverSession> {
-  return (await import('../recover.ts')).recoverSession
+  return (await import('../session/recover.ts')).recoverSession
 }

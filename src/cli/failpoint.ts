@@ -4,7 +4,7 @@
  *
  * Invariant: without the variable nothing is handed down, and the points cost nothing.
  */
-import { failpointNames, type Failpoint } from '../write-back/failpoints.ts'
+import { failpointNames, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { CommandFailure } from './report-error.ts'
 
 const variable = 'MOUNT_SESSION_FAILPOINT'

@@ -9,9 +9,9 @@ import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { parseEndpoint } from '../client/endpoint.ts'
 import { ServiceError } from '../client/errors.ts'
-import { MountError } from '../mount-error.ts'
-import { OptionValueError } from '../option-values.ts'
-import { optionRows } from '../options.ts'
+import { SessionError } from '../session/session-error.ts'
+import { OptionValueError } from '../options/values.ts'
+import { optionRows } from '../options/table.ts'
 import type {
   DataDirectories,
   MountOptions,
@@ -20,7 +20,7 @@ import type {
   OptionValues,
   RunOptions,
   SessionAddress,
-} from '../options.ts'
+} from '../options/table.ts'
 import { helpWidth, parseCommand } from './command-line.ts'
 import { commands } from './commands.ts'
 import { parseMountLists } from './mount-list.ts'
@@ -164,7 +164,7 @@ export function parseAddress(text: string): Pick<SessionAddress, 'agent' | 'sess
   return { agent, session }
 }
 
-/** The endpoint without a slash at its end; throws `UsageError`, or `MountError` where a token must not go. */
+/** The endpoint without a slash at its end; throws `UsageError`, or `SessionError` where a token must not go. */
 export function requireEndpoint(endpoint: string | undefined): string {
   if (endpoint === undefined) {
     throw new UsageError('no endpoint: give --endpoint URL or set FOUNDRY_PROJECT_ENDPOINT')
@@ -174,7 +174,7 @@ export function requireEndpoint(endpoint: string | undefined): string {
     return `${origin}${basePath}`
   } catch (error) {
     if (error instanceof ServiceError && error.code === 'insecure_endpoint') {
-      throw new MountError('insecureEndpoint', error.message, { cause: error })
+      throw new SessionError('insecureEndpoint', error.message, { cause: error })
     }
     throw error instanceof ServiceError ? new UsageError(error.message) : error
   }

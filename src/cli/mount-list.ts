@@ -4,8 +4,8 @@
  * Invariant: every word is known, either from the table of options, or as one that mount(8) and fstab(5)
  * hand to every filesystem and that changes nothing here; all others are refused.
  */
-import { optionRows } from '../options.ts'
-import type { OptionName } from '../options.ts'
+import { optionRows } from '../options/table.ts'
+import type { OptionName } from '../options/table.ts'
 import { UsageError } from './usage-error.ts'
 
 /* `dev` and `suid` are among them although FUSE never grants them to users: mount(8) always says them. */

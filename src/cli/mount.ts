@@ -5,14 +5,14 @@
  * here, before a daemon is spawned; the daemon runs this same function and stays.
  */
 import { extname, join } from 'node:path'
-import { sessionDirectories } from '../session-directories.ts'
+import { sessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { loadMountSession } from './composition.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
-import { checkMountPoint } from './mount-point.ts'
+import { checkMountPoint } from '../mount/mount-point.ts'
 import { serve } from './serve.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {

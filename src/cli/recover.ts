@@ -6,9 +6,9 @@
  */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { MountError } from '../mount-error.ts'
-import type { DataDirectories, OptionValues, SessionAddress } from '../options.ts'
-import { knownSessions } from '../session-directories.ts'
+import { SessionError } from '../session/session-error.ts'
+import type { DataDirectories, OptionValues, SessionAddress } from '../options/table.ts'
+import { knownSessions } from '../session/directories.ts'
 import type { RecoveryAction, RecoveryReport } from '../session-recovery.ts'
 import { showCount } from './amounts.ts'
 import { parseCommand } from './command-line.ts'
@@ -83,7 +83,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       if (interrupted.signal.aborted) {
         throw new CommandFailure(`${title}: interrupted; what is left is kept`)
       }
-      if (name === undefined && error instanceof MountError && error.code === 'held') {
+      if (name === undefined && error instanceof SessionError && error.code === 'held') {
         complain(`${title}: passed over, ${error.message}`)
         continue
       }

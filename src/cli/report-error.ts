@@ -5,7 +5,7 @@
  * a stack only for what is our own mistake.
  */
 import { ControlError } from '../control/protocol.ts'
-import { MountError } from '../mount-error.ts'
+import { SessionError } from '../session/session-error.ts'
 import { ServiceError } from '../client/errors.ts'
 import { HelpShown } from './command-line.ts'
 import { UsageError } from './usage-error.ts'
@@ -36,7 +36,7 @@ export function describeFailure(error: unknown): string {
 /* errors of system calls carry their name and path in the message already */
 function isExpected(error: unknown): error is Error {
   return (
-    error instanceof MountError ||
+    error instanceof SessionError ||
     error instanceof ControlError ||
     error instanceof ServiceError ||
     error instanceof CommandFailure ||

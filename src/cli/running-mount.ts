@@ -8,8 +8,8 @@ import { resolve } from 'node:path'
 import { findMount } from '../control/registry.ts'
 import type { FoundMount } from '../control/registry.ts'
 import { dataDirectories } from './mount-arguments.ts'
-import { canonicalPath } from './mount-point.ts'
-import { mountAt, ownType } from './mount-table.ts'
+import { canonicalPath } from '../mount/mount-point.ts'
+import { mountAt, ownType } from '../fuse/mount-table.ts'
 import { CommandFailure } from './report-error.ts'
 
 /** The mount that `path` is, or is in; throws `CommandFailure` when there is none of this user. */

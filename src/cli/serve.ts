@@ -13,9 +13,9 @@
  */
 import type { Leftover } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
-import { drainAndUnmount } from '../mounted-session.ts'
-import type { MountedSession, MountSession } from '../mounted-session.ts'
-import type { MountOptions } from '../options.ts'
+import { drainAndUnmount } from '../mount/mounted-session.ts'
+import type { MountedSession, MountSession } from '../mount/mounted-session.ts'
+import type { MountOptions } from '../options/table.ts'
 import type { Readiness } from './daemon.ts'
 import { showProgress } from './progress.ts'
 import { describeFailure } from './report-error.ts'

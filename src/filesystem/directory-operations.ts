@@ -13,7 +13,8 @@ import { chain } from './maybe-promise.ts'
 import type { DirectoryNode } from './node.ts'
 import { checkName, type Resolver } from './resolver.ts'
 import type { Stat } from './stat.ts'
-import { joinPath, type Tree } from './tree.ts'
+import { type Tree } from './tree.ts'
+import { joinPath } from '../remote-path.ts'
 import type { Sight, View } from './view.ts'
 
 export interface DirectoryOperationsParts {

@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import type { RenameLimit } from './options.ts'
-import { joinPath } from './tree.ts'
+import { joinPath } from '../remote-path.ts'
 import type { View } from './view.ts'
 
 export interface RemoteTreeParts {

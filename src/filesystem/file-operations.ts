@@ -4,16 +4,16 @@
  * Invariant: a write goes to the one working copy of its file, an appending one to the end it has then; one
  * that fails has left the file as it was before that request.
  */
-import type { WalkObserver } from '../cache/prefetch.ts'
+import type { WalkObserver } from '../prefetch/prefetch.ts'
 import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { Caller, HandleId, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
-import type { FileHandle, Handles } from './handles.ts'
+import type { Handles } from './handles.ts'
+import type { FileHandle, FileNode, Node, SpecialNode } from './node.ts'
 import type { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
-import type { FileNode, Node, SpecialNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import type { Resolver } from './resolver.ts'
 import type { Stage } from './staging.ts'

@@ -6,7 +6,7 @@
  */
 import type { Contents } from '../cache/contents.ts'
 import type { Listing, Listings } from '../cache/listings.ts'
-import type { WalkObserver } from '../cache/prefetch.ts'
+import type { WalkObserver } from '../prefetch/prefetch.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
@@ -31,7 +31,8 @@ import type {
   OpenReply,
   Statistics,
 } from './front-end.ts'
-import { Handles, type SpecialHandle } from './handles.ts'
+import { Handles } from './handles.ts'
+import { type SpecialHandle } from './node.ts'
 import { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import { type Created, Naming } from './naming.ts'

@@ -4,6 +4,7 @@
  * Invariant: a difference is somebody else's only if the local changes explain it neither before nor after
  * they have seen the listing; then times move, open files adopt the new content, and the kernel is told.
  */
+import { nameOf, parentOf } from '../remote-path.ts'
 import { LRUCache } from 'lru-cache'
 import type { Listing } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
@@ -13,7 +14,8 @@ import { msToNs } from './attributes.ts'
 import { type FileBytes, isSameIdentity } from './file-bytes.ts'
 import type { KernelNews } from './kernel-news.ts'
 import type { Resolver } from './resolver.ts'
-import { joinPath, type Tree } from './tree.ts'
+import { type Tree } from './tree.ts'
+import { joinPath } from '../remote-path.ts'
 import type { View } from './view.ts'
 
 /** Directories whose last listing is remembered, to tell what is new in the next. */
@@ -70,8 +72,7 @@ export class ForeignChanges {
     if (changes.get(path) !== undefined) return
     const nowNs = msToNs(clock.wallMs())
     changes.noteAttributes(path, { modifiedNs: nowNs, changedNs: nowNs })
-    const cut = path.lastIndexOf('/')
-    const node = tree.findDirectory(path.slice(0, Math.max(0, cut)))?.children.get(path.slice(cut + 1))
+    const node = tree.findDirectory(parentOf(path))?.children.get(nameOf(path))
     if (node !== undefined) news.attributes(node.id)
   }
 

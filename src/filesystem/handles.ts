@@ -3,40 +3,18 @@
  *
  * Invariant: a handle belongs to one node from open to release, whatever becomes of the node's name.
  */
-import type { WorkingCopy } from '../write-back/local-changes.ts'
-import type { DirectorySnapshot } from './directory-snapshot.ts'
 import { FilesystemError } from './errors.ts'
 import type { HandleId, OpenFlags } from './front-end.ts'
-import type { DirectoryNode, FileNode, SpecialNode } from './node.ts'
+import type {
+  DirectoryHandle,
+  DirectoryNode,
+  FileHandle,
+  FileNode,
+  Handle,
+  SpecialHandle,
+  SpecialNode,
+} from './node.ts'
 import type { OpenSpecialFile } from './special-file.ts'
-
-export interface FileHandle {
-  readonly kind: 'file'
-  readonly id: HandleId
-  readonly node: FileNode
-  readonly flags: OpenFlags
-  /** The background error that this handle's user was told of. */
-  readonly told: { error: unknown }
-  /** The working copy that it keeps from being put away. */
-  retained: WorkingCopy | undefined
-}
-
-export interface DirectoryHandle {
-  readonly kind: 'directory'
-  readonly id: HandleId
-  readonly node: DirectoryNode
-  /** What a pass through the directory goes by; undefined before the first one. */
-  snapshot: DirectorySnapshot | undefined
-}
-
-export interface SpecialHandle {
-  readonly kind: 'special'
-  readonly id: HandleId
-  readonly node: SpecialNode
-  readonly opened: OpenSpecialFile
-}
-
-export type Handle = FileHandle | DirectoryHandle | SpecialHandle
 
 export class Handles {
   readonly #all = new Map<HandleId, Handle>()

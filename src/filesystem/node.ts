@@ -12,10 +12,10 @@
  */
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalAttributes, WorkingCopy } from '../write-back/local-changes.ts'
-import type { NodeId } from './front-end.ts'
-import type { FileHandle, Handle } from './handles.ts'
+import type { DirectorySnapshot } from './directory-snapshot.ts'
+import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
 import type { HeldContent } from './held-content.ts'
-import type { SpecialFile } from './special-file.ts'
+import type { OpenSpecialFile, SpecialFile } from './special-file.ts'
 
 interface NodeBase {
   readonly id: NodeId
@@ -69,3 +69,31 @@ export interface SpecialNode extends NodeBase {
 }
 
 export type Node = DirectoryNode | FileNode | SpecialNode
+
+export interface FileHandle {
+  readonly kind: 'file'
+  readonly id: HandleId
+  readonly node: FileNode
+  readonly flags: OpenFlags
+  /** The background error that this handle's user was told of. */
+  readonly told: { error: unknown }
+  /** The working copy that it keeps from being put away. */
+  retained: WorkingCopy | undefined
+}
+
+export interface DirectoryHandle {
+  readonly kind: 'directory'
+  readonly id: HandleId
+  readonly node: DirectoryNode
+  /** What a pass through the directory goes by; undefined before the first one. */
+  snapshot: DirectorySnapshot | undefined
+}
+
+export interface SpecialHandle {
+  readonly kind: 'special'
+  readonly id: HandleId
+  readonly node: SpecialNode
+  readonly opened: OpenSpecialFile
+}
+
+export type Handle = FileHandle | DirectoryHandle | SpecialHandle

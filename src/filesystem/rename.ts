@@ -17,7 +17,8 @@ import type { DirectoryNode, FileNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import { checkName, type Place, type Resolver } from './resolver.ts'
 import type { Stat } from './stat.ts'
-import { joinPath, type Tree } from './tree.ts'
+import { type Tree } from './tree.ts'
+import { joinPath } from '../remote-path.ts'
 import type { FileSight, Sight } from './view.ts'
 
 export interface RenameParts extends RemoteTreeParts {

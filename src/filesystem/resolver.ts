@@ -11,7 +11,8 @@ import type { MaybePromise } from './front-end.ts'
 import { isPromise } from './maybe-promise.ts'
 import type { DirectoryNode, FileNode, Node } from './node.ts'
 import type { SpecialFile } from './special-file.ts'
-import { joinPath, type Tree } from './tree.ts'
+import { type Tree } from './tree.ts'
+import { joinPath } from '../remote-path.ts'
 import type { Sight, View } from './view.ts'
 
 /** The service's own limit, and that of local filesystems. */

@@ -9,10 +9,9 @@ import type { RemoteEntry } from '../client/session-files.ts'
 import { WriteBackError, type LocalChanges, type WorkingCopy } from '../write-back/local-changes.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { MaybePromise } from './front-end.ts'
-import type { FileHandle } from './handles.ts'
+import type { FileHandle, FileNode, Staging } from './node.ts'
 import type { HeldContent } from './held-content.ts'
 import { shared } from './maybe-promise.ts'
-import type { FileNode, Staging } from './node.ts'
 import type { Tree } from './tree.ts'
 
 export class Stage {

@@ -9,12 +9,9 @@ import type { NodeId } from './front-end.ts'
 import { InodeNumbers, rootInode } from './inode-numbers.ts'
 import type { DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { SpecialFile } from './special-file.ts'
+import { joinPath } from '../remote-path.ts'
 
 export const rootId: NodeId = 1
-
-export function joinPath(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
-}
 
 export class Tree {
   readonly #onGone: (file: FileNode) => void

@@ -5,12 +5,12 @@
  * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
  */
 import type { Listing, Listings } from '../cache/listings.ts'
-import type { WalkObserver } from '../cache/prefetch.ts'
+import type { WalkObserver } from '../prefetch/prefetch.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import type { MaybePromise } from './front-end.ts'
-import { joinPath } from './tree.ts'
+import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 
 export type LocalFile = Extract<LocalEntry, { kind: 'file' }>
 
@@ -123,7 +123,7 @@ export class View {
 
   /** Whether the service may know what is in a directory: no local change above it hides it. */
   remoteBelow(directory: string): boolean {
-    for (let path = directory; ; path = path.slice(0, Math.max(0, path.lastIndexOf('/')))) {
+    for (let path = directory; ; path = parentOf(path)) {
       const local = this.#changes.get(path)
       if (local !== undefined) return local.kind === 'directory' && local.remote
       if (path === '') return true
@@ -229,9 +229,7 @@ export class View {
   }
 
   #isListedAsFile(path: string): boolean {
-    const cut = path.lastIndexOf('/')
-    const listing = this.#listings.newest(path.slice(0, Math.max(0, cut)))
-    return listing?.entries.get(path.slice(cut + 1))?.isDirectory === false
+    return this.#listings.newest(parentOf(path))?.entries.get(nameOf(path))?.isDirectory === false
   }
 
   #remainingMs(listing: Listing): number {

@@ -165,14 +165,14 @@ async function checkMachine(options: KernelMountOptions): Promise<void> {
  */
 export async function unmountKernel(directory: string, options: { readonly lazy: boolean }): Promise<void> {
   const target = await realpathOfMountPoint(directory)
-  const before = await mountAt(target)
+  const before = mountAt(target)
   if (before === undefined) throw new KernelMountError('notMounted', `nothing is mounted at ${directory}`)
   const child = spawn(fusermount, [options.lazy ? '-uz' : '-u', '--', target], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const { code, stderr } = await outcome(child)
   if (code === 0) return
-  const after = await mountAt(target)
+  const after = mountAt(target)
   if (after?.device !== before.device) return // somebody else was faster
   const mine = process.getuid?.() === 0 || before.options.includes(`user_id=${process.getuid?.()}`)
   if (mine && !options.lazy) throw new KernelMountError('busy', `${directory} is in use`)

@@ -3,12 +3,14 @@
  *
  * Invariant: asking sends nothing to the filesystem asked about, so a hanging or dead mount can be looked up.
  */
+import { readFileSync } from 'node:fs'
 
-import { readFile } from 'node:fs/promises'
+/** The type of our mounts. */
+export const ownType = 'fuse.mount-session'
 
 export interface MountEntry {
   readonly directory: string
-  /** `fuse.mount-session` for ours. */
+  /** `ownType` for ours. */
   readonly type: string
   readonly source: string
   /** Options of the superblock, `user_id` among them. */
@@ -43,7 +45,7 @@ export function parseMountTable(text: string): MountEntry[] {
 }
 
 /** The uppermost mount on exactly this absolute, resolved path. */
-export async function mountAt(directory: string): Promise<MountEntry | undefined> {
-  const table = parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'))
+export function mountAt(directory: string): MountEntry | undefined {
+  const table = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
   return table.findLast((entry) => entry.directory === directory)
 }

@@ -6,12 +6,13 @@
  */
 import type { Listing } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { Barriers } from './barriers.ts'
-import type { Doubts } from './doubts.ts'
-import type { Generations } from './generations.ts'
-import type { Ledger } from './ledger.ts'
-import { fulfilled, isDone, nameOf, type PathRecord } from './record.ts'
-import type { UploadQueue } from './upload-queue.ts'
+import type { Barriers } from './queue/barriers.ts'
+import type { Doubts } from './calls/doubts.ts'
+import type { Generations } from './disk/generations.ts'
+import type { Ledger } from './state/ledger.ts'
+import { fulfilled, isDone, type PathRecord } from './record.ts'
+import { nameOf } from '../remote-path.ts'
+import type { UploadQueue } from './queue/upload-queue.ts'
 
 export interface HandoverOptions {
   readonly ledger: Ledger

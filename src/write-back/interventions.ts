@@ -3,11 +3,11 @@
  *
  * Invariant: giving up a change never loses bytes that another name still stands for: a rename is given up whole.
  */
-import type { Barriers } from './barriers.ts'
-import type { Generations } from './generations.ts'
-import type { Ledger } from './ledger.ts'
+import type { Barriers } from './queue/barriers.ts'
+import type { Generations } from './disk/generations.ts'
+import type { Ledger } from './state/ledger.ts'
 import { fulfilled, isDone, type Desired, type PathRecord } from './record.ts'
-import type { UploadQueue } from './upload-queue.ts'
+import type { UploadQueue } from './queue/upload-queue.ts'
 
 export interface InterventionsOptions {
   readonly ledger: Ledger

@@ -12,7 +12,7 @@
  */
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { WriteBackError } from './local-changes.ts'
-import type { SpooledCopy } from './spooled-copy.ts'
+import type { SpooledCopy } from './disk/spooled-copy.ts'
 
 export type Desired =
   | { readonly is: 'absent' }
@@ -149,17 +149,4 @@ export function remoteOf(entry: RemoteEntry | undefined): Remote {
   /* 0: the service does not say, or our own upload was not listed yet */
   const modifiedSeconds = entry.modifiedSeconds === 0 ? undefined : entry.modifiedSeconds
   return { is: 'file', size: entry.size, modifiedSeconds, generation: undefined }
-}
-
-export function parentOf(path: string): string {
-  const cut = path.lastIndexOf('/')
-  return cut < 0 ? '' : path.slice(0, cut)
-}
-
-export function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
-}
-
-export function joinPath(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
 }

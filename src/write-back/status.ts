@@ -3,8 +3,8 @@
  */
 import type { Clock } from '../clock.ts'
 import { isDone, type PathRecord } from './record.ts'
-import type { Records } from './records.ts'
-import type { SessionGate } from './session-gate.ts'
+import type { Records } from './state/records.ts'
+import type { SessionGate } from './queue/session-gate.ts'
 
 export interface PathStatus {
   readonly path: string

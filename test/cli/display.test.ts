@@ -1,7 +1,6 @@
 import t from 'tap'
 import { showBytes, showCount, showDuration } from '../../src/cli/amounts.ts'
 import { describeLeftover } from '../../src/cli/leftovers.ts'
-import { parseMountTable } from '../../src/cli/mount-table.ts'
 import { showProgress } from '../../src/cli/progress.ts'
 import { describeStatus } from '../../src/cli/status.ts'
 import { leftover, statusReport } from '../control/rig.ts'
@@ -94,21 +93,6 @@ void t.test('status reads well', (t) => {
 `,
   )
   t.match(describeStatus(statusReport()), /everything is uploaded\n$/)
-  t.end()
-})
-
-void t.test('the mount table is read with its escapes', (t) => {
-  const table = parseMountTable(
-    [
-      '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
-      '90 22 0:50 / /mnt/a\\040b\\134c rw,nosuid - fuse.mount-session agent/session rw,user_id=0',
-      '',
-    ].join('\n'),
-  )
-  t.same(table, [
-    { directory: '/', type: 'ext4' },
-    { directory: '/mnt/a b\\c', type: 'fuse.mount-session' },
-  ])
   t.end()
 })
 

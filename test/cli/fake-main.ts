@@ -8,8 +8,8 @@ import { createLogger } from '../../src/cli/log-output.ts'
 import { parseMountCommand } from '../../src/cli/mount-arguments.ts'
 import { reportError } from '../../src/cli/report-error.ts'
 import { serve } from '../../src/cli/serve.ts'
-import { MountError } from '../../src/mount-error.ts'
-import type { MountedSession, MountSession } from '../../src/mounted-session.ts'
+import { SessionError } from '../../src/session/session-error.ts'
+import type { MountedSession, MountSession } from '../../src/mount/mounted-session.ts'
 import { leftover, statusReport } from '../control/rig.ts'
 
 const [mode = '', logFile = '', stay] = process.argv.slice(2)
@@ -18,7 +18,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`)
 const mountSession: MountSession = (_options, { signal }) => {
   switch (mode) {
     case 'refuse':
-      return Promise.reject(new MountError('unknownSession', 'there is no session "s"'))
+      return Promise.reject(new SessionError('unknownSession', 'there is no session "s"'))
     case 'crash':
       process.exit(7)
     case 'slow':
@@ -55,7 +55,7 @@ function mounted(): MountedSession {
     },
     unmount: (options) => {
       if (mode === 'busy' && options?.lazy !== true) {
-        return Promise.reject(new MountError('busy', '/mnt/s is busy'))
+        return Promise.reject(new SessionError('busy', '/mnt/s is busy'))
       }
       say(options?.lazy === true ? 'detached' : 'unmounted')
       done.resolve(undefined)

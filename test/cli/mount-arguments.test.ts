@@ -1,6 +1,6 @@
 import t from 'tap'
 import { dataDirectories, parseMountCommand } from '../../src/cli/mount-arguments.ts'
-import { optionRows } from '../../src/options.ts'
+import { optionRows } from '../../src/options/table.ts'
 
 const env = { HOME: '/home/u', FOUNDRY_PROJECT_ENDPOINT: 'https://first.example/p' }
 const parse = (args: string, environment: Readonly<Record<string, string>> = env) =>
@@ -98,7 +98,7 @@ void t.test('-o takes lists, switches that are taken back, escaped commas, and r
 
 void t.test('a token must not go over plain http to another machine', (t) => {
   t.throws(() => parse('a/s d --endpoint http://far.example'), {
-    name: 'MountError',
+    name: 'SessionError',
     code: 'insecureEndpoint',
   })
   t.equal(parse('a/s d --endpoint http://127.0.0.1:8080/p').options.endpoint, 'http://127.0.0.1:8080/p')

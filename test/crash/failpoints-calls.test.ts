@@ -3,7 +3,7 @@
  * recovery among them; the next mount goes on, and is killed at the next point.
  */
 import t from 'tap'
-import { failpointNames } from '../../src/write-back/failpoints.ts'
+import { failpointNames } from '../../src/write-back/disk/failpoints.ts'
 import { MortalMount } from './rig.ts'
 import { killAtEach } from './rounds.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { FailpointName } from '../../src/write-back/failpoints.ts'
+import type { FailpointName } from '../../src/write-back/disk/failpoints.ts'
 import { caller, reasonOf, startRig } from './rig.ts'
 
 /** A journal that cannot be written, as on a full disk, while `isFull`. */

@@ -21,7 +21,7 @@ import type {
 import { defaultFilesystemOptions, type FilesystemOptions } from '../../src/filesystem/options.ts'
 import type { SpecialFile } from '../../src/filesystem/special-file.ts'
 import { silentLogger } from '../../src/log.ts'
-import type { Failpoint } from '../../src/write-back/failpoints.ts'
+import type { Failpoint } from '../../src/write-back/disk/failpoints.ts'
 import { WriteBack } from '../../src/write-back/write-back.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'

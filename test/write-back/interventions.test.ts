@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { FailpointName } from '../../src/write-back/failpoints.ts'
+import type { FailpointName } from '../../src/write-back/disk/failpoints.ts'
 import { failureOf, listedFile, noSignal, startRig, until } from './rig.ts'
 
 void t.test('who waits for what is given up is not told that the service has it', async (t) => {

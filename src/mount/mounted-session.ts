@@ -1,0 +1,68 @@
+/**
+ * A mounted session, as the command line and the control socket hold it. Layer: beside the composition root,
+ * which makes it.
+ *
+ * Invariant: nothing here loses a change: what the service has not confirmed is on this machine when any of
+ * these returns, and the next mount of the session goes on with it.
+ */
+import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
+import type { Logger } from '../log.ts'
+import type { MountOptions } from '../options/table.ts'
+import type { Failpoint } from '../write-back/disk/failpoints.ts'
+
+export interface MountedSession {
+  /** The mount point. */
+  readonly directory: string
+  /**
+   * Resolves when it is unmounted (by whatever means) and everything is uploaded, or after `close`; rejects
+   * when what was left could not be uploaded.
+   */
+  readonly done: Promise<void>
+  /** Uploads everything as it is now. Resolves with what could not be, for lack of progress or refused; rejects when aborted. */
+  drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]>
+  /** `SessionError` `busy` when a process still uses the mount; `lazy` detaches it even so. */
+  unmount(options?: { readonly lazy?: boolean }): Promise<void>
+  status(): StatusReport
+  /** As `ControlHandlers.sync`. */
+  sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void>
+  /** Ends without waiting for uploads: stops the queue, closes journal and control socket. Any number of times. */
+  close(): Promise<void>
+}
+
+/** The composition root. Rejects with `SessionError`; `signal` gives up before the mount answers. */
+export type MountSession = (
+  options: MountOptions,
+  dependencies: {
+    readonly logger: Logger
+    readonly signal?: AbortSignal
+    /** For tests that kill the daemon at a named point. */
+    readonly failpoint?: Failpoint | undefined
+  },
+) => Promise<MountedSession>
+
+/**
+ * What `mount-session unmount` asks for. Resolves with what is left: then it is still mounted, unless `force`,
+ * which neither waits for uploads nor for the processes that use the mount.
+ */
+export async function drainAndUnmount(
+  mounted: Pick<MountedSession, 'drain' | 'unmount' | 'status' | 'close' | 'done'>,
+  force: boolean,
+  signal: AbortSignal,
+  onProgress: (progress: Progress) => void,
+): Promise<readonly Leftover[]> {
+  if (force) {
+    const left = mounted.status().paths
+    await mounted.unmount({ lazy: true })
+    /* `close` waits for the control requests in hand, of which this may be one */
+    setImmediate(() => void mounted.close())
+    return left
+  }
+  const left = await mounted.drain(signal, onProgress)
+  if (left.length > 0) {
+    return left
+  }
+  await mounted.unmount()
+  /* changes made since the drain; nobody can add to them any more */
+  await mounted.done
+  return []
+}

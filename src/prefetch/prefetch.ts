@@ -1,0 +1,256 @@
+/**
+ * Recognises programs that walk through directories and has the next listings and files fetched ahead.
+ * Layer: cache.
+ *
+ * A walk is told by directory and order alone, whichever processes take part: a directory that was read and
+ * at once the first thing in it, or one thing after the other in the order of their names.
+ *
+ * Invariant: one directory read, or one file opened, fetches nothing else.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
+import type { Listings } from '../cache/listings.ts'
+import { RefreshAhead } from './refresh-ahead.ts'
+import { Repositories } from './repository.ts'
+import { Scatters } from './scatter.ts'
+import { type FetchedAhead, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
+import { nameOf, parentOf } from '../remote-path.ts'
+
+/** What a walk is recognised by. */
+export type WalkObserver = Pick<Prefetch, 'didList' | 'didEnter' | 'didOpen'>
+
+export interface PrefetchOptions {
+  readonly listings: Listings
+  readonly contents: FetchedAhead
+  readonly clock: Clock
+  /** The TTL of listings and contents, in milliseconds; 0: nothing is fetched ahead, it would not be used. */
+  readonly ttlMs: number
+  /** Paths that the local side knows better, and that need no fetch. Default: none. */
+  readonly isLocal?: (path: string) => boolean
+  /** Default: 64 items, 28 running, 64 MiB, files of 8 MiB, half the TTL. */
+  readonly limits?: Partial<WalkLimits>
+}
+
+/** What follows so soon in the directory that was just read is the same program going in. */
+const atOnceMs = 25
+/** Steps further apart are somebody typing; a walk that takes none for so long is over. */
+const stepMs = 2_000
+/** Walks at a time, and directories whose last steps are remembered. */
+const maxWalks = 4
+const rememberedDirectories = 256
+
+/** How much is fetched ahead of two steps in order; it doubles with each one that is used. */
+const firstWindow = 2
+/** And of the first file that git reads of a work tree: only what has changed is read. */
+const firstWindowOfTree = 8
+
+interface Step {
+  readonly name: string
+  /** `Clock.now()` */
+  readonly at: number
+}
+
+/** What was done last in a directory. */
+interface Trace {
+  /** It was read from its start, and used without a pause since. */
+  isReadAtOnce: boolean
+  /** `Clock.now()` of the last use. */
+  usedAt: number
+  /** The last file opened, and the last directory entered. */
+  file: Step | undefined
+  directory: Step | undefined
+}
+
+export class Prefetch {
+  readonly #around: WalkSurroundings
+  readonly #enabled: boolean
+  readonly #refresh: RefreshAhead
+  readonly #scatters: Scatters
+  readonly #repositories: Repositories
+  readonly #traces = new LRUCache<string, Trace>({ max: rememberedDirectories })
+  #walks: Walk[] = []
+  #entered: string | undefined
+  #cancelTimer: (() => void) | undefined
+
+  constructor(options: PrefetchOptions) {
+    const { listings, contents, clock, ttlMs } = options
+    const limits = {
+      items: 64,
+      running: 28,
+      bytes: 64 * 1024 * 1024,
+      fileBytes: 8 * 1024 * 1024,
+      horizonMs: ttlMs / 2,
+      ...options.limits,
+    }
+    this.#enabled = ttlMs > 0
+    this.#around = {
+      listings,
+      contents,
+      clock,
+      limits,
+      isLocal: options.isLocal ?? (() => false),
+      load: { running: 0 },
+    }
+    this.#refresh = new RefreshAhead(listings, clock)
+    this.#scatters = new Scatters(this.#around, ttlMs)
+    this.#repositories = new Repositories(this.#around)
+  }
+
+  /** A program reads a directory from its start. Call it before its listing is asked for. */
+  didList(directory: string): void {
+    if (!this.#enabled) return
+    this.#enter(directory, true)
+    for (const walk of this.#walks) if (walk.top === directory) walk.beginAgain()
+    const trace = this.#trace(directory)
+    trace.isReadAtOnce = true
+    trace.usedAt = this.#around.clock.now()
+  }
+
+  /** A program looks up a name in a directory. Call it on every look-up, before the listing is asked for. */
+  didEnter(directory: string, name: string): void {
+    if (!this.#enabled) return
+    if (directory !== this.#entered) this.#enter(directory, false)
+    this.#touch(directory)
+    this.#refresh.used(directory)
+    this.#repositories.didLookUp(directory, name)
+  }
+
+  /** A program opens a file to read it. Call it before its content is asked for. */
+  didOpen(path: string): void {
+    if (!this.#enabled) return
+    const directory = parentOf(path)
+    const name = nameOf(path)
+    const trace = this.#touch(directory)
+    const isKnown = this.#walks.some((walk) => walk.use(path))
+    if (!isKnown && !this.#repositories.isAtWork(directory))
+      this.#recognise(directory, name, 'file', trace.isReadAtOnce, trace.file)
+    trace.file = { name, at: this.#around.clock.now() }
+    if (this.#repositories.didOpen(path)) this.#followWorkTree(directory)
+    this.#rest()
+  }
+
+  /** Ends all walks. */
+  stop(): void {
+    for (const walk of this.#walks) walk.stop()
+    this.#walks = []
+    this.#scatters.stop()
+    this.#repositories.stop()
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+
+  #enter(directory: string, isRead: boolean): void {
+    this.#entered = directory
+    if (directory === '') return
+    const name = nameOf(directory)
+    const trace = this.#touch(parentOf(directory))
+    const isKnown = this.#walks.some((walk) => walk.use(directory)) || this.#scatters.use(directory)
+    if (!isKnown && !this.#repositories.isAtWork(parentOf(directory))) {
+      const isAtOnce = isRead && trace.isReadAtOnce
+      const isInOrder = this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
+      if (!isInOrder) this.#scatters.visit(directory)
+    }
+    trace.directory = { name, at: this.#around.clock.now() }
+    this.#rest()
+  }
+
+  /** Whether `name` is the first of its kind in a directory just read, or the next after the last one used; it is followed then. */
+  #recognise(
+    directory: string,
+    name: string,
+    kind: 'file' | 'directory',
+    isReadAtOnce: boolean,
+    last: Step | undefined,
+  ): boolean {
+    const { listings, clock, limits } = this.#around
+    const listing = listings.newest(directory)
+    if (listing === undefined) return false
+    const before = last !== undefined && clock.now() - last.at <= stepMs ? last.name : undefined
+    const walked = this.#walks.filter((walk) => walk.covers(directory))
+    const isInTree = kind === 'file' && walked.some((walk) => walk.repository !== undefined)
+    for (const order of [...walked.map((walk) => walk.order), ...walkOrders]) {
+      const names = orderOf(listing, order)
+      const isFirst = (isReadAtOnce || isInTree) && names.next(kind) === name
+      const isNext = before !== undefined && before !== name && names.next(kind, before) === name
+      if (!isFirst && !isNext) continue
+      const window = isFirst ? (isReadAtOnce ? limits.items : firstWindowOfTree) : firstWindow
+      this.#follow(directory, name, kind, { order, window, isRead: isFirst && isReadAtOnce })
+      return true
+    }
+    return false
+  }
+
+  /** Git goes through all directories beside `.git`, by name, and reads the files that may have changed. */
+  #followWorkTree(directory: string): void {
+    const top = parentOf(directory)
+    const options = { top, order: 'byName', wantsContents: false, repository: directory } as const
+    const walk = new Walk(this.#around, { ...options, window: this.#around.limits.items })
+    this.#begin(walk)
+    walk.goOnFrom(directory, false)
+  }
+
+  #begin(walk: Walk): void {
+    this.#walks.push(walk)
+    if (this.#walks.length > maxWalks) this.#walks.shift()?.giveWay()
+  }
+
+  #follow(
+    directory: string,
+    name: string,
+    kind: 'file' | 'directory',
+    { order, window, isRead }: { order: WalkOrder; window: number; isRead: boolean },
+  ): void {
+    if (isRead) this.#endStepsAbove(directory)
+    const path = directory === '' ? name : `${directory}/${name}`
+    const wantsContents = kind === 'file'
+    let walk = this.#walks.find((each) => each.covers(directory) && each.order === order)
+    if (walk === undefined) {
+      walk = new Walk(this.#around, { top: directory, order, wantsContents, window, isRead })
+      this.#begin(walk)
+    } else walk.grow()
+    walk.wantsContents ||= wantsContents
+    walk.widen(window)
+    walk.goOnFrom(path, kind === 'directory')
+  }
+
+  /** A directory that is walked through by itself says nothing of those beside it, which were come to in order. */
+  #endStepsAbove(directory: string): void {
+    const areSteps = (walk: Walk): boolean =>
+      !walk.isRead && walk.repository === undefined && walk.top !== directory && walk.covers(directory)
+    for (const walk of this.#walks) if (areSteps(walk)) walk.giveWay()
+    this.#walks = this.#walks.filter((walk) => !walk.stopped)
+  }
+
+  /** Something is used in a directory; whether at once after all before it is noted. */
+  #touch(directory: string): Trace {
+    const now = this.#around.clock.now()
+    const trace = this.#trace(directory)
+    const since = Math.max(trace.usedAt, this.#around.listings.newest(directory)?.endedAt ?? -Infinity)
+    if (now - since > atOnceMs) trace.isReadAtOnce = false
+    trace.usedAt = now
+    return trace
+  }
+
+  #trace(directory: string): Trace {
+    let trace = this.#traces.get(directory)
+    if (trace === undefined) {
+      trace = { isReadAtOnce: false, usedAt: -Infinity, file: undefined, directory: undefined }
+      this.#traces.set(directory, trace)
+    }
+    return trace
+  }
+
+  /** Walks that have ended go; one timer looks after the others. */
+  #rest(): void {
+    const { clock } = this.#around
+    const now = clock.now()
+    for (const walk of this.#walks) if (now - walk.lastStepAt >= stepMs) walk.stop()
+    this.#walks = this.#walks.filter((walk) => !walk.stopped)
+    if (this.#walks.length === 0 || this.#cancelTimer !== undefined) return
+    this.#cancelTimer = clock.after(stepMs, () => {
+      this.#cancelTimer = undefined
+      this.#rest()
+    })
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Finishes, exports or gives up what a dead mount left, without mounting. Layer: composition.
+ *
+ * Invariant: works under the session's lock; exporting and discarding ask the service for nothing.
+ */
+import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { leftoversOf, progressOf } from './leftovers.ts'
+import { openSession, takeLock } from './open-session.ts'
+import { makeSessionDirectories } from './directories.ts'
+import type { RecoverSession, RecoveryOptions, RecoveryReport } from '../session-recovery.ts'
+import { Journal } from '../write-back/disk/journal.ts'
+import { WriteBackError } from '../write-back/local-changes.ts'
+
+const progressIntervalMs = 200
+
+export const recoverSession: RecoverSession = async (options, dependencies) => {
+  if (options.action.kind === 'upload') return upload(options, dependencies)
+  const directories = makeSessionDirectories(options, options)
+  const lock = takeLock(directories.state, undefined)
+  try {
+    return options.action.kind === 'export'
+      ? await exportAll(directories.state, options.action.directory)
+      : await discardAll(directories.state)
+  } finally {
+    lock.release()
+  }
+}
+
+async function upload(
+  options: RecoveryOptions,
+  { logger, signal, onProgress, failpoint }: Parameters<RecoverSession>[1],
+): Promise<RecoveryReport> {
+  const session = await openSession(options, { logger, signal, failpoint })
+  const { changes, directories } = session
+  const before = leftoversOf(changes.status()).length
+  const timer = setInterval(() => onProgress(progressOf(changes.status())), progressIntervalMs)
+  try {
+    await changes.drain(signal)
+  } catch (error) {
+    if (!(error instanceof WriteBackError) || error.reason === 'interrupted') throw error
+  } finally {
+    clearInterval(timer)
+  }
+  const left = leftoversOf(changes.status())
+  await session.close()
+  return { handled: before - left.length, left, setAside: await setAsideOf(directories.state) }
+}
+
+/** A journal of this session: the one in use, or one that was set aside as a whole. */
+async function journalsOf(state: string): Promise<string[]> {
+  const names = await readdir(state)
+  return names
+    .filter((name) => name === 'journal' || name.startsWith('journal.set-aside-'))
+    .map((name) => join(state, name))
+}
+
+function withJournal<T>(directory: string, use: (journal: Journal) => T): T | undefined {
+  const file = join(directory, 'journal.db')
+  if (!existsSync(file)) return undefined
+  const journal = new Journal({ file, boot: '' })
+  try {
+    return use(journal)
+  } finally {
+    journal.close()
+  }
+}
+
+/** Every file that the spool has and the service has not, by path. */
+function keptFiles(directory: string): { path: string; file: string }[] {
+  const kept = withJournal(directory, (journal) => [
+    ...journal.rows().filter((row) => row.remote.is !== 'file' || row.remote.generation !== row.generation),
+    ...journal.listSetAside(),
+  ])
+  return (kept ?? []).flatMap(({ path, generation }) =>
+    generation === undefined ? [] : [{ path, file: join(directory, 'spool', String(generation)) }],
+  )
+}
+
+async function setAsideOf(state: string): Promise<string[]> {
+  const paths: string[] = []
+  for (const directory of await journalsOf(state)) {
+    if (basename(directory) === 'journal') {
+      paths.push(
+        ...(withJournal(directory, (journal) => journal.listSetAside().map(({ path }) => path)) ?? []),
+      )
+    } else paths.push(...keptFiles(directory).map(({ path }) => path))
+  }
+  return paths
+}
+
+async function exportAll(state: string, directory: string): Promise<RecoveryReport> {
+  let handled = 0
+  for (const journal of await journalsOf(state)) {
+    for (const { path, file } of keptFiles(journal)) {
+      if (!existsSync(file)) continue
+      const target = await freeName(directory, path)
+      await mkdir(dirname(target), { recursive: true })
+      await copyFile(file, target)
+      handled++
+    }
+  }
+  return { handled, left: [], setAside: await setAsideOf(state) }
+}
+
+async function discardAll(state: string): Promise<RecoveryReport> {
+  let handled = 0
+  for (const journal of await journalsOf(state)) {
+    handled += withJournal(journal, (open) => open.rows().length + open.listSetAside().length) ?? 0
+    await rm(journal, { recursive: true })
+  }
+  return { handled, left: [], setAside: [] }
+}
+
+/** The export never overwrites: what meets with another version of its name, or of its directory's, gets a number. */
+async function freeName(root: string, path: string): Promise<string> {
+  const parts = path.split('/')
+  let at = root
+  for (const [index, part] of parts.entries()) {
+    const isLast = index === parts.length - 1
+    at = await numbered(join(at, part), (kind) => kind === 'nothing' || (!isLast && kind === 'directory'))
+  }
+  return at
+}
+
+async function numbered(
+  path: string,
+  isGood: (kind: 'nothing' | 'directory' | 'file') => boolean,
+): Promise<string> {
+  for (let number = 0; ; number++) {
+    const candidate = number === 0 ? path : `${path}.${number}`
+    const kind = await stat(candidate).then(
+      (found) => (found.isDirectory() ? 'directory' : 'file'),
+      () => 'nothing' as const,
+    )
+    if (isGood(kind)) return candidate
+  }
+}

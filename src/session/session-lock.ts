@@ -1,0 +1,69 @@
+/**
+ * One process per session: the lock in its state directory. Layer: beside the composition root.
+ *
+ * Invariant: whoever holds it is alive. It is the kernel's lock on a file (taken through SQLite, which Node
+ * brings along), gone with the process however that ends; so nothing stale is ever cleaned up on a guess, and
+ * only the holder touches the socket and the journal beside it.
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { ControlError } from '../control/protocol.ts'
+import type { SessionHolder } from '../control/protocol.ts'
+
+export interface SessionLock {
+  release(): void
+}
+
+const sqliteBusy = 5
+
+/**
+ * Takes the lock of the session whose state is in `stateDirectory` (which exists), or throws `ControlError`
+ * `held` with the holder's pid and mount point.
+ */
+export function acquireSessionLock(stateDirectory: string, holder: SessionHolder): SessionLock {
+  const holderFile = join(stateDirectory, 'holder.json')
+  const database = new DatabaseSync(join(stateDirectory, 'lock'))
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    if ((error as { errcode?: unknown }).errcode === sqliteBusy) {
+      throw heldBy(readHolder(holderFile), error)
+    }
+    throw error
+  }
+  tellHolder(holderFile, holder)
+  return {
+    release() {
+      rmSync(holderFile, { force: true })
+      database.close()
+    },
+  }
+}
+
+/* only for display: a full disk does not keep anybody from what would empty it */
+function tellHolder(file: string, holder: SessionHolder): void {
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify(holder), { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  } catch {
+    rmSync(file, { force: true })
+  }
+}
+
+function heldBy(holder: SessionHolder | undefined, cause: unknown): ControlError {
+  const who = holder === undefined ? 'another process' : `pid ${holder.pid}`
+  const where = holder?.directory === undefined ? '' : `, mounted at ${holder.directory}`
+  return new ControlError('held', `this session is held by ${who}${where}`, { holder, cause })
+}
+
+function readHolder(file: string): SessionHolder | undefined {
+  try {
+    const { pid, directory } = JSON.parse(readFileSync(file, 'utf8')) as Partial<SessionHolder>
+    return typeof pid === 'number' ? { pid, directory } : undefined
+  } catch {
+    /* taken this moment and not written yet, or just given up: the lock itself is what counts */
+    return undefined
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Making directories, with and without a call for it, and knowing of those that come to be with what is put
+ * below them. Layer: write-back.
+ *
+ * Invariant: a directory that may have come to be is known as such before the call is sent, so that one that
+ * is not wanted any more is removed.
+ */
+import { markerName } from '../state/local-names.ts'
+import { createHash } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import { ServiceError } from '../../client/errors.ts'
+import type { CallOptions } from '../../client/session-files.ts'
+import { foundLateFile, type LateFilesOptions } from './late-files.ts'
+import { certain, isDone, type Attempt, type PathRecord } from '../record.ts'
+import { joinPath, nameOf, parentOf } from '../../remote-path.ts'
+import type { Outcome } from '../queue/upload-queue.ts'
+
+const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha256').digest('hex') }
+
+export interface DirectoryCallsOptions extends LateFilesOptions {
+  readonly clock: Clock
+  readonly callOptions: (record: PathRecord) => CallOptions
+}
+
+export class DirectoryCalls {
+  readonly #options: DirectoryCallsOptions
+  /** Directories that a marker was put into. */
+  readonly #marked = new WeakSet<PathRecord>()
+  /** Whether the service can make a directory; undefined until it was asked. */
+  #makesDirectories: boolean | undefined
+
+  constructor(options: DirectoryCallsOptions) {
+    this.#options = options
+  }
+
+  /** Where there is no call for it, an empty directory waits until somebody asks for it. */
+  mayMake(record: PathRecord): boolean {
+    return this.#makesDirectories !== false || record.urgent
+  }
+
+  async make(record: PathRecord): Promise<Outcome> {
+    const { ledger, files, listings, clock, callOptions } = this.#options
+    const { version, path, remote } = record
+    // whatever becomes of the call and of us: taken back, it has to be removed
+    const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
+    ledger.change(record, { remote: announced })
+    const isCalled = this.#makesDirectories !== false
+    try {
+      if (!isCalled) {
+        const outcome = await this.#materialise(record, remote.is === 'uncertain')
+        if (outcome) return outcome
+      } else {
+        await files.makeDirectory(path, callOptions(record))
+        this.#makesDirectories = true
+      }
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      // meanwhile it may have come to be, or be about to, with what was put below it
+      const isRefused = !error.ambiguous && error.code !== 'conflict'
+      if (isRefused && record.remote === announced && !this.#isComing(path)) ledger.change(record, { remote })
+      if (error.code === 'unsupported' && isCalled) {
+        this.#makesDirectories = false
+        return { is: 'moved' }
+      }
+      if (error.code !== 'conflict') throw error
+      if (!(await this.isDirectory(path))) {
+        if (await foundLateFile(path, this.#options)) return { is: 'moved' }
+        throw error
+      }
+    }
+    record.confirmedOrder = clock.order()
+    ledger.confirm(record, { remote: { is: 'directory' } })
+    if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
+    listings.knowPresent(path)
+    this.markAbove(path, 'directory')
+    return { is: 'moved' }
+  }
+
+  /**
+   * Parents come to be with an upload: puts a marker, which is a file like others that is not wanted, and when
+   * the queue has taken it away sees what stays. Undefined: the directory is there.
+   */
+  async #materialise(record: PathRecord, mayBeThere: boolean): Promise<Outcome | undefined> {
+    const { ledger, files, wake, clock, callOptions } = this.#options
+    const path = joinPath(record.path, markerName)
+    const earlier = ledger.records.get(path)
+    if (earlier && !isDone(earlier)) return { is: 'waiting', for: earlier }
+    const wasMarked = this.#marked.delete(record)
+    if (mayBeThere && (await this.isDirectory(record.path))) return undefined
+    if (wasMarked) {
+      const message = `${record.path}: this service does not keep an empty directory; put a file into it or remove it`
+      return { is: 'parked', code: 'unsupported', error: new Error(message) }
+    }
+    const marker = ledger.of(path, { is: 'absent' })
+    const before = marker.remote
+    const isOnlyAttempt = marker.attempts.length === 0
+    ledger.change(marker, { remote: { is: 'uncertain', before, as: 'file' } })
+    ledger.attempt(marker, emptyAttempt)
+    // nobody has changed it, and yet there is work to do
+    marker.version++
+    marker.urgent = record.urgent
+    marker.phase = { is: 'calling', since: clock.wallMs(), what: 'upload' }
+    try {
+      await files.upload(marker.path, new Uint8Array(), callOptions(record))
+      this.#marked.add(record)
+    } catch (error) {
+      if (error instanceof ServiceError && error.ambiguous) {
+        ledger.change(marker, { doubtSince: clock.now() })
+      } else if (error instanceof ServiceError && isOnlyAttempt) {
+        ledger.clearAttempts(marker)
+        ledger.change(marker, { remote: before })
+      }
+      marker.phase = { is: 'idle' }
+      wake(marker)
+      throw error
+    }
+    marker.phase = { is: 'idle' }
+    return { is: 'waiting', for: marker }
+  }
+
+  /** Whether an upload below is under way, or has ended ambiguously. */
+  #isComing(directory: string): boolean {
+    for (const { path, remote } of this.#options.ledger.records.within(directory))
+      if (path !== directory && remote.is === 'uncertain') return true
+    return false
+  }
+
+  async isDirectory(path: string): Promise<boolean> {
+    const { listings, signal } = this.#options
+    const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
+    return listing.entries.get(nameOf(path))?.isDirectory ?? false
+  }
+
+  /** Directories above come to be with what is put below them. */
+  markAbove(path: string, remote: 'uncertain' | 'directory'): void {
+    const { ledger, clock, listings } = this.#options
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const record = ledger.records.get(above)
+      if (!record || record.remote.is === 'directory') continue
+      if (remote === 'directory') {
+        record.confirmedOrder = clock.order()
+        ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
+        if (isDone(record)) record.doneVersion = record.version
+        listings.knowPresent(above)
+      } else if (record.remote.is === 'absent') {
+        ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
+        listings.knowEmpty(above)
+      }
+    }
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * Carries out the calls that the queue decides on, and writes down what came of them. Layer: write-back.
+ *
+ * Invariant: an upload is announced to the journal before it is sent, and its result is written down for the
+ * generation that was sent, whatever has become of the path meanwhile. Nothing here decides when.
+ */
+import type { Clock } from '../../clock.ts'
+import type { Logger } from '../../log.ts'
+import type { Content, Contents } from '../../cache/contents.ts'
+import type { Listing, Listings } from '../../cache/listings.ts'
+import { ServiceError } from '../../client/errors.ts'
+import type { CallOptions, SessionFiles } from '../../client/session-files.ts'
+import { isSame, type Conflicts } from './conflicts.ts'
+import { isOwnOrGone } from './own-uploads.ts'
+import { DirectoryCalls } from './directory-calls.ts'
+import type { Failpoint } from '../disk/failpoints.ts'
+import type { Ledger } from '../state/ledger.ts'
+import { foundLateFile } from './late-files.ts'
+import { nextCall, obstacle } from '../state/next-call.ts'
+import { certain, isDone, type Call, type PathRecord } from '../record.ts'
+import { nameOf, parentOf } from '../../remote-path.ts'
+import { smallBytes, type Spool } from '../disk/spool.ts'
+import { localFailure, SpooledCopy, type CopyOwner } from '../disk/spooled-copy.ts'
+import type { Outcome } from '../queue/upload-queue.ts'
+
+/** Of a download that is waited for, so often is its coming noticed. */
+const pieceBytes = 256 * 1024
+
+export interface RemoteCallsOptions {
+  readonly ledger: Ledger
+  readonly spool: Spool
+  readonly files: SessionFiles
+  readonly listings: Listings
+  readonly contents: Contents
+  readonly conflicts: Conflicts
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly failpoint: Failpoint
+  readonly owner: CopyOwner
+  readonly signal: AbortSignal
+  /** Whether there was no such session since a call last went well. */
+  readonly wasSessionGone: () => boolean
+  /** See `WriteBackOptions`. */
+  readonly checkSession: (signal: AbortSignal) => Promise<void>
+  /** Keeps a generation's file while it is read. */
+  readonly pin: (generation: number) => () => void
+  /** A byte has moved, or a call on this path has gone through. */
+  readonly onProgress: (record: PathRecord) => void
+  readonly wake: (record: PathRecord) => void
+}
+
+export class RemoteCalls {
+  readonly #options: RemoteCallsOptions
+  readonly #directories: DirectoryCalls
+
+  constructor(options: RemoteCallsOptions) {
+    this.#options = options
+    this.#directories = new DirectoryCalls({
+      ...options,
+      callOptions: (record) => this.#callOptions(record),
+    })
+  }
+
+  mayMakeDirectory = (record: PathRecord): boolean => this.#directories.mayMake(record)
+
+  perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
+    const { wasSessionGone, checkSession, signal } = this.#options
+    try {
+      if (wasSessionGone()) await checkSession(signal)
+      const outcome = await this.#send(record, call)
+      if (outcome.is === 'moved') this.#options.onProgress(record)
+      return outcome
+    } catch (error) {
+      return this.#failed(record, error)
+    }
+  }
+
+  async #send(record: PathRecord, call: Call): Promise<Outcome> {
+    switch (call.do) {
+      case 'nothing':
+        return { is: 'moved' }
+      case 'fetch':
+        return this.#fetch(record)
+      case 'upload':
+        return this.#upload(record)
+      case 'delete':
+        return this.#delete(record)
+      case 'makeDirectory':
+        return this.#directories.make(record)
+    }
+  }
+
+  async #upload(record: PathRecord): Promise<Outcome> {
+    const { ledger, spool, files, conflicts, contents, clock, pin, signal } = this.#options
+    const { desired } = record
+    if (desired.is !== 'file' || desired.from !== 'spool') return { is: 'moved' }
+    const { copy } = desired
+    const { generation } = copy
+    const { version } = record
+    copy.freeze()
+    const unpin = pin(generation)
+    try {
+      const { size, sha256 } = await copy.digest()
+      const clash = await conflicts.resolve(record, signal)
+      if (clash) return clash
+      if (record.desired !== desired || copy.generation !== generation) return { is: 'moved' }
+      const before = certain(record.remote)
+      // one whose success could not be written down may still be what is there
+      const isOnlyAttempt = record.attempts.length === 0
+      ledger.attempt(record, { generation, size, sha256 })
+      this.#directories.markAbove(record.path, 'uncertain')
+      try {
+        const source =
+          size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
+        await files.upload(record.path, source, this.#callOptions(record))
+      } catch (error) {
+        if (error instanceof ServiceError && !error.ambiguous && isOnlyAttempt) {
+          ledger.clearAttempts(record)
+          ledger.change(record, { remote: before })
+        }
+        if (!(error instanceof ServiceError) || error.code !== 'conflict') throw error
+        if (await this.#directories.isDirectory(record.path))
+          ledger.change(record, { remote: { is: 'directory' } })
+        else if (!(await foundLateFile(parentOf(record.path), this.#options))) throw error
+        return { is: 'moved' }
+      }
+      record.confirmedOrder = clock.order()
+      // from here on it is no more what its heirs took
+      const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const
+      ledger.confirm(record, { remote, heirs: record.desired === desired ? [] : record.heirs })
+      record.doneVersion = Math.max(record.doneVersion, version)
+      if (copy.record === record) {
+        copy.confirmedGeneration = generation
+        if (copy.generation === generation) copy.dirty = false
+      }
+      contents.adopt(record.path, spool.file(generation), size)
+      this.#directories.markAbove(record.path, 'directory')
+      return { is: 'moved' }
+    } finally {
+      unpin()
+    }
+  }
+
+  async #delete(record: PathRecord): Promise<Outcome> {
+    const { ledger, files, clock, listings, logger, contents } = this.#options
+    const { version, path } = record
+    if (record.heirs.length > 0) {
+      const why = await this.#whyNotGone(record)
+      if (why !== undefined && this.#isHeirInDoubt(record)) return { is: 'failed', error: new Error(why) }
+      if (why !== undefined) return this.#keepOldName(record, why)
+      // the look took a while: the name may be wanted again
+      const call = nextCall(record)
+      if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+    }
+    const before = certain(record.remote)
+    const isFirst = record.remote.is !== 'uncertain'
+    // wanted again while it is under way or in doubt, it is not there yet
+    const as = before.is === 'directory' ? 'directory' : 'file'
+    if (isFirst) ledger.change(record, { remote: { is: 'uncertain', before, as } })
+    try {
+      await files.remove(path, this.#callOptions(record))
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      if (isFirst && !error.ambiguous && error.code !== 'not_found') ledger.change(record, { remote: before })
+      if (error.code === 'conflict' && record.desired.is === 'directory') {
+        // a file is never refused so: what was taken for an upload of ours is the directory that is wanted
+        record.confirmedOrder = clock.order()
+        ledger.confirm(record, { remote: { is: 'directory' } })
+        record.doneVersion = Math.max(record.doneVersion, version)
+        return { is: 'moved' }
+      }
+      if (
+        error.code === 'conflict' &&
+        certain(record.remote).is !== 'file' &&
+        record.desired.is === 'absent'
+      ) {
+        // what is in it may be a late upload of ours, which is looked for and taken away
+        for (const below of ledger.records.within(path)) {
+          if (below !== record && below.doubtSince !== undefined) return { is: 'failed', error }
+        }
+        logger.warn(
+          { path },
+          'not removed: somebody has put something into this directory; it is shown again',
+        )
+        ledger.forget(record)
+        listings.drop(path)
+        listings.drop(parentOf(path))
+        return { is: 'moved' }
+      }
+      // nothing was ever confirmed of it, and what has a name that the service does not take is not there
+      const isNoName = error.code === 'bad_request' && certain(record.remote).is === 'absent'
+      if (error.code !== 'not_found' && !isNoName) throw error
+    }
+    record.confirmedOrder = clock.order()
+    contents.drop(path)
+    ledger.confirm(record, { remote: { is: 'absent' }, heirs: [] })
+    if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
+    return { is: 'moved' }
+  }
+
+  /** What it shows now may be an earlier upload that took effect late, and the newest goes again. */
+  #isHeirInDoubt({ heirs }: PathRecord): boolean {
+    const { records } = this.#options.ledger
+    return heirs.some((path) => records.get(path)?.doubtSince !== undefined)
+  }
+
+  #keepOldName(record: PathRecord, why: string): Outcome {
+    const { ledger, logger } = this.#options
+    const message = `renamed, but the old name stays: ${why}`
+    if (record.desired.is !== 'absent') {
+      return { is: 'parked', code: 'conflict', error: new Error(`${record.path}: ${message}`) }
+    }
+    logger.warn({ path: record.path, heirs: record.heirs }, message)
+    ledger.forget(record)
+    return { is: 'moved' }
+  }
+
+  /** The last look before the delete that ends a rename: what was copied must be there, and the old name unchanged. */
+  async #whyNotGone(record: PathRecord): Promise<string | undefined> {
+    const { ledger } = this.#options
+    for (const path of record.heirs) {
+      const heir = ledger.records.get(path)
+      if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
+      // not waited for, since it cannot go before this one: its bytes are in the spool
+      if (heir && !isDone(heir)) continue
+      const listing = await this.#listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder)
+      const shown = listing.entries.get(nameOf(path))
+      const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
+      if (!shown || shown.isDirectory || (size !== undefined && shown.size !== size)) {
+        return `${path} is not on the service as it was copied`
+      }
+    }
+    const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
+    const own = listing.entries.get(nameOf(record.path))
+    if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
+      if (await isOwnOrGone(record, own, record.attempts, this.#options)) return undefined
+      return 'somebody has changed it meanwhile'
+    }
+    return undefined
+  }
+
+  #listingAfter(directory: string, order: number): Promise<Listing> {
+    const { listings, signal } = this.#options
+    const newest = listings.newest(directory)
+    if (newest && newest.begunOrder > order) return Promise.resolve(newest)
+    return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
+  }
+
+  /** Brings the bytes of a renamed file into the spool, from where they can be uploaded under the new name. */
+  async #fetch(record: PathRecord): Promise<Outcome> {
+    const { ledger, spool, contents, listings, clock, logger, failpoint, signal, wake } = this.#options
+    const { desired } = record
+    if (desired.is !== 'file' || desired.from !== 'remote') return { is: 'moved' }
+    const newest = listings.newest(parentOf(desired.path))
+    const seen = { begunOrder: newest?.begunOrder ?? clock.order(), seenAt: newest?.endedAt ?? clock.now() }
+    failpoint('fetch.before')
+    const { content } = contents.open(desired.path, desired.listed, seen)
+    try {
+      await this.#arrival(record, content)
+      const file = await content.whole(signal)
+      const generation = await spool.import(file)
+      if (!this.#hasCome(record, desired, generation)) return { is: 'moved' }
+      failpoint('fetch.after')
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'not_found' || record.desired !== desired)
+        throw error
+      logger.error(
+        { path: record.path, from: desired.path },
+        'renamed, but somebody removed the file on the service before it was copied: it is gone',
+      )
+      ledger.forget(record)
+    } finally {
+      content.release()
+    }
+    const source = ledger.records.get(desired.path)
+    if (source) wake(source)
+    return { is: 'moved' }
+  }
+
+  /** Waits for the bytes piece by piece, so that those who wait for the path see them come. */
+  async #arrival(record: PathRecord, content: Content): Promise<void> {
+    const { signal, onProgress } = this.#options
+    for (let at = pieceBytes; at < content.size && !content.complete; at += pieceBytes) {
+      await content.read(at, 1, signal)
+      onProgress(record)
+    }
+  }
+
+  /** The bytes of a renamed file are in the spool; false: it has changed meanwhile. */
+  #hasCome(record: PathRecord, desired: PathRecord['desired'], generation: number): boolean {
+    const { ledger, spool, owner } = this.#options
+    try {
+      if (record.desired !== desired) {
+        spool.unlink(generation)
+        return false
+      }
+      const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: true })
+      ledger.change(record, { desired: { is: 'file', from: 'spool', copy } })
+      copy.record = record
+      return true
+    } catch (error) {
+      spool.unlink(generation)
+      throw error
+    }
+  }
+
+  /** What may take effect late may bring back the directories above that are not wanted any more. */
+  #doubt(record: PathRecord, doubtSince: number): void {
+    const { ledger } = this.#options
+    ledger.change(record, { doubtSince })
+    for (let above = parentOf(record.path); above !== ''; above = parentOf(above)) {
+      const directory = ledger.records.get(above)
+      if (directory?.desired.is === 'absent') ledger.change(directory, { doubtSince })
+    }
+  }
+
+  #callOptions(record: PathRecord): CallOptions {
+    const { signal, onProgress } = this.#options
+    const priority = record.urgent ? 1 : 0
+    return { signal, retry: false, priority, onProgress: () => onProgress(record) }
+  }
+
+  #failed(record: PathRecord, error: unknown): Outcome {
+    const { clock, logger } = this.#options
+    if (!(error instanceof ServiceError)) {
+      const failure = localFailure(record.path, error)
+      if (failure.reason === 'diskFull') this.#options.spool.makeRoom()
+      logger.error({ path: record.path, err: error }, failure.message)
+      return { is: 'failed', error: failure }
+    }
+    if (error.ambiguous) {
+      try {
+        this.#doubt(record, clock.now())
+      } catch (journalError) {
+        logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
+        record.doubtSince = clock.now()
+      }
+    }
+    switch (error.code) {
+      case 'unauthorized':
+      case 'forbidden':
+      case 'session_not_found':
+      case 'session_not_ready':
+      case 'credential':
+      case 'insecure_endpoint':
+        return { is: 'refused', error }
+      case 'bad_request':
+      case 'conflict':
+      case 'too_large':
+      case 'unsupported':
+        return { is: 'parked', code: error.code, error }
+      case 'aborted':
+        return { is: 'waiting' }
+      case 'not_found':
+      case 'throttled':
+      case 'server_error':
+      case 'timeout':
+      case 'network':
+      case 'truncated':
+      case 'protocol':
+        return { is: 'failed', error, retryAfterMs: error.retryAfterMs }
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The life of spool files: kept while somebody reads them, unlinked when the journal has durably forgotten
+ * them, checksummed and made durable in the background once they are closed. Layer: write-back.
+ */
+import PQueue from 'p-queue'
+import type { Clock } from '../../clock.ts'
+import type { Logger } from '../../log.ts'
+import type { Failpoint } from './failpoints.ts'
+import type { Journal } from './journal.ts'
+import type { Spool } from './spool.ts'
+import type { SpooledCopy } from './spooled-copy.ts'
+
+const unlinkDelayMs = 1000
+/** Most files are on the service sooner, and need not survive a power cut here. */
+const sealDelayMs = 1000
+/** After a disk did not do it. */
+const unlinkAgainMs = 10_000
+const sealsAtOnce = 2
+
+export interface GenerationsOptions {
+  readonly spool: Spool
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly failpoint: Failpoint
+}
+
+export class Generations {
+  readonly #options: GenerationsOptions
+  readonly #pinned = new Map<number, number>()
+  readonly #discarded = new Set<number>()
+  readonly #seals = new PQueue({ concurrency: sealsAtOnce })
+  #unsealed = new Set<SpooledCopy>()
+  #cancelSeals: (() => void) | undefined
+  #retired: number[] = []
+  #cancelUnlink: (() => void) | undefined
+  #unlinking: Promise<unknown> | undefined
+  #closed = false
+
+  constructor(options: GenerationsOptions) {
+    this.#options = options
+  }
+
+  pin(generation: number): () => void {
+    this.#pinned.set(generation, (this.#pinned.get(generation) ?? 0) + 1)
+    return () => {
+      const left = (this.#pinned.get(generation) ?? 1) - 1
+      if (left > 0) this.#pinned.set(generation, left)
+      else {
+        this.#pinned.delete(generation)
+        if (this.#discarded.delete(generation)) this.#retire(generation)
+      }
+    }
+  }
+
+  /** Nobody needs it any more. */
+  discard(generation: number): void {
+    if (this.#pinned.has(generation)) this.#discarded.add(generation)
+    else this.#retire(generation)
+  }
+
+  /** A dirty copy was closed: soon writes down what the spool must hold of it, and makes the bytes durable. */
+  seal(copy: SpooledCopy): void {
+    if (this.#closed) return
+    this.#unsealed.add(copy)
+    this.#cancelSeals ??= this.#options.clock.after(sealDelayMs, () => {
+      this.#sealAll()
+    })
+  }
+
+  #sealAll(): void {
+    this.#cancelSeals?.()
+    this.#cancelSeals = undefined
+    const copies = this.#unsealed
+    this.#unsealed = new Set()
+    for (const copy of copies) void this.#seals.add(() => this.#seal(copy))
+  }
+
+  async #seal(copy: SpooledCopy): Promise<void> {
+    const { generation, version } = copy
+    // it may be renamed meanwhile
+    const path = (): string | undefined =>
+      copy.dirty && copy.generation === generation && copy.version === version ? copy.record?.path : undefined
+    if (path() === undefined || copy.retained > 0) return
+    const unpin = this.pin(generation)
+    try {
+      const { size, crc32 } = await copy.digest()
+      await this.#options.spool.makeDurable(generation)
+      const sealed = path()
+      if (sealed === undefined) return
+      const seal = { size, crc32 }
+      this.#options.journal.seal(sealed, generation, seal)
+      copy.seal = seal
+    } catch (error) {
+      this.#options.logger.error({ err: error, path: path() }, 'a closed file could not be made durable')
+    } finally {
+      unpin()
+    }
+  }
+
+  /** What is not on the service yet survives a power cut from here on. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelUnlink?.()
+    this.#sealAll()
+    await this.#seals.onIdle()
+    await this.#unlinking
+  }
+
+  #retire(generation: number, afterMs: number = unlinkDelayMs): void {
+    this.#retired.push(generation)
+    if (this.#closed) return
+    this.#cancelUnlink ??= this.#options.clock.after(afterMs, () => {
+      this.#cancelUnlink = undefined
+      this.#unlinkRetired()
+    })
+  }
+
+  #unlinkRetired(): void {
+    const { journal } = this.#options
+    const batch = this.#retired
+    this.#retired = []
+    const unlinked = Promise.withResolvers<undefined>()
+    this.#unlinking = Promise.all([this.#unlinking, unlinked.promise])
+    journal.whenDurable((error) => {
+      unlinked.resolve(undefined)
+      const kept = error ? batch : batch.filter((generation) => !this.#unlink(generation))
+      for (const generation of kept) this.#retire(generation, unlinkAgainMs)
+    })
+  }
+
+  /** False when the disk does not let go of it. */
+  #unlink(generation: number): boolean {
+    const { spool, failpoint, logger } = this.#options
+    failpoint('spool.unlink.before')
+    try {
+      spool.unlink(generation)
+      failpoint('spool.unlink.after')
+      return true
+    } catch (error) {
+      logger.debug({ generation, err: error }, 'a file of the spool cannot be removed yet')
+      return false
+    }
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * The durable memory of the write-back: one row per path that is not as the service has it, the attempts
+ * that were sent, and what the service cannot keep (mtime, mode, owner). Layer: write-back.
+ *
+ * Invariant: a change is in the journal before the call that made it returns. WAL with synchronous=NORMAL:
+ * it survives kill -9 at once, and a power cut up to the last sync, which is why rows carry the boot they
+ * were written in, and length and checksum of what the spool must then hold.
+ */
+import { closeSync, fdatasync, openSync } from 'node:fs'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { RemoteEntry } from '../../client/session-files.ts'
+import type { LocalAttributes } from '../local-changes.ts'
+import { certain, type Attempt, type Parked, type PathRecord, type Remote } from '../record.ts'
+import type { Seal } from './spool.ts'
+import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
+
+/** Each entry upgrades by one version; never edit one that was released. */
+const upgrades = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE paths (
+     path TEXT PRIMARY KEY,
+     desired TEXT NOT NULL,      -- absent, directory, file
+     generation INTEGER,         -- of a file whose bytes are in the spool
+     source TEXT,                -- JSON {path, listed} of a file that is renamed and not fetched
+     size INTEGER,               -- known when sealed
+     crc32 INTEGER,
+     boot TEXT NOT NULL,
+     remote TEXT NOT NULL,       -- JSON of the last known remote state
+     heirs TEXT NOT NULL,        -- JSON list of names
+     since INTEGER NOT NULL,
+     doubt_since INTEGER,
+     parked TEXT                 -- JSON {code, message}
+   ) WITHOUT ROWID;
+   CREATE TABLE attempts (
+     path TEXT NOT NULL, generation INTEGER NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+     PRIMARY KEY (path, generation, sha256)
+   ) WITHOUT ROWID;
+   CREATE TABLE attributes (
+     path TEXT PRIMARY KEY, mode INTEGER, uid INTEGER, gid INTEGER,
+     modified_ns TEXT, accessed_ns TEXT, changed_ns TEXT
+   ) WITHOUT ROWID;
+   CREATE TABLE set_aside (
+     generation INTEGER PRIMARY KEY, path TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
+   );`,
+]
+
+/** Bytes in the spool; without a seal they may still change. */
+export interface Spooled {
+  readonly generation: number
+  readonly seal: Seal | undefined
+}
+
+/** What of a record is written down; `doubtSince` by the wall clock. */
+export type DurableState = Readonly<
+  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'parked'>
+>
+
+export interface JournalRow {
+  readonly path: string
+  readonly desired: 'absent' | 'directory' | 'file'
+  readonly generation: number | undefined
+  readonly source: { readonly path: string; readonly listed: RemoteEntry } | undefined
+  readonly seal: Seal | undefined
+  readonly boot: string
+  readonly remote: Remote
+  readonly heirs: readonly string[]
+  readonly since: number
+  /** Unix milliseconds. */
+  readonly doubtSince: number | undefined
+  readonly parked: Parked | undefined
+  readonly attempts: readonly Attempt[]
+}
+
+export interface SetAside {
+  readonly generation: number
+  readonly path: string
+  readonly reason: string
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+export interface JournalOptions {
+  /** The database file; made when missing, upgraded in place when older. */
+  readonly file: string
+  /** Identity of this boot of the machine: decides whether the page cache that held the spool is still the same. */
+  readonly boot: string
+  readonly failpoint?: Failpoint
+}
+
+export class Journal {
+  readonly #database: DatabaseSync
+  readonly #boot: string
+  readonly #failpoint: Failpoint
+  readonly #walFd: number
+  readonly #statements = new Map<string, StatementSync>()
+  #depth = 0
+
+  constructor({ file, boot, failpoint = noFailpoint }: JournalOptions) {
+    this.#boot = boot
+    this.#failpoint = failpoint
+    this.#database = new DatabaseSync(file)
+    this.#database.exec(
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096',
+    )
+    this.#upgrade()
+    this.#walFd = openSync(`${file}-wal`, 'r')
+  }
+
+  /** All changes made inside happen together or not at all. */
+  transaction(changes: () => void): void {
+    if (this.#depth > 0) {
+      changes()
+      return
+    }
+    this.#database.exec('BEGIN IMMEDIATE')
+    this.#depth++
+    try {
+      changes()
+      this.#failpoint('journal.commit.before')
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      // on a full disk it has rolled back by itself
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    } finally {
+      this.#depth--
+    }
+    this.#failpoint('journal.commit.after')
+  }
+
+  meta(key: string): string | undefined {
+    return this.#prepare('SELECT value FROM meta WHERE key = ?').get(key)?.['value'] as string | undefined
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#write('meta', 'INSERT OR REPLACE INTO meta VALUES (?, ?)', key, value)
+  }
+
+  /** The path's row. `spooled`: of a file whose bytes are in the spool. */
+  save(record: DurableState, spooled: Spooled | undefined, point: 'change' | 'confirm' = 'change'): void {
+    const { desired } = record
+    const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
+    this.#write(
+      point,
+      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      record.path,
+      desired.is,
+      spooled?.generation ?? null,
+      source ? JSON.stringify({ path: source.path, listed: source.listed }) : null,
+      spooled?.seal?.size ?? null,
+      spooled?.seal?.crc32 ?? null,
+      this.#boot,
+      JSON.stringify(record.remote),
+      JSON.stringify(record.heirs),
+      record.since,
+      record.doubtSince ?? null,
+      record.parked ? JSON.stringify(record.parked) : null,
+    )
+  }
+
+  /** The path is as the service has it, or as if it had never been. */
+  forget(path: string): void {
+    this.transaction(() => {
+      this.#write('forget', 'DELETE FROM paths WHERE path = ?', path)
+      this.clearAttempts(path)
+    })
+  }
+
+  /** The spool holds exactly this for a generation that is closed. Nothing, if the row has moved on. */
+  seal(path: string, generation: number, { size, crc32 }: Seal): void {
+    const sql = 'UPDATE paths SET size = ?, crc32 = ?, boot = ? WHERE path = ? AND generation = ?'
+    this.#write('seal', sql, size, crc32, this.#boot, path, generation)
+  }
+
+  /** A sealed generation is about to be written again. */
+  unseal(path: string): void {
+    const sql = 'UPDATE paths SET size = NULL, crc32 = NULL, boot = ? WHERE path = ?'
+    this.#write('unseal', sql, this.#boot, path)
+  }
+
+  attempt(path: string, { generation, size, sha256 }: Attempt): void {
+    const sql = 'INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)'
+    this.#write('attempt', sql, path, generation, size, sha256)
+  }
+
+  clearAttempts(path: string): void {
+    this.#write('clearAttempts', 'DELETE FROM attempts WHERE path = ?', path)
+  }
+
+  rows(): JournalRow[] {
+    const attempts = new Map<string, Attempt[]>()
+    for (const row of this.#prepare('SELECT * FROM attempts').all()) {
+      const list = attempts.get(row['path'] as string) ?? []
+      list.push({
+        generation: row['generation'] as number,
+        size: row['size'] as number,
+        sha256: row['sha256'] as string,
+      })
+      attempts.set(row['path'] as string, list)
+    }
+    return this.#prepare('SELECT * FROM paths ORDER BY path')
+      .all()
+      .map((row) => ({
+        path: row['path'] as string,
+        desired: row['desired'] as JournalRow['desired'],
+        generation: (row['generation'] ?? undefined) as number | undefined,
+        source: parse(row['source']) as JournalRow['source'],
+        seal:
+          row['crc32'] === null ? undefined : { size: row['size'] as number, crc32: row['crc32'] as number },
+        boot: row['boot'] as string,
+        remote: JSON.parse(row['remote'] as string) as Remote,
+        heirs: JSON.parse(row['heirs'] as string) as string[],
+        since: row['since'] as number,
+        doubtSince: (row['doubt_since'] ?? undefined) as number | undefined,
+        parked: parse(row['parked']) as Parked | undefined,
+        attempts: attempts.get(row['path'] as string) ?? [],
+      }))
+  }
+
+  /** The highest number that any row speaks of: none of them may be given to other bytes. */
+  newestGeneration(): number {
+    const numbers = [0, ...this.listSetAside().map(({ generation }) => generation)]
+    for (const { generation, remote, attempts } of this.rows()) {
+      const known = certain(remote)
+      numbers.push(generation ?? 0, known.is === 'file' ? (known.generation ?? 0) : 0)
+      for (const attempt of attempts) numbers.push(attempt.generation)
+    }
+    return numbers.reduce((highest, number) => Math.max(highest, number))
+  }
+
+  attributes(): Map<string, LocalAttributes> {
+    const found = new Map<string, LocalAttributes>()
+    for (const row of this.#prepare('SELECT * FROM attributes').all()) {
+      found.set(row['path'] as string, {
+        mode: (row['mode'] ?? undefined) as number | undefined,
+        uid: (row['uid'] ?? undefined) as number | undefined,
+        gid: (row['gid'] ?? undefined) as number | undefined,
+        modifiedNs: bigint(row['modified_ns']),
+        accessedNs: bigint(row['accessed_ns']),
+        changedNs: bigint(row['changed_ns']),
+      })
+    }
+    return found
+  }
+
+  saveAttributes(path: string, attributes: LocalAttributes | undefined): void {
+    if (attributes === undefined) {
+      this.#write('attributes', 'DELETE FROM attributes WHERE path = ?', path)
+      return
+    }
+    this.#write(
+      'attributes',
+      'INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?, ?)',
+      path,
+      attributes.mode ?? null,
+      attributes.uid ?? null,
+      attributes.gid ?? null,
+      attributes.modifiedNs?.toString() ?? null,
+      attributes.accessedNs?.toString() ?? null,
+      attributes.changedNs?.toString() ?? null,
+    )
+  }
+
+  setAside(entry: SetAside): void {
+    const sql = 'INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)'
+    this.#write('setAside', sql, entry.generation, entry.path, entry.reason, entry.at)
+  }
+
+  listSetAside(): SetAside[] {
+    return this.#prepare(
+      'SELECT generation, path, reason, at FROM set_aside ORDER BY at, path',
+    ).all() as unknown as SetAside[]
+  }
+
+  /** Calls back once everything committed so far survives a power cut, or cannot be made to; does not hold up the event loop. */
+  whenDurable(callback: (error: Error | null) => void): void {
+    fdatasync(this.#walFd, callback)
+  }
+
+  close(): void {
+    closeSync(this.#walFd)
+    this.#statements.clear()
+    this.#database.close()
+  }
+
+  #upgrade(): void {
+    const { user_version: version } = this.#database.prepare('PRAGMA user_version').get() as {
+      user_version: number
+    }
+    if (version > upgrades.length) {
+      throw new Error(
+        `the journal was written by a newer version (schema ${version}, this one knows ${upgrades.length}): use that version, or export it with \`mount-session recover --export\` there`,
+      )
+    }
+    for (const [index, upgrade] of upgrades.entries()) {
+      if (index < version) continue
+      this.#failpoint('journal.upgrade.before')
+      this.#database.exec(`BEGIN; ${upgrade} PRAGMA user_version=${index + 1}; COMMIT`)
+      this.#failpoint('journal.upgrade.after')
+    }
+    // the WAL file must be there before its descriptor is wanted
+    this.setMeta('openedAt', String(Date.now()))
+  }
+
+  /** The one way in which a row changes. */
+  #write(transition: Transition, sql: string, ...values: SQLInputValue[]): void {
+    this.#failpoint(`journal.${transition}.before`)
+    this.#prepare(sql).run(...values)
+    this.#failpoint(`journal.${transition}.after`)
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.#database.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function parse(json: unknown): unknown {
+  return typeof json === 'string' ? JSON.parse(json) : undefined
+}
+
+function bigint(text: unknown): bigint | undefined {
+  return typeof text === 'string' ? BigInt(text) : undefined
+}

@@ -1,0 +1,146 @@
+/**
+ * Takes up what an earlier run left in the journal. Layer: write-back.
+ *
+ * Invariant: a row is taken up only when the spool is proven to hold what it speaks of: in the same boot the
+ * page cache kept every write; after another one length and checksum must agree. Everything else is set
+ * aside, never uploaded, and stays until `mount-session recover` exports or discards it.
+ */
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { Failpoint } from './disk/failpoints.ts'
+import type { Journal, JournalRow } from './disk/journal.ts'
+import type { Ledger } from './state/ledger.ts'
+import { fulfilled, type Desired, type PathRecord, type Remote } from './record.ts'
+import { parentOf } from '../remote-path.ts'
+import type { Spool } from './disk/spool.ts'
+import { SpooledCopy, type CopyOwner } from './disk/spooled-copy.ts'
+
+export interface RecoveryOptions {
+  readonly journal: Journal
+  readonly ledger: Ledger
+  readonly spool: Spool
+  readonly owner: CopyOwner
+  readonly boot: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly failpoint: Failpoint
+}
+
+/** Fills the ledger; answers the records that have work to do or are in doubt. */
+export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
+  const { journal, ledger, spool, owner, logger, failpoint } = options
+  failpoint('recovery.before')
+  const rows = journal.rows()
+  const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
+  const records = new Set<PathRecord>()
+  const lost: string[] = []
+  const sent = new Set(rows.flatMap(({ attempts }) => attempts.map(({ generation }) => generation)))
+  for (const row of rows) {
+    if (row.generation !== undefined) wanted.add(row.generation)
+    const desired = await desiredOf(row, options)
+    if (typeof desired === 'string') {
+      setAside(row, desired, options)
+      lost.push(row.path)
+      continue
+    }
+    const record = ledger.of(row.path, remoteOf(row))
+    ledger.records.apply(record, { desired, remote: remoteOf(row), heirs: row.heirs })
+    Object.assign(record, {
+      since: row.since,
+      doubtSince: doubtSince(row, options),
+      journalled: true,
+      recovered: true,
+      version: 1,
+      parked: undefined,
+    })
+    if (desired.is === 'file' && desired.from === 'spool') {
+      desired.copy.record = record
+      // the bytes of an attempt stay as they were sent, also under another name
+      if (sent.has(desired.copy.generation)) desired.copy.freeze()
+    }
+    ledger.adoptAttempts(record, row.attempts)
+    records.add(record)
+  }
+  for (const record of records) if (record.attempts.length > 0) markAbove(record.path, options)
+  for (const record of keepOldNames(lost, options)) records.delete(record)
+  // what only an attempt still speaks of goes with it
+  for (const generation of spool.generations()) {
+    if (!wanted.has(generation)) owner.discardGeneration(generation)
+  }
+  if (records.size > 0)
+    logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
+  failpoint('recovery.after')
+  return [...records]
+}
+
+/** An upload that was under way may have made the directories above it. */
+function markAbove(path: string, { ledger }: RecoveryOptions): void {
+  for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+    const record = ledger.records.get(above)
+    if (record?.remote.is !== 'absent') continue
+    ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })
+  }
+}
+
+/** What was renamed to a name that is set aside is still on the service under its old one, and stays there. */
+function keepOldNames(lost: readonly string[], { ledger, logger }: RecoveryOptions): PathRecord[] {
+  const kept: PathRecord[] = []
+  for (const path of lost) {
+    for (const old of [...ledger.records.waitingForHeir(path)]) {
+      if (old.desired.is !== 'absent') continue
+      logger.warn({ path: old.path, heirs: old.heirs }, 'the old name stays: what it became was set aside')
+      ledger.forget(old)
+      kept.push(old)
+    }
+  }
+  return kept
+}
+
+/** The wall clock may have been set meanwhile: a doubt from the future begins now. */
+function doubtSince(row: JournalRow, { clock }: RecoveryOptions): number | undefined {
+  if (row.doubtSince !== undefined) return clock.now() - Math.max(0, clock.wallMs() - row.doubtSince)
+  return row.attempts.length > 0 ? clock.now() : undefined
+}
+
+function remoteOf(row: JournalRow): Remote {
+  return row.attempts.length > 0 && row.remote.is !== 'uncertain'
+    ? { is: 'uncertain', before: row.remote, as: 'file' }
+    : row.remote
+}
+
+/** The desired state a row speaks of, or why it cannot be trusted. */
+async function desiredOf(row: JournalRow, options: RecoveryOptions): Promise<Desired | string> {
+  const { spool, owner, boot } = options
+  if (row.desired !== 'file') return { is: row.desired }
+  if (row.source) return { is: 'file', from: 'remote', ...row.source }
+  const { generation } = row
+  if (generation === undefined) return fulfilled(row.remote)
+  if (!spool.has(generation)) return 'its bytes are missing from the spool'
+  if (row.boot !== boot) {
+    if (!row.seal) return 'the machine went down while it was being written'
+    const digest = await spool.digest(generation)
+    if (digest.size !== row.seal.size || digest.crc32 !== row.seal.crc32) {
+      return 'the machine went down before its bytes were safely on the disk'
+    }
+  }
+  const size = spool.size(generation)
+  const remote = remoteOf(row)
+  const dirty = !(remote.is === 'file' && remote.generation === generation)
+  const copy = new SpooledCopy(spool, owner, { generation, size, dirty })
+  // so that the next write takes it back: the row speaks of the bytes as they are, and of the boot they are from
+  copy.seal = row.seal
+  return { is: 'file', from: 'spool', copy }
+}
+
+function setAside(row: JournalRow, reason: string, { journal, clock, logger }: RecoveryOptions): void {
+  journal.transaction(() => {
+    if (row.generation !== undefined) {
+      journal.setAside({ generation: row.generation, path: row.path, reason, at: clock.wallMs() })
+    }
+    journal.forget(row.path)
+  })
+  logger.error(
+    { path: row.path },
+    `set aside, not uploaded: ${reason}; \`mount-session recover --export DIR\` takes it out`,
+  )
+}
