@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { silentLogger } from '../../src/log.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
 import type { Asked } from './scripted-service.ts'
 import { bytes, json, refusal, ScriptedService, status } from './scripted-service.ts'
@@ -132,14 +133,9 @@ void t.test(
     const last = { entries: [{ name: 'd', is_directory: true, size: 4096 }, { name: '..' }] }
     service.next(json(200, first), json(200, last), json(200, first), json(200, last))
     const warnings: object[] = []
-    const ignore = () => undefined
-    const logger = {
-      debug: ignore,
-      info: ignore,
-      error: ignore,
-      warn: (fields: object) => warnings.push(fields),
-    }
-    const client = service.client(t, { logger: { ...logger, warn: (fields) => void logger.warn(fields) } })
+    const client = service.client(t, {
+      logger: { ...silentLogger, warn: (fields) => warnings.push(fields) },
+    })
     const names = (await collect(client.listSessionFiles('my-agent', 'session-1', 'some dir'))).map(
       (each) => each.name,
     )

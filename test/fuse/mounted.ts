@@ -10,7 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Logger } from '../../src/log.ts'
+import { type Logger, silentLogger } from '../../src/log.ts'
 import { serve, type Served } from '../../src/fuse/connection.ts'
 import { mountKernel, unmountKernel, type KernelMountOptions } from '../../src/fuse/kernel-mount.ts'
 import { MemoryFrontEnd, type MemoryOptions } from './memory-front-end.ts'
@@ -73,7 +73,7 @@ export async function mounted(
   const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
   const errors: object[] = []
   const ignore = (): void => undefined
-  const logger: Logger = { debug: ignore, info: ignore, warn: ignore, error: (fields) => errors.push(fields) }
+  const logger: Logger = { ...silentLogger, error: (fields) => errors.push(fields) }
   const fs = new MemoryFrontEnd(options)
   const mount = await mountKernel(directory, { source: 'memory', ...options })
   const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })

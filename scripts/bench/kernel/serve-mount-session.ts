@@ -6,6 +6,7 @@
 import { MemoryFrontEnd } from '../../../test/fuse/memory-front-end.ts'
 import { serve } from '../../../src/fuse/connection.ts'
 import { mountKernel } from '../../../src/fuse/kernel-mount.ts'
+import { silentLogger } from '../../../src/log.ts'
 import { treeFiles } from './tree.ts'
 
 const [mountPoint = ''] = process.argv.slice(2)
@@ -13,11 +14,10 @@ const frontEnd = new MemoryFrontEnd()
 for (const { name, content } of treeFiles()) frontEnd.put(name, content)
 
 const say = (fields: object, message: string): void => console.error(message, fields)
-const ignore = (): void => undefined
 const mount = await mountKernel(mountPoint, { source: 'memory', defaultPermissions: false })
 const served = serve({
   descriptor: mount.descriptor,
   frontEnd,
-  logger: { debug: ignore, info: ignore, warn: say, error: say },
+  logger: { ...silentLogger, warn: say, error: say },
 })
 await served.done
