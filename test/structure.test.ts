@@ -1,5 +1,5 @@
 /**
- * What the layout promises: layers go one way, files stay small, native calls are made in one place.
+ * What the layout promises: rooms stand on those below them, files stay small, native calls are made in one place.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
@@ -7,29 +7,35 @@ import t from 'tap'
 
 const source = join(import.meta.dirname, '..', 'src')
 
-/** What each layer may import besides itself; the composition (the files in `src/` themselves) may import all. */
-const below: Readonly<Record<string, readonly string[]>> = {
-  client: [],
-  cache: ['client'],
-  'write-back': ['cache', 'client'],
-  filesystem: ['write-back', 'cache', 'client'],
-  fuse: ['filesystem'],
-  logs: ['client'],
-  emulator: ['client'],
+/**
+ * The rooms, from the ground up, and what each may import besides itself and the loose files. `index.ts` alone,
+ * the list for those outside, may import all; nothing imports it.
+ */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  options: [],
   control: [],
-  cli: ['fuse', 'filesystem', 'write-back', 'cache', 'client', 'logs', 'emulator', 'control'],
+  client: ['options'],
+  logs: ['client'],
+  emulator: ['client', 'options'],
+  cache: ['client'],
+  prefetch: ['cache', 'client'],
+  'write-back': ['cache', 'client'],
+  filesystem: ['write-back', 'prefetch', 'cache', 'client'],
+  fuse: ['filesystem'],
+  session: ['write-back', 'prefetch', 'cache', 'client', 'control', 'options'],
+  mount: ['session', 'fuse', 'filesystem', 'write-back', 'logs', 'client', 'control', 'options'],
+  cli: ['mount', 'session', 'fuse', 'write-back', 'emulator', 'client', 'control', 'options'],
 }
-/** Files in `src/` that every layer may use. */
-const ground: ReadonlySet<string> = new Set(['clock.ts', 'log.ts'])
-/** Files in `src/` that stand beside the composition root and bring no layer with them. */
-const beside: ReadonlySet<string> = new Set([
-  'mount-error.ts',
-  'mounted-session.ts',
-  'option-values.ts',
-  'options.ts',
-  'session-directories.ts',
-  'session-recovery.ts',
-])
+/** The rooms within the write-back, alike. */
+const innerRooms: Readonly<Record<string, readonly string[]>> = {
+  disk: [],
+  state: ['disk'],
+  queue: ['state', 'disk'],
+  calls: ['queue', 'state', 'disk'],
+}
+/** Of the write-back's own files, those that the rooms within it stand on. */
+const innerGround = ['write-back/local-changes.ts', 'write-back/record.ts']
+const loose = ['clock.ts', 'index.ts', 'log.ts', 'remote-path.ts']
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) =>
   file.endsWith('.ts'),
@@ -38,43 +44,75 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 interface Import {
   readonly from: string
   readonly to: string
-  readonly isType: boolean
 }
 
-const imports: Import[] = files.flatMap((from) => {
+/** What a file says it imports: a type, a value, at once or with `import()`. */
+function importsOf(from: string): Import[] {
   const text = readFileSync(join(source, from), 'utf8')
-  return [...text.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?\sfrom\s+'(\.[^']+)'/gm)].map((match) => ({
-    from,
-    to: normalize(join(dirname(from), match[2] ?? '')),
-    isType: match[1] !== undefined,
-  }))
-})
+  const found = text.matchAll(/(?:^(?:import|export)\s(?:[^'"]*?\sfrom\s+)?|\bimport\()'(\.[^']+)'/gm)
+  return [...found].map((match) => ({ from, to: normalize(join(dirname(from), match[1] ?? '')) }))
+}
 
-const layerOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : '')
+const imports = files.flatMap(importsOf)
 
-void t.test('every folder of the sources is a layer with a place', (t) => {
-  t.same([...new Set(files.map(layerOf))].filter((layer) => layer !== '').sort(), Object.keys(below).sort())
+const roomOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : '')
+/** The room within the write-back; '' for what lies directly in it. */
+const innerRoomOf = (file: string): string => {
+  const parts = file.split('/')
+  return parts[0] === 'write-back' && parts.length > 2 ? (parts[1] ?? '') : ''
+}
+const shown = (list: readonly Import[]): string[] => list.map(({ from, to }) => `${from} → ${to}`)
+
+void t.test('every folder of the sources is a room with a place, and few files have none', (t) => {
+  t.strictSame(
+    [...new Set(files.map(roomOf))].filter((room) => room !== '').sort(),
+    Object.keys(rooms).sort(),
+  )
+  t.strictSame(files.filter((file) => roomOf(file) === '').sort(), loose)
+  t.strictSame(
+    [...new Set(files.map(innerRoomOf))].filter((room) => room !== '').sort(),
+    Object.keys(innerRooms).sort(),
+  )
   t.end()
 })
 
-void t.test('no layer imports one above it', (t) => {
+void t.test('no room imports one above it', (t) => {
+  const known = Object.entries(rooms)
+  const names = known.map(([name]) => name)
+  for (const [name, below] of known) {
+    const higher = below.filter((other) => names.indexOf(other) >= names.indexOf(name))
+    t.strictSame(higher, [], `${name} stands on what stands below it`)
+  }
   const upward = imports.filter(({ from, to }) => {
-    const layer = layerOf(from)
-    const target = layerOf(to)
-    if (layer === '' || layer === target) return false
-    if (target === '') return !ground.has(to) && !((layer === 'cli' || layer === 'control') && beside.has(to))
-    return !(below[layer] ?? []).includes(target)
+    if (from === 'index.ts') return false
+    const room = roomOf(from)
+    const target = roomOf(to)
+    if (target === '') return to === 'index.ts'
+    return target !== room && !(rooms[room] ?? []).includes(target)
   })
-  t.same(
-    upward.map(({ from, to }) => `${from} → ${to}`),
+  t.strictSame(shown(upward), [])
+  t.end()
+})
+
+void t.test('no room within the write-back imports one above it', (t) => {
+  const upward = imports.filter(({ from, to }) => {
+    const room = innerRoomOf(from)
+    if (room === '' || roomOf(to) !== 'write-back') return false
+    const target = innerRoomOf(to)
+    if (target === '') return !innerGround.includes(to)
+    return target !== room && !(innerRooms[room] ?? []).includes(target)
+  })
+  t.strictSame(shown(upward), [])
+  t.strictSame(
+    shown(imports.filter(({ from, to }) => innerGround.includes(from) && innerRoomOf(to) !== '')),
     [],
   )
   t.end()
 })
 
-void t.test('no file imports itself over others, types apart', (t) => {
+void t.test('no file imports itself over others, types and import() included', (t) => {
   const edges = new Map<string, string[]>()
-  for (const { from, to, isType } of imports) if (!isType) edges.set(from, [...(edges.get(from) ?? []), to])
+  for (const { from, to } of imports) edges.set(from, [...(edges.get(from) ?? []), to])
   const done = new Set<string>()
   const cycles: string[] = []
   const visit = (file: string, path: readonly string[]): void => {
@@ -85,7 +123,7 @@ void t.test('no file imports itself over others, types apart', (t) => {
     done.add(file)
   }
   for (const file of edges.keys()) visit(file, [])
-  t.same(cycles, [])
+  t.strictSame(cycles, [])
   t.end()
 })
 
