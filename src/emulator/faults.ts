@@ -39,6 +39,8 @@ export interface FaultMatch {
   readonly path?: string | RegExp
   /** How many requests meet it. Default: all until it is removed. */
   readonly times?: number
+  /** Of the requests that match, only each so-manyth meets it: 20 is one in twenty. Default 1. */
+  readonly every?: number
 }
 
 export type FaultRule = FaultMatch & Fault
@@ -58,6 +60,8 @@ export interface LiveFault {
 
 interface Entry extends LiveFault {
   met: number
+  /** Requests that matched. */
+  seen: number
   readonly markReached: () => void
 }
 
@@ -73,6 +77,7 @@ export class Faults {
       id,
       rule,
       met: 0,
+      seen: 0,
       reached: reached.promise,
       markReached: () => reached.resolve(undefined),
       removed: removed.promise,
@@ -107,9 +112,16 @@ export class Faults {
   }
 }
 
-function matches({ rule, met }: Entry, verb: Verb, path: string): boolean {
+/** Whether the request meets the rule; one that could counts as seen. */
+function matches(entry: Entry, verb: Verb, path: string): boolean {
+  const { rule, met } = entry
   if (met >= (rule.times ?? Infinity)) return false
   if (rule.verb !== undefined && rule.verb !== verb) return false
-  if (rule.path === undefined) return true
-  return typeof rule.path === 'string' ? rule.path === path : rule.path.test(path)
+  if (rule.path !== undefined && !isPath(rule.path, path)) return false
+  entry.seen++
+  return entry.seen % (rule.every ?? 1) === 0
+}
+
+function isPath(wanted: string | RegExp, path: string): boolean {
+  return typeof wanted === 'string' ? wanted === path : wanted.test(path)
 }

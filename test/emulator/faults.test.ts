@@ -36,6 +36,16 @@ void t.test('a status comes as often as asked, and nothing is done', async (t) =
   t.equal(onDisk(), 'new')
 })
 
+void t.test('of the requests that match, each so-manyth meets it', async (t) => {
+  const { emulator } = await setup(t, { kind: 'status', verb: 'upload', path: 'f', status: 503, every: 3 })
+  const statuses: number[] = []
+  for (let time = 0; time < 7; time++) {
+    await call(emulator, 'PUT', '/files/content?path=other', { body: 'new' })
+    statuses.push((await call(emulator, 'PUT', '/files/content?path=f', { body: 'new' })).status)
+  }
+  t.same(statuses, [201, 201, 503, 201, 201, 503, 201])
+})
+
 void t.test('a fault meets its verb and path only, until it is removed', async (t) => {
   const { emulator, removeFault } = await setup(t, {
     kind: 'status',

@@ -22,6 +22,7 @@ const match = {
   /** A regular expression over the path. */
   pattern: v.exactOptional(v.string()),
   times: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  every: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 }
 const count = v.pipe(v.number(), v.minValue(0))
 
