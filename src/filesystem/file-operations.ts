@@ -9,7 +9,16 @@ import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
-import type { Caller, HandleId, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
+import type {
+  AllocateRequest,
+  Caller,
+  CopyRequest,
+  HandleId,
+  MaybePromise,
+  OpenFlags,
+  OpenReply,
+  WriteRequest,
+} from './front-end.ts'
 import type { Handles } from './handles.ts'
 import type { FileHandle, FileNode, Node, SpecialNode } from './node.ts'
 import type { KernelNews } from './kernel-news.ts'
@@ -100,32 +109,22 @@ export class FileOperations {
     }
   }
 
-  write(
-    id: HandleId,
-    offset: number,
-    data: Uint8Array,
-    caller: Caller,
-    append: boolean,
-  ): MaybePromise<number> {
-    const handle = this.#writer(id)
+  write(request: WriteRequest, caller: Caller): MaybePromise<number> {
+    const { offset, data, append } = request
+    const handle = this.#writer(request.handle)
     if (!append) this.#checkSize(handle, offset + data.length)
     const copy = this.#parts.bytes.copyOf(handle.node)
     if (copy !== undefined) {
       retain(handle, copy)
-      return this.#write(handle, copy, { offset, append }, data)
+      return this.#write(handle, copy, request)
     }
-    const kept = Uint8Array.from(data)
-    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, { offset, append }, kept))
+    const kept = { ...request, data: Uint8Array.from(data) }
+    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, kept))
   }
 
-  allocate(
-    id: HandleId,
-    mode: 'extend' | 'keepSize' | 'punchHole',
-    offset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<void> {
-    const handle = this.#writer(id)
+  allocate(request: AllocateRequest, caller: Caller): MaybePromise<void> {
+    const { mode, offset, length } = request
+    const handle = this.#writer(request.handle)
     if (length <= 0 || offset < 0) throw new FilesystemError('invalid')
     if (mode !== 'punchHole') this.#checkSize(handle, offset + length)
     /* a working copy has its room when it is written, and the service none to set aside */
@@ -147,23 +146,17 @@ export class FileOperations {
     })
   }
 
-  async copyRange(
-    fromId: HandleId,
-    fromOffset: number,
-    toId: HandleId,
-    toOffset: number,
-    length: number,
-    caller: Caller,
-  ): Promise<number> {
-    const from = this.#parts.handles.file(fromId)
-    this.#writer(toId)
-    const wanted = Math.min(length, copyBytes)
+  async copyRange(request: CopyRequest, caller: Caller): Promise<number> {
+    const { fromOffset, to, toOffset } = request
+    const from = this.#parts.handles.file(request.from)
+    this.#writer(to)
+    const wanted = Math.min(request.length, copyBytes)
     let copied = 0
     while (copied < wanted) {
       const step = Math.min(copyStepBytes, wanted - copied)
-      const piece = await this.#parts.bytes.read(from.node, fromOffset + copied, step, caller.signal)
-      if (piece.length === 0) break
-      copied += await this.write(toId, toOffset + copied, piece, caller, false)
+      const data = await this.#parts.bytes.read(from.node, fromOffset + copied, step, caller.signal)
+      if (data.length === 0) break
+      copied += await this.write({ handle: to, offset: toOffset + copied, data, append: false }, caller)
     }
     return copied
   }
@@ -273,12 +266,7 @@ export class FileOperations {
     })
   }
 
-  #write(
-    handle: FileHandle,
-    copy: WorkingCopy,
-    { offset, append }: { readonly offset: number; readonly append: boolean },
-    data: Uint8Array,
-  ): number {
+  #write(handle: FileHandle, copy: WorkingCopy, { offset, data, append }: WriteRequest): number {
     copy.report(handle.told)
     const at = copy.write(append ? undefined : offset, data)
     this.#parts.bytes.modified(handle.node)

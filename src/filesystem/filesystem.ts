@@ -17,9 +17,12 @@ import { FileBytes } from './file-bytes.ts'
 import { FileOperations } from './file-operations.ts'
 import { ForeignChanges } from './foreign-changes.ts'
 import type {
+  AllocateRequest,
   AttributeChanges,
   AttributesReply,
   Caller,
+  CopyRequest,
+  CreateRequest,
   DirectoryEntry,
   Entry,
   FrontEnd,
@@ -29,7 +32,9 @@ import type {
   NodeId,
   OpenFlags,
   OpenReply,
+  RenameRequest,
   Statistics,
+  WriteRequest,
 } from './front-end.ts'
 import { Handles } from './handles.ts'
 import { type SpecialHandle } from './node.ts'
@@ -189,30 +194,17 @@ export class Filesystem implements FrontEnd {
     )
   }
 
-  rename(
-    parent: NodeId,
-    name: string,
-    newParent: NodeId,
-    newName: string,
-    options: { readonly noReplace: boolean },
-    caller: Caller,
-  ): MaybePromise<void> {
-    return this.#run('rename', name, () => {
-      const from = [this.#tree.directory(parent), name] as const
-      const to = [this.#tree.directory(newParent), newName] as const
-      return this.#rename.rename(from, to, options.noReplace, caller)
+  rename(parent: NodeId, request: RenameRequest, caller: Caller): MaybePromise<void> {
+    return this.#run('rename', request.name, () => {
+      const from = [this.#tree.directory(parent), request.name] as const
+      const to = [this.#tree.directory(request.newParent), request.newName] as const
+      return this.#rename.rename(from, to, request.noReplace, caller)
     })
   }
 
-  create(
-    parent: NodeId,
-    name: string,
-    flags: OpenFlags,
-    mode: number,
-    caller: Caller,
-  ): MaybePromise<Created> {
-    return this.#run('create', name, () =>
-      this.#naming.create(this.#tree.directory(parent), name, flags, mode, caller),
+  create(parent: NodeId, request: CreateRequest, caller: Caller): MaybePromise<Created> {
+    return this.#run('create', request.name, () =>
+      this.#naming.create(this.#tree.directory(parent), request, caller),
     )
   }
 
@@ -230,41 +222,20 @@ export class Filesystem implements FrontEnd {
     return this.#run('read', handle, () => this.#files.read(handle, offset, length, caller))
   }
 
-  write(
-    handle: HandleId,
-    offset: number,
-    data: Uint8Array,
-    caller: Caller,
-    append: boolean,
-  ): MaybePromise<number> {
-    return this.#run('write', handle, () => this.#files.write(handle, offset, data, caller, append))
+  write(request: WriteRequest, caller: Caller): MaybePromise<number> {
+    return this.#run('write', request.handle, () => this.#files.write(request, caller))
   }
 
-  allocate(
-    handle: HandleId,
-    mode: 'extend' | 'keepSize' | 'punchHole',
-    offset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<void> {
-    return this.#run('fallocate', handle, () => this.#files.allocate(handle, mode, offset, length, caller))
+  allocate(request: AllocateRequest, caller: Caller): MaybePromise<void> {
+    return this.#run('fallocate', request.handle, () => this.#files.allocate(request, caller))
   }
 
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole', caller: Caller): MaybePromise<number> {
     return this.#run('lseek', handle, () => this.#files.seek(handle, offset, whence, caller))
   }
 
-  copyRange(
-    from: HandleId,
-    fromOffset: number,
-    to: HandleId,
-    toOffset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<number> {
-    return this.#run('copy_file_range', from, () =>
-      this.#files.copyRange(from, fromOffset, to, toOffset, length, caller),
-    )
+  copyRange(request: CopyRequest, caller: Caller): MaybePromise<number> {
+    return this.#run('copy_file_range', request.from, () => this.#files.copyRange(request, caller))
   }
 
   flush(handle: HandleId, caller: Caller): MaybePromise<void> {

@@ -73,6 +73,48 @@ export interface OpenReply {
   readonly directIo: boolean
 }
 
+export interface CreateRequest {
+  readonly name: string
+  readonly flags: OpenFlags
+  /** Permission bits; the umask is applied. */
+  readonly mode: number
+}
+
+export interface RenameRequest {
+  readonly name: string
+  readonly newParent: NodeId
+  readonly newName: string
+  /** Fails with `exists` where there is something at the new name. */
+  readonly noReplace: boolean
+}
+
+export interface WriteRequest {
+  readonly handle: HandleId
+  readonly offset: number
+  /** Valid only during the call: copied before waiting. */
+  readonly data: Uint8Array
+  /**
+   * At the end of the file whatever `offset` says. It is told per write and not by the handle's flags: fcntl(2) may
+   * have changed them, and a store through a mapping goes to its offset even when the file was opened with O_APPEND.
+   */
+  readonly append: boolean
+}
+
+export interface AllocateRequest {
+  readonly handle: HandleId
+  readonly mode: 'extend' | 'keepSize' | 'punchHole'
+  readonly offset: number
+  readonly length: number
+}
+
+export interface CopyRequest {
+  readonly from: HandleId
+  readonly fromOffset: number
+  readonly to: HandleId
+  readonly toOffset: number
+  readonly length: number
+}
+
 /** Only what is set changes. `'now'` is the current time. */
 export interface AttributeChanges {
   readonly size?: number
@@ -125,20 +167,11 @@ export interface FrontEnd {
   makeFile(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry>
   unlink(parent: NodeId, name: string, caller: Caller): MaybePromise<void>
   removeDirectory(parent: NodeId, name: string, caller: Caller): MaybePromise<void>
-  rename(
-    parent: NodeId,
-    name: string,
-    newParent: NodeId,
-    newName: string,
-    options: { readonly noReplace: boolean },
-    caller: Caller,
-  ): MaybePromise<void>
+  rename(parent: NodeId, request: RenameRequest, caller: Caller): MaybePromise<void>
 
   create(
     parent: NodeId,
-    name: string,
-    flags: OpenFlags,
-    mode: number,
+    request: CreateRequest,
     caller: Caller,
   ): MaybePromise<{ readonly entry: Entry; readonly open: OpenReply }>
   /** An unnamed file (O_TMPFILE). */
@@ -151,34 +184,11 @@ export interface FrontEnd {
   open(node: NodeId, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply>
   /** At most `length` bytes; fewer only at the end of the file. The bytes are valid until the reply is sent. */
   read(handle: HandleId, offset: number, length: number, caller: Caller): MaybePromise<Uint8Array>
-  /**
-   * Takes all of `data`, valid only during the call (copy it before waiting). With `append` at the end of the file
-   * whatever `offset` says. It is told per write and not by the handle's flags: fcntl(2) may have changed them, and
-   * a store through a mapping goes to its offset even when the file was opened with O_APPEND.
-   */
-  write(
-    handle: HandleId,
-    offset: number,
-    data: Uint8Array,
-    caller: Caller,
-    append: boolean,
-  ): MaybePromise<number>
-  allocate(
-    handle: HandleId,
-    mode: 'extend' | 'keepSize' | 'punchHole',
-    offset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<void>
+  /** Takes all of the data. */
+  write(request: WriteRequest, caller: Caller): MaybePromise<number>
+  allocate(request: AllocateRequest, caller: Caller): MaybePromise<void>
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole', caller: Caller): MaybePromise<number>
-  copyRange(
-    from: HandleId,
-    fromOffset: number,
-    to: HandleId,
-    toOffset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<number>
+  copyRange(request: CopyRequest, caller: Caller): MaybePromise<number>
   /** One descriptor was closed; reports a background error once per handle. */
   flush(handle: HandleId, caller: Caller): MaybePromise<void>
   release(handle: HandleId): MaybePromise<void>

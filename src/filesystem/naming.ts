@@ -10,7 +10,7 @@ import { stopIfInterrupted } from './failures.ts'
 import { type FileBytes, retain } from './file-bytes.ts'
 import type { FileOperations } from './file-operations.ts'
 import type { ForeignChanges } from './foreign-changes.ts'
-import type { Caller, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
+import type { Caller, CreateRequest, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
 import type { Handles } from './handles.ts'
 import { chain } from './maybe-promise.ts'
 import type { DirectoryNode, FileNode } from './node.ts'
@@ -47,13 +47,8 @@ export class Naming {
     this.#options = options
   }
 
-  create(
-    directory: DirectoryNode,
-    name: string,
-    flags: OpenFlags,
-    mode: number,
-    caller: Caller,
-  ): MaybePromise<Created> {
+  create(directory: DirectoryNode, request: CreateRequest, caller: Caller): MaybePromise<Created> {
+    const { name, flags, mode } = request
     const { tree, resolver, stat, files, bytes, handles } = this.#parts
     const special = resolver.special(directory, name)
     if (special !== undefined) {

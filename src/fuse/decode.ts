@@ -7,9 +7,26 @@
 
 import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
-import type { AttributeChanges, OpenFlags, Time } from '../filesystem/front-end.ts'
+import type {
+  AllocateRequest,
+  AttributeChanges,
+  CopyRequest,
+  CreateRequest,
+  OpenFlags,
+  RenameRequest,
+  Time,
+  WriteRequest,
+} from '../filesystem/front-end.ts'
 import { Errno, RefusedError } from './errno.ts'
-import { permissionMask, SetattrFlag, Size, getattrHasHandle, writeFromPageCache } from './protocol.ts'
+import {
+  FallocateMode,
+  getattrHasHandle,
+  permissionMask,
+  RenameFlag,
+  SetattrFlag,
+  Size,
+  writeFromPageCache,
+} from './protocol.ts'
 
 /** The buffer a request was read into; `length` is its valid part. Reused for the next request. */
 export interface Frame {
@@ -101,12 +118,6 @@ export function decodeOpen({ view }: Frame): OpenFlags {
   return openFlags(view.getUint32(body, true))
 }
 
-export interface CreateRequest {
-  readonly name: string
-  readonly flags: OpenFlags
-  readonly mode: number
-}
-
 /** The kernel has applied the umask to `mode` already: DONT_MASK is not asked for. */
 export function decodeCreate(frame: Frame): CreateRequest {
   return {
@@ -130,16 +141,12 @@ export function decodeMkdir(frame: Frame): MakeRequest {
   return { mode: frame.view.getUint32(body, true), name: nameAt(frame, body + 8).name }
 }
 
-export interface RenameRequest {
-  readonly newParent: number
-  readonly flags: number
-  readonly name: string
-  readonly newName: string
-}
-
+/** EXCHANGE and WHITEOUT cannot be made of whole-file verbs: EINVAL. */
 function renameAt(frame: Frame, flags: number, at: number): RenameRequest {
+  if ((flags & ~RenameFlag.noReplace) !== 0) throw new RefusedError(Errno.EINVAL)
+  const noReplace = (flags & RenameFlag.noReplace) !== 0
   const { name, next } = nameAt(frame, at)
-  return { newParent: u64(frame.view, body), flags, name, newName: nameAt(frame, next).name }
+  return { newParent: u64(frame.view, body), noReplace, name, newName: nameAt(frame, next).name }
 }
 
 export function decodeRename(frame: Frame): RenameRequest {
@@ -161,14 +168,7 @@ export function decodeRead({ view }: Frame): ReadRequest {
   return { handle: u64(view, body), offset: u64(view, body + 8), size: view.getUint32(body + 16, true) }
 }
 
-export interface WriteRequest {
-  readonly handle: number
-  readonly offset: number
-  /** A view of the request's buffer: valid only until the next request is read. */
-  readonly data: Uint8Array
-  readonly append: boolean
-}
-
+/** Its data is a view of the request's buffer: valid only until the next request is read. */
 export function decodeWrite({ bytes, view, length }: Frame): WriteRequest {
   const start = body + Size.writeIn
   const end = start + view.getUint32(body + 16, true)
@@ -182,20 +182,17 @@ export function decodeWrite({ bytes, view, length }: Frame): WriteRequest {
   }
 }
 
-export interface FallocateRequest {
-  readonly handle: number
-  readonly offset: number
-  readonly length: number
-  readonly mode: number
-}
+const allocateModes: ReadonlyMap<number, AllocateRequest['mode']> = new Map([
+  [0, 'extend'],
+  [FallocateMode.keepSize, 'keepSize'],
+  [FallocateMode.keepSize | FallocateMode.punchHole, 'punchHole'],
+])
 
-export function decodeFallocate({ view }: Frame): FallocateRequest {
-  return {
-    handle: u64(view, body),
-    offset: u64(view, body + 8),
-    length: u64(view, body + 16),
-    mode: view.getUint32(body + 24, true),
-  }
+/** What else can be done to a range (ZERO_RANGE, COLLAPSE_RANGE and the like): EOPNOTSUPP. */
+export function decodeFallocate({ view }: Frame): AllocateRequest {
+  const mode = allocateModes.get(view.getUint32(body + 24, true))
+  if (mode === undefined) throw new RefusedError(Errno.EOPNOTSUPP)
+  return { handle: u64(view, body), offset: u64(view, body + 8), length: u64(view, body + 16), mode }
 }
 
 export interface LseekRequest {
@@ -208,23 +205,15 @@ export function decodeLseek({ view }: Frame): LseekRequest {
   return { handle: u64(view, body), offset: u64(view, body + 8), whence: view.getUint32(body + 16, true) }
 }
 
-export interface CopyRequest {
-  readonly from: number
-  readonly fromOffset: number
-  readonly to: number
-  readonly toOffset: number
-  readonly length: number
-  readonly flags: number
-}
-
+/** No flag has a meaning yet: EINVAL. */
 export function decodeCopyFileRange({ view }: Frame): CopyRequest {
+  if (u64(view, body + 48) !== 0) throw new RefusedError(Errno.EINVAL)
   return {
     from: u64(view, body),
     fromOffset: u64(view, body + 8),
     to: u64(view, body + 24),
     toOffset: u64(view, body + 32),
     length: u64(view, body + 40),
-    flags: u64(view, body + 48),
   }
 }
 

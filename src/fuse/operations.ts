@@ -7,13 +7,20 @@
  * asks once per mount.
  */
 
-import type { Entry, FrontEnd, MaybePromise, OpenReply } from '../filesystem/front-end.ts'
+import type {
+  CopyRequest,
+  Entry,
+  FrontEnd,
+  MaybePromise,
+  OpenReply,
+  RenameRequest,
+} from '../filesystem/front-end.ts'
 import * as decode from './decode.ts'
 import type { Frame } from './decode.ts'
 import * as encode from './encode.ts'
 import type { Reply } from './encode.ts'
 import { Errno, RefusedError } from './errno.ts'
-import { FallocateMode, FileType, Opcode, permissionMask, RenameFlag, SeekWhence } from './protocol.ts'
+import { FileType, Opcode, permissionMask, SeekWhence } from './protocol.ts'
 import type { OpcodeName } from './protocol.ts'
 import type { Request } from './request.ts'
 
@@ -58,32 +65,18 @@ function undoCreate(fs: FrontEnd, created: { readonly entry: Entry; readonly ope
   forgetEntry(fs, created.entry)
 }
 
-function rename(fs: FrontEnd, input: decode.RenameRequest, request: Request): MaybePromise<void> {
-  // EXCHANGE and WHITEOUT cannot be made of whole-file verbs.
-  if ((input.flags & ~RenameFlag.noReplace) !== 0) throw new RefusedError(Errno.EINVAL)
+function rename(fs: FrontEnd, input: RenameRequest, request: Request): MaybePromise<void> {
   request.otherNode = input.newParent
-  const noReplace = (input.flags & RenameFlag.noReplace) !== 0
-  return fs.rename(request.node, input.name, input.newParent, input.newName, { noReplace }, request)
+  return fs.rename(request.node, input, request)
 }
 
-function copyRange(fs: FrontEnd, input: decode.CopyRequest, request: Request): MaybePromise<number> {
-  if (input.flags !== 0) throw new RefusedError(Errno.EINVAL)
-  return fs.copyRange(input.from, input.fromOffset, input.to, input.toOffset, input.length, request)
-}
+const copyRange = (fs: FrontEnd, input: CopyRequest, request: Request): MaybePromise<number> =>
+  fs.copyRange(input, request)
 
 function makeFile(fs: FrontEnd, { name, mode }: decode.MakeRequest, request: Request): MaybePromise<Entry> {
   const type = mode & FileType.mask
   if (type !== 0 && type !== FileType.regular) throw new RefusedError(Errno.EPERM) // devices, FIFOs, sockets
   return fs.makeFile(request.node, name, mode & permissionMask, request)
-}
-
-function allocate(fs: FrontEnd, input: decode.FallocateRequest, request: Request): MaybePromise<void> {
-  const { handle, offset, length } = input
-  if (input.mode === 0) return fs.allocate(handle, 'extend', offset, length, request)
-  if (input.mode === FallocateMode.keepSize) return fs.allocate(handle, 'keepSize', offset, length, request)
-  const punch = FallocateMode.punchHole | FallocateMode.keepSize
-  if (input.mode === punch) return fs.allocate(handle, 'punchHole', offset, length, request)
-  throw new RefusedError(Errno.EOPNOTSUPP)
 }
 
 function seek(fs: FrontEnd, input: decode.LseekRequest, request: Request): MaybePromise<number> {
@@ -154,7 +147,7 @@ export const operations: Readonly<Record<OpcodeName, Operation>> = {
   }),
   create: implemented({
     decode: decode.decodeCreate,
-    call: (fs, { name, flags, mode }, request) => fs.create(request.node, name, flags, mode, request),
+    call: (fs, input, request) => fs.create(request.node, input, request),
     encode: encode.encodeCreate,
     undo: undoCreate,
   }),
@@ -171,10 +164,14 @@ export const operations: Readonly<Record<OpcodeName, Operation>> = {
   }),
   write: implemented({
     decode: decode.decodeWrite,
-    call: (fs, input, request) => fs.write(input.handle, input.offset, input.data, request, input.append),
+    call: (fs, input, request) => fs.write(input, request),
     encode: encode.encodeWritten,
   }),
-  fallocate: implemented({ decode: decode.decodeFallocate, call: allocate, encode: encode.encodeNothing }),
+  fallocate: implemented({
+    decode: decode.decodeFallocate,
+    call: (fs, input, request) => fs.allocate(input, request),
+    encode: encode.encodeNothing,
+  }),
   lseek: implemented({ decode: decode.decodeLseek, call: seek, encode: encode.encodeOffset }),
   copyFileRange: implemented({
     decode: decode.decodeCopyFileRange,

@@ -115,7 +115,9 @@ void t.test('an interrupted operation ends, and changes nothing afterwards', asy
   const stop = new AbortController()
   const impatient = { ...caller, signal: stop.signal }
   const read = reasonOf(async () => rig.fs.read(reading.handle, 0, 10, impatient))
-  const write = reasonOf(async () => rig.fs.write(reading.handle, 0, Buffer.from('X'), impatient, false))
+  const write = reasonOf(async () =>
+    rig.fs.write({ handle: reading.handle, offset: 0, data: Buffer.from('X'), append: false }, impatient),
+  )
   await gate.arrived()
   stop.abort()
   t.equal(await read, 'interrupted')
@@ -133,7 +135,9 @@ void t.test('a create that was interrupted while it looked is not carried out', 
   const gate = rig.files.hold({ verb: 'list', path: '' })
   const stop = new AbortController()
   const impatient = { ...caller, signal: stop.signal }
-  const made = reasonOf(async () => rig.fs.create(1, 'a', flags('write'), 0o644, impatient))
+  const made = reasonOf(async () =>
+    rig.fs.create(1, { name: 'a', flags: flags('write'), mode: 0o644 }, impatient),
+  )
   await gate.arrived()
   stop.abort()
   t.equal(await made, 'interrupted')

@@ -181,7 +181,10 @@ void t.test(
     t.equal(await reasonOf(rig.writeHandle(handle, 9, 'xx')), 'tooLarge')
     t.equal(await reasonOf(rig.writeHandle(handle, 0, 'x', true)), 'tooLarge')
     t.equal(await reasonOf(rig.truncate('a', 11)), 'tooLarge')
-    t.equal(await reasonOf(() => rig.fs.allocate(handle, 'extend', 5, 6, caller)), 'tooLarge')
+    t.equal(
+      await reasonOf(() => rig.fs.allocate({ handle, mode: 'extend', offset: 5, length: 6 }, caller)),
+      'tooLarge',
+    )
     t.equal(await rig.readHandle(handle), '0123456789')
     await rig.close(handle)
     t.equal(await rig.read('big'), 'more than ten bytes')
@@ -200,10 +203,10 @@ void t.test('fallocate, holes and seeks', async (t) => {
   t.equal(await rig.fs.seek(handle, 2, 'data', caller), 2)
   t.equal(await rig.fs.seek(handle, 2, 'hole', caller), 6)
   t.equal(await reasonOf(() => rig.fs.seek(handle, 6, 'data', caller)), 'noData')
-  await rig.fs.allocate(handle, 'keepSize', 0, 100, caller)
+  await rig.fs.allocate({ handle, mode: 'keepSize', offset: 0, length: 100 }, caller)
   t.equal(await rig.readHandle(handle), 'abcdef')
-  await rig.fs.allocate(handle, 'punchHole', 1, 2, caller)
-  await rig.fs.allocate(handle, 'extend', 0, 8, caller)
+  await rig.fs.allocate({ handle, mode: 'punchHole', offset: 1, length: 2 }, caller)
+  await rig.fs.allocate({ handle, mode: 'extend', offset: 0, length: 8 }, caller)
   t.equal(await rig.readHandle(handle), 'a\0\0def\0\0')
   await rig.close(handle)
 })
@@ -213,9 +216,9 @@ void t.test('ranges are copied between files', async (t) => {
   rig.files.put('from', 'abcdef')
   const from = await rig.open('from')
   const to = await rig.create('to')
-  t.equal(await rig.fs.copyRange(from, 2, to, 1, 100, caller), 4)
+  t.equal(await rig.fs.copyRange({ from, fromOffset: 2, to, toOffset: 1, length: 100 }, caller), 4)
   t.equal(await rig.readHandle(to), '\0cdef')
-  t.equal(await rig.fs.copyRange(from, 6, to, 0, 100, caller), 0)
+  t.equal(await rig.fs.copyRange({ from, fromOffset: 6, to, toOffset: 0, length: 100 }, caller), 0)
   await rig.close(to)
   await rig.close(from)
 })
@@ -269,7 +272,10 @@ void t.test('a removed directory answers nothing any more', async (t) => {
   const d = await rig.node('d')
   await rig.rmdir('d')
   t.equal(await reasonOf(() => rig.fs.lookup(d, 'x', caller)), 'missing')
-  t.equal(await reasonOf(() => rig.fs.create(d, 'x', writable, 0o644, caller)), 'missing')
+  t.equal(
+    await reasonOf(() => rig.fs.create(d, { name: 'x', flags: writable, mode: 0o644 }, caller)),
+    'missing',
+  )
 })
 
 void t.test('a read-only mount', async (t) => {

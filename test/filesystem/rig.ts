@@ -164,7 +164,8 @@ export class Rig {
   }
 
   async create(path: string, how: OpenFlags = writable, mode = 0o644): Promise<HandleId> {
-    return (await this.fs.create(...(await this.place(path)), how, mode, caller)).open.handle
+    const [directory, name] = await this.place(path)
+    return (await this.fs.create(directory, { name, flags: how, mode }, caller)).open.handle
   }
 
   async readHandle(handle: HandleId, offset = 0, length = 1 << 20): Promise<string> {
@@ -172,7 +173,7 @@ export class Rig {
   }
 
   async writeHandle(handle: HandleId, offset: number, text: string, append = false): Promise<number> {
-    return this.fs.write(handle, offset, Buffer.from(text), caller, append)
+    return this.fs.write({ handle, offset, data: Buffer.from(text), append }, caller)
   }
 
   async close(handle: HandleId): Promise<void> {
@@ -232,7 +233,9 @@ export class Rig {
   }
 
   async rename(from: string, to: string, noReplace = false): Promise<void> {
-    await this.fs.rename(...(await this.place(from)), ...(await this.place(to)), { noReplace }, caller)
+    const [directory, name] = await this.place(from)
+    const [newParent, newName] = await this.place(to)
+    await this.fs.rename(directory, { name, newParent, newName, noReplace }, caller)
   }
 
   async truncate(path: string, size: number): Promise<void> {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { WriteRequest } from '../../src/filesystem/front-end.ts'
 import * as decode from '../../src/fuse/decode.ts'
 import { RefusedError } from '../../src/fuse/errno.ts'
 import { Request } from '../../src/fuse/request.ts'
@@ -98,16 +99,18 @@ void t.test('rename and rename2', (t) => {
   const names = '6f6c6400 6e657700'
   t.same(decode.decodeRename(frame(header, '0300000000000000', names)), {
     newParent: 3,
-    flags: 0,
+    noReplace: false,
     name: 'old',
     newName: 'new',
   })
   t.same(decode.decodeRename2(frame(header, '0300000000000000 01000000 00000000', names)), {
     newParent: 3,
-    flags: 1,
+    noReplace: true,
     name: 'old',
     newName: 'new',
   })
+  const exchange = frame(header, '0300000000000000 02000000 00000000', names)
+  t.throws(() => decode.decodeRename2(exchange), new RefusedError(22), 'EXCHANGE: EINVAL')
   t.end()
 })
 
@@ -121,7 +124,7 @@ void t.test('read', (t) => {
 })
 
 void t.test('write: its data, and whether it appends', (t) => {
-  const write = (writeFlags: string, flags: string): decode.WriteRequest =>
+  const write = (writeFlags: string, flags: string): WriteRequest =>
     decode.decodeWrite(
       frame(
         header,
@@ -141,23 +144,25 @@ void t.test('fallocate, lseek, copy_file_range', (t) => {
     decode.decodeFallocate(
       frame(header, '0200000000000000 0100000000000000 0500000000000000 03000000 00000000'),
     ),
-    { handle: 2, offset: 1, length: 5, mode: 3 },
+    { handle: 2, offset: 1, length: 5, mode: 'punchHole' },
   )
+  const zeroRange = frame(header, '0200000000000000 0100000000000000 0500000000000000 10000000 00000000')
+  t.throws(() => decode.decodeFallocate(zeroRange), new RefusedError(95), 'ZERO_RANGE: EOPNOTSUPP')
   t.same(decode.decodeLseek(frame(header, '0200000000000000 0100000000000000 04000000 00000000')), {
     handle: 2,
     offset: 1,
     whence: 4,
   })
-  t.same(
+  const copy = (flags: string): unknown =>
     decode.decodeCopyFileRange(
       frame(
         header,
         '0200000000000000 0100000000000000 0700000000000000 0300000000000000',
-        '0400000000000000 0500000000000000 0000000000000000',
+        `0400000000000000 0500000000000000 ${flags}`,
       ),
-    ),
-    { from: 2, fromOffset: 1, to: 3, toOffset: 4, length: 5, flags: 0 },
-  )
+    )
+  t.same(copy('0000000000000000'), { from: 2, fromOffset: 1, to: 3, toOffset: 4, length: 5 })
+  t.throws(() => copy('0100000000000000'), new RefusedError(22), 'an unknown flag: EINVAL')
   t.end()
 })
 

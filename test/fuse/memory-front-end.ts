@@ -7,16 +7,21 @@
 
 import { FilesystemError } from '../../src/filesystem/errors.ts'
 import type {
+  AllocateRequest,
   AttributeChanges,
   AttributesReply,
   Caller,
+  CopyRequest,
+  CreateRequest,
   DirectoryEntry,
   Entry,
   FrontEnd,
   MaybePromise,
   OpenFlags,
   OpenReply,
+  RenameRequest,
   Statistics,
+  WriteRequest,
 } from '../../src/filesystem/front-end.ts'
 import {
   attributesOf,
@@ -161,24 +166,13 @@ export class MemoryFrontEnd implements FrontEnd {
     })
   }
 
-  rename(
-    parent: number,
-    name: string,
-    newParent: number,
-    newName: string,
-    options: { readonly noReplace: boolean },
-    caller: Caller,
-  ): MaybePromise<void> {
-    return this.#run('rename', caller, () =>
-      this.#tree.rename(parent, name, newParent, newName, options.noReplace),
-    )
+  rename(parent: number, request: RenameRequest, caller: Caller): MaybePromise<void> {
+    return this.#run('rename', caller, () => this.#tree.rename(parent, request))
   }
 
   create(
     parent: number,
-    name: string,
-    flags: OpenFlags,
-    mode: number,
+    { name, flags, mode }: CreateRequest,
     caller: Caller,
   ): MaybePromise<{ entry: Entry; open: OpenReply }> {
     return this.#run('create', caller, () => {
@@ -219,13 +213,7 @@ export class MemoryFrontEnd implements FrontEnd {
     })
   }
 
-  write(
-    handle: number,
-    offset: number,
-    data: Uint8Array,
-    caller: Caller,
-    append: boolean,
-  ): MaybePromise<number> {
+  write({ handle, offset, data, append }: WriteRequest, caller: Caller): MaybePromise<number> {
     this.writeSizes.push(data.length)
     const kept = this.hooks.has('write') ? Buffer.from(data) : data
     return this.#run('write', caller, () => {
@@ -240,13 +228,7 @@ export class MemoryFrontEnd implements FrontEnd {
     })
   }
 
-  allocate(
-    handle: number,
-    mode: 'extend' | 'keepSize' | 'punchHole',
-    offset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<void> {
+  allocate({ handle, mode, offset, length }: AllocateRequest, caller: Caller): MaybePromise<void> {
     return this.#run('allocate', caller, () => {
       const node = this.#file(handle)
       if (mode === 'extend' && offset + length > node.size) resize(node, offset + length)
@@ -263,14 +245,7 @@ export class MemoryFrontEnd implements FrontEnd {
     })
   }
 
-  copyRange(
-    from: number,
-    fromOffset: number,
-    to: number,
-    toOffset: number,
-    length: number,
-    caller: Caller,
-  ): MaybePromise<number> {
+  copyRange({ from, fromOffset, to, toOffset, length }: CopyRequest, caller: Caller): MaybePromise<number> {
     return this.#run('copyRange', caller, () => {
       const source = this.#file(from)
       const bytes = source.data.subarray(fromOffset, Math.min(source.size, fromOffset + length))

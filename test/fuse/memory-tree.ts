@@ -5,7 +5,13 @@
  */
 
 import { FilesystemError } from '../../src/filesystem/errors.ts'
-import type { Attributes, Caller, DirectoryEntry, Time } from '../../src/filesystem/front-end.ts'
+import type {
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  RenameRequest,
+  Time,
+} from '../../src/filesystem/front-end.ts'
 
 export interface MemoryNode {
   readonly id: number
@@ -67,7 +73,7 @@ export class MemoryTree {
     return this.link(directory, name, this.make(kind, mode, caller.uid, caller.gid))
   }
 
-  rename(parent: number, name: string, newParent: number, newName: string, noReplace: boolean): void {
+  rename(parent: number, { name, newParent, newName, noReplace }: RenameRequest): void {
     const from = this.directory(parent)
     const to = this.directory(newParent)
     const node = from.children.get(name)

@@ -255,7 +255,8 @@ class Interleaving {
       case 'create': {
         const more =
           call.how === 'open' ? [] : ([call.how === 'truncate' ? 'truncate' : 'exclusive'] as const)
-        const made = await fs.create(at, call.name, flags('read', 'write', ...more), 0o644, caller)
+        const request = { name: call.name, flags: flags('read', 'write', ...more), mode: 0o644 }
+        const made = await fs.create(at, request, caller)
         this.#handles.set(call.handle, made.open.handle)
         this.#found.set(call.handle, made.entry.node)
         return ['ok', made.entry.node]
@@ -285,7 +286,8 @@ class Interleaving {
       case 'write': {
         if (handle === undefined) return undefined
         const offset = call.at === 'end' ? 0 : call.at
-        await fs.write(handle, offset, Buffer.from(call.text), caller, call.at === 'end')
+        const append = call.at === 'end'
+        await fs.write({ handle, offset, data: Buffer.from(call.text), append }, caller)
         return ['ok']
       }
       case 'resize': {
@@ -305,7 +307,8 @@ class Interleaving {
       case 'rename': {
         const to = this.#places.get(call.to)
         if (to === undefined) return undefined
-        await fs.rename(at, call.name, to, call.toName, { noReplace: call.noReplace }, caller)
+        const { name, toName: newName, noReplace } = call
+        await fs.rename(at, { name, newParent: to, newName, noReplace }, caller)
         return ['ok']
       }
       case 'list':

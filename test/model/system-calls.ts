@@ -61,7 +61,8 @@ export class SystemCalls {
         const { handle } = await this.#open(operation.path, mode)
         return this.#closing(handle, async () => {
           const bytes = bytesOf(operation.bytes)
-          if (bytes.length > 0) await this.#time.soon(fs.write(handle, 0, bytes, caller, mode === 'a'))
+          const request = { handle, offset: 0, data: bytes, append: mode === 'a' }
+          if (bytes.length > 0) await this.#time.soon(fs.write(request, caller))
         })
       }
       case 'read':
@@ -134,10 +135,11 @@ export class SystemCalls {
       }
       case 'pwrite': {
         const { handle, mode } = this.#slot(operation.slot)
-        const bytes = bytesOf(operation.bytes)
+        const data = bytesOf(operation.bytes)
         if (mode === 'r') throw new FilesystemError('badHandle')
-        if (bytes.length === 0) return 'ok'
-        await this.#time.soon(fs.write(handle, operation.offset, bytes, caller, mode.startsWith('a')))
+        if (data.length === 0) return 'ok'
+        const append = mode.startsWith('a')
+        await this.#time.soon(fs.write({ handle, offset: operation.offset, data, append }, caller))
         return 'ok'
       }
       case 'ftruncate': {
@@ -148,7 +150,8 @@ export class SystemCalls {
       }
       case 'punch': {
         const { handle } = this.#slot(operation.slot)
-        await this.#time.soon(fs.allocate(handle, 'punchHole', operation.offset, operation.length, caller))
+        const { offset, length } = operation
+        await this.#time.soon(fs.allocate({ handle, mode: 'punchHole', offset, length }, caller))
         return 'ok'
       }
       case 'copy': {
@@ -156,22 +159,24 @@ export class SystemCalls {
         const [from, to] = [this.#slot(operation.from), this.#slot(operation.to)]
         if (from.mode === 'w' || from.mode === 'a' || to.mode.startsWith('a'))
           throw new FilesystemError('badHandle')
-        await this.#time.soon(fs.copyRange(from.handle, fromOffset, to.handle, toOffset, length, caller))
+        const request = { from: from.handle, fromOffset, to: to.handle, toOffset, length }
+        await this.#time.soon(fs.copyRange(request, caller))
         return 'ok'
       }
       case 'map': {
         const { handle, node, mode } = this.#slot(operation.slot)
         if (!['r+', 'w+', 'a+', 'x+'].includes(mode)) throw new FilesystemError('accessDenied')
         const { size } = (await this.#time.soon(fs.getAttributes(node, handle, caller))).attributes
-        const stored = bytesOf(operation.bytes).subarray(0, Math.max(0, size - operation.offset))
-        if (stored.length > 0)
-          await this.#time.soon(fs.write(handle, operation.offset, stored, caller, false))
+        const { offset } = operation
+        const data = bytesOf(operation.bytes).subarray(0, Math.max(0, size - offset))
+        if (data.length > 0) await this.#time.soon(fs.write({ handle, offset, data, append: false }, caller))
         return 'ok'
       }
       case 'allocate': {
         const { offset, length } = operation
-        const how = operation.keepSize ? 'keepSize' : 'extend'
-        await this.#time.soon(fs.allocate(this.#slot(operation.slot).handle, how, offset, length, caller))
+        const { handle } = this.#slot(operation.slot)
+        const mode = operation.keepSize ? 'keepSize' : 'extend'
+        await this.#time.soon(fs.allocate({ handle, mode, offset, length }, caller))
         return 'ok'
       }
       case 'seek': {
@@ -301,7 +306,8 @@ export class SystemCalls {
     if (noReplace && target !== undefined) throw new FilesystemError('exists')
     if (to.startsWith(`${from}/`)) throw new FilesystemError('invalid')
     if (from.startsWith(`${to}/`)) throw new FilesystemError('notEmpty')
-    await this.#time.soon(this.#fs.rename(fromNode, fromName, toNode, toName, { noReplace }, caller))
+    const request = { name: fromName, newParent: toNode, newName: toName, noReplace }
+    await this.#time.soon(this.#fs.rename(fromNode, request, caller))
     return 'ok'
   }
 
@@ -312,7 +318,8 @@ export class SystemCalls {
     if (there === undefined || mode === 'x+') {
       if (mode === 'r' || mode === 'r+') throw new FilesystemError('missing')
       if (there !== undefined) throw new FilesystemError('exists')
-      const { entry, open } = await this.#time.soon(this.#fs.create(directory, name, how, 0o644, caller))
+      const request = { name, flags: how, mode: 0o644 }
+      const { entry, open } = await this.#time.soon(this.#fs.create(directory, request, caller))
       this.#known.count(entry)
       return { handle: open.handle, node: entry.node, mode }
     }
