@@ -39,6 +39,7 @@ export { SessionError, type SessionErrorCode } from './session/session-error.ts'
 export type { MountedSession } from './mount/mounted-session.ts'
 export type { MountOptions } from './options/table.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
+export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'
 export type {

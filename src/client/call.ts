@@ -3,12 +3,12 @@
  *
  * Invariant: only data and the one function that reads the answer; whoever carries it out is `request.ts`.
  */
-import type { Query } from './endpoint.ts'
+import type { QueryParameters } from './endpoint.ts'
 import type { ServiceErrorCode } from './errors.ts'
 import type { Lane } from './lane.ts'
 import type { Timeouts } from './progress-watch.ts'
 import type { Subject } from './refusal.ts'
-import type { Attempt, Reply, Transport } from './transport.ts'
+import type { HttpAttempt, HttpReply, Transport } from './transport.ts'
 import type { RequestBody } from './upload-body.ts'
 
 /** The operations of the service, as calls are counted by them. */
@@ -38,13 +38,13 @@ export interface FinishedCall {
   readonly code: ServiceErrorCode | undefined
 }
 
-export interface Call<T> {
+export interface ServiceCall<T> {
   readonly verb: Verb
   /** Operation and path, for messages. */
   readonly what: string
-  readonly method: Attempt['method']
+  readonly method: HttpAttempt['method']
   readonly path: string
-  readonly query: Query
+  readonly query: QueryParameters
   readonly headers: Readonly<Record<string, string>>
   readonly subject: Subject
   readonly body?: RequestBody | undefined
@@ -55,5 +55,5 @@ export interface Call<T> {
   readonly transport: Transport
   readonly timeouts: Timeouts
   /** What the caller gets of a 2xx; it reads the body to its end, hands it on, or fails the attempt. */
-  readonly receive: (reply: Reply) => Promise<T>
+  readonly receive: (reply: HttpReply) => Promise<T>
 }

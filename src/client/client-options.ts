@@ -35,7 +35,7 @@ export interface SessionClientOptions extends Identity {
   readonly limits?: LaneLimits | undefined
   readonly timeouts?: Partial<Timeouts> | undefined
   readonly retry?: Partial<RetryPolicy> | undefined
-  /** Bytes above which an upload fails with `too_large` before anything is sent. Default 52,428,800. */
+  /** Bytes above which an upload fails with `too_large` before anything is sent. Default: that of the option `--max-file-size`. */
   readonly maxFileBytes?: number | undefined
   /** Certificates (PEM) that are trusted beside the system's. */
   readonly ca?: string | undefined
@@ -46,8 +46,6 @@ export interface SessionClientOptions extends Identity {
   /** 0 to 1, for the jitter of the waits. Default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
-
-export const defaultMaxFileBytes = 52_428_800
 
 /** Fails with `bad_request` for what no header can carry. */
 export function identityHeaders(identity: Identity): Record<string, string> {

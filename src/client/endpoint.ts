@@ -28,9 +28,9 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
 }
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+export type QueryParameters = Readonly<Record<string, string | number | boolean | undefined>>
 
-export function queryString(query: Query): string {
+export function queryString(query: QueryParameters): string {
   return Object.entries(query)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${encodeStrictly(String(value))}`)

@@ -48,14 +48,32 @@ export interface ServiceErrorDetails {
   readonly cause?: unknown
 }
 
-const retryableCodes: ReadonlySet<ServiceErrorCode> = new Set([
-  'throttled',
-  'server_error',
-  'timeout',
-  'network',
-  'truncated',
-  'session_not_ready',
-])
+/** What a failure tells about: this one call, the path that it was for, or all calls of the session. */
+export type Concern = 'call' | 'path' | 'session'
+
+/** The one place that says of a code what it means for whoever decides what to do next. */
+const meanings: Readonly<
+  Record<ServiceErrorCode, { readonly retryable: boolean; readonly concerns: Concern }>
+> = {
+  unauthorized: { retryable: false, concerns: 'session' },
+  forbidden: { retryable: false, concerns: 'session' },
+  session_not_found: { retryable: false, concerns: 'session' },
+  session_not_ready: { retryable: true, concerns: 'session' },
+  credential: { retryable: false, concerns: 'session' },
+  insecure_endpoint: { retryable: false, concerns: 'session' },
+  not_found: { retryable: false, concerns: 'path' },
+  bad_request: { retryable: false, concerns: 'path' },
+  conflict: { retryable: false, concerns: 'path' },
+  too_large: { retryable: false, concerns: 'path' },
+  unsupported: { retryable: false, concerns: 'path' },
+  throttled: { retryable: true, concerns: 'call' },
+  server_error: { retryable: true, concerns: 'call' },
+  timeout: { retryable: true, concerns: 'call' },
+  network: { retryable: true, concerns: 'call' },
+  truncated: { retryable: true, concerns: 'call' },
+  protocol: { retryable: false, concerns: 'call' },
+  aborted: { retryable: false, concerns: 'call' },
+}
 
 export class ServiceError extends Error {
   override readonly name = 'ServiceError'
@@ -86,6 +104,11 @@ export class ServiceError extends Error {
 
   /** Whether the same call may succeed later without anybody doing anything. */
   get retryable(): boolean {
-    return retryableCodes.has(this.code)
+    return meanings[this.code].retryable
+  }
+
+  /** Of the path and of the session, the same call says the same again until somebody has done something. */
+  get concerns(): Concern {
+    return meanings[this.code].concerns
   }
 }

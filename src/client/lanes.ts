@@ -5,7 +5,7 @@
  * of the session) waiting.
  */
 import type { Clock } from '../clock.ts'
-import type { Call } from './call.ts'
+import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
 /** Downloads that nothing comes of leave so much room beside them. */
@@ -42,7 +42,7 @@ export class Lanes {
     return { reads: this.#reads.load, questions: this.#questions.load, writes: this.#writes.load }
   }
 
-  of({ verb, method }: Pick<Call<unknown>, 'verb' | 'method'>): Lane {
+  of({ verb, method }: Pick<ServiceCall<unknown>, 'verb' | 'method'>): Lane {
     if (method !== 'GET') return this.#writes
     return verb === 'download' ? this.#reads : this.#questions
   }

@@ -3,11 +3,11 @@
  *
  * Invariant: either every page is seen or the caller is told; a cursor that comes twice would list for ever.
  */
-import type { Query } from './endpoint.ts'
+import type { QueryParameters } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
 import type { ListOptions } from './operation-options.ts'
 
-export interface Page {
+export interface CursorPage {
   readonly has_more?: boolean | null | undefined
   readonly last_id?: string | null | undefined
 }
@@ -15,7 +15,7 @@ export interface Page {
 /** As many entries as the service gives at once. */
 const pageLimit = 100
 
-export function pageQuery(options: ListOptions, after: string | undefined): Query {
+export function pageQuery(options: ListOptions, after: string | undefined): QueryParameters {
   return { limit: options.pageSize ?? pageLimit, order: options.order, after }
 }
 
@@ -23,7 +23,7 @@ export function pageQuery(options: ListOptions, after: string | undefined): Quer
  * The pages of a listing. `lastOf` names the last entry of a page, for a server that says there is more
  * and not after what. Fails with `protocol` when there is more and no new cursor to get it with.
  */
-export async function* pages<P extends Page>(
+export async function* pages<P extends CursorPage>(
   what: string,
   fetch: (after: string | undefined) => Promise<P>,
   lastOf: (page: P) => string | undefined,

@@ -7,7 +7,17 @@ import type { Identity } from './client-options.ts'
 import type { SessionClient } from './session-client.ts'
 import type { CallOptions, Download, RemoteEntry, SessionFiles, UploadSource } from './session-files.ts'
 
-export class RemoteFiles implements SessionFiles {
+/** The files of one session, as the layers above use them; `identity` in place of the client's own. */
+export function sessionFiles(
+  client: SessionClient,
+  agent: string,
+  session: string,
+  identity: Identity = {},
+): SessionFiles {
+  return new RemoteFiles(client, agent, session, identity)
+}
+
+class RemoteFiles implements SessionFiles {
   readonly #client: SessionClient
   readonly #agent: string
   readonly #session: string

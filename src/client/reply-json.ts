@@ -6,7 +6,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, brotliDecompressSync, gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib'
 import { ServiceError } from './errors.ts'
-import type { Reply } from './transport.ts'
+import type { HttpReply } from './transport.ts'
 
 const maxBytes = 32 * 1024 * 1024
 
@@ -22,7 +22,7 @@ const decoders: Readonly<Record<string, { readonly small: Decoder; readonly big:
 }
 
 /** Undefined for an empty body. Fails with `protocol` for what is no JSON, or as the body does. */
-export async function readJson(what: string, reply: Reply): Promise<unknown> {
+export async function readJson(what: string, reply: HttpReply): Promise<unknown> {
   const raw = await reply.body.whole(maxBytes)
   const encoding = reply.headers['content-encoding'] ?? 'identity'
   try {

@@ -12,7 +12,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, sleep } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import type { Call, FinishedCall } from './call.ts'
+import type { ServiceCall, FinishedCall } from './call.ts'
 import type { TokenSource } from './credential.ts'
 import { queryString } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
@@ -21,10 +21,10 @@ import { refusalError } from './refusal.ts'
 import { readJson } from './reply-json.ts'
 import { retryDelay, type RetryPolicy } from './retry.ts'
 import type { CallOptions } from './session-files.ts'
-import type { Reply } from './transport.ts'
+import type { HttpReply } from './transport.ts'
 import { parseRefusal } from './wire.ts'
 
-export interface CallerOptions {
+export interface CallRunnerOptions {
   readonly tokens: TokenSource
   readonly clock: Clock
   readonly logger: Logger
@@ -41,28 +41,30 @@ interface Follower {
 }
 
 interface Sending {
+  /** 1 for the first. */
+  readonly attempt: number
   readonly follower: Follower
   readonly slot: Slot | undefined
   readonly onSent: CallOptions['onProgress']
 }
 
-export class Caller {
-  readonly #options: CallerOptions
+export class CallRunner {
+  readonly #options: CallRunnerOptions
   /** What is under way, to be ended by `close`. */
   readonly #open = new Set<AbortController>()
   #closed = false
 
-  constructor(options: CallerOptions) {
+  constructor(options: CallRunnerOptions) {
     this.#options = options
   }
 
-  async run<T>(call: Call<T>, options: CallOptions): Promise<T> {
+  async run<T>(call: ServiceCall<T>, options: CallOptions): Promise<T> {
     const { clock, logger } = this.#options
     const beganAt = clock.now()
     let ambiguous = false
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(call, options)
+        return await this.#attempt(call, options, { attempt })
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error
         ambiguous ||= error.ambiguous
@@ -82,7 +84,7 @@ export class Caller {
   }
 
   #delay<T>(
-    call: Call<T>,
+    call: ServiceCall<T>,
     options: CallOptions,
     failed: { attempt: number; error: ServiceError; ambiguous: boolean; beganAt: number },
   ): number | undefined {
@@ -92,7 +94,12 @@ export class Caller {
     return retryDelay(this.#options.retry, { ...failed, elapsedMs, random: this.#options.random() })
   }
 
-  async #pause<T>(call: Call<T>, options: CallOptions, delayMs: number, ambiguous: boolean): Promise<void> {
+  async #pause<T>(
+    call: ServiceCall<T>,
+    options: CallOptions,
+    delayMs: number,
+    ambiguous: boolean,
+  ): Promise<void> {
     const { signal, letGo } = this.#follow(options.signal)
     try {
       await sleep(this.#options.clock, delayMs, signal)
@@ -104,7 +111,11 @@ export class Caller {
   }
 
   /** `refusedToken`: what the attempt before this one was answered 401 for. */
-  async #attempt<T>(call: Call<T>, options: CallOptions, refusedToken?: string): Promise<T> {
+  async #attempt<T>(
+    call: ServiceCall<T>,
+    options: CallOptions,
+    { attempt, refusedToken }: { readonly attempt: number; readonly refusedToken?: string },
+  ): Promise<T> {
     const follower = this.#follow(options.signal)
     let slot: Slot | undefined
     let token: string
@@ -116,7 +127,7 @@ export class Caller {
       follower.letGo()
       throw follower.signal.aborted ? aborted(call, cause, false) : cause
     }
-    const reply = await this.#send(call, token, { follower, slot, onSent: options.onProgress })
+    const reply = await this.#send(call, token, { attempt, follower, slot, onSent: options.onProgress })
     if (reply.status >= 200 && reply.status <= 299) {
       slot?.succeeded()
       return await receiveOrDrop(call, reply)
@@ -125,17 +136,19 @@ export class Caller {
     const error = await this.#refused(call, reply)
     const last = refusedToken !== undefined || call.body?.canBegin() === false
     if (error.code !== 'unauthorized' || last || !(await this.#hasOtherToken(token, options))) throw error
-    return await this.#attempt(call, options, token)
+    return await this.#attempt(call, options, { attempt, refusedToken: token })
   }
 
-  #send<T>(call: Call<T>, token: string, { follower, slot, onSent }: Sending): Promise<Reply> {
-    const { clock, onCall } = this.#options
+  #send<T>(call: ServiceCall<T>, token: string, sending: Sending): Promise<HttpReply> {
+    const { clock, logger, onCall } = this.#options
+    const { attempt, follower, slot, onSent } = sending
     const beganAt = clock.now()
+    const requestId = randomUUID()
     return call.transport.send({
       what: call.what,
       method: call.method,
       target: `${call.path}?${queryString(call.query)}`,
-      headers: { ...call.headers, authorization: `Bearer ${token}`, 'x-ms-client-request-id': randomUUID() },
+      headers: { ...call.headers, authorization: `Bearer ${token}`, 'x-ms-client-request-id': requestId },
       body: call.body,
       timeouts: call.timeouts,
       signal: follower.signal,
@@ -145,12 +158,20 @@ export class Caller {
         slot?.release()
         follower.letGo()
         const durationMs = clock.now() - beganAt
-        onCall({ verb: call.verb, status, durationMs, bytesIn, bytesOut, code: error?.code })
+        const { verb, query } = call
+        const code = error?.code
+        onCall({ verb, status, durationMs, bytesIn, bytesOut, code })
+        if (!logger.isLevelEnabled('trace')) return
+        const { path } = query
+        logger.trace(
+          { verb, path, status, code, bytesIn, bytesOut, durationMs, attempt, requestId },
+          'a call of the service',
+        )
       },
     })
   }
 
-  async #refused<T>(call: Call<T>, reply: Reply): Promise<ServiceError> {
+  async #refused<T>(call: ServiceCall<T>, reply: HttpReply): Promise<ServiceError> {
     const answer = await readJson(call.what, reply).catch(() => undefined /* the status says enough */)
     const refused = { what: call.what, subject: call.subject, changes: call.method !== 'GET' }
     const wallMs = this.#options.clock.wallMs()
@@ -186,7 +207,7 @@ function aborted(call: { readonly what: string }, cause: unknown, ambiguous: boo
 const closedError = (): Error => new Error('the client was closed')
 
 /** An answer that is of no use ends its transfer; a change that it was the answer to may be done. */
-async function receiveOrDrop<T>(call: Call<T>, reply: Reply): Promise<T> {
+async function receiveOrDrop<T>(call: ServiceCall<T>, reply: HttpReply): Promise<T> {
   try {
     return await call.receive(reply)
   } catch (thrown) {

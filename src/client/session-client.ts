@@ -6,10 +6,10 @@
  */
 import { systemClock } from '../clock.ts'
 import { type Logger, silentLogger } from '../log.ts'
+import { defaultValues } from '../options/table.ts'
 import type { AgentPatch } from './agent-patch.ts'
-import type { Call } from './call.ts'
+import type { ServiceCall } from './call.ts'
 import {
-  defaultMaxFileBytes,
   type Identity,
   identityHeaders,
   type RequestOptions,
@@ -28,13 +28,12 @@ import type {
 } from './operation-options.ts'
 import { pageQuery, pages } from './pages.ts'
 import { defaultTimeouts, type Timeouts } from './progress-watch.ts'
-import { RemoteFiles } from './remote-files.ts'
 import { readJson } from './reply-json.ts'
-import { Caller } from './request.ts'
+import { CallRunner } from './request.ts'
 import { defaultRetryPolicy } from './retry.ts'
 import { Routes } from './routes.ts'
-import type { Download, RemoteEntry, SessionFiles, UploadSource } from './session-files.ts'
-import { type Reply, Transport } from './transport.ts'
+import type { Download, RemoteEntry, UploadSource } from './session-files.ts'
+import { type HttpReply, Transport } from './transport.ts'
 import { checkSource, jsonBody, uploadBody, type UploadStream } from './upload-body.ts'
 import {
   type Agent,
@@ -52,8 +51,8 @@ import {
 } from './wire.ts'
 
 /** The fields of a call that differ from operation to operation. */
-type Operation<T> = Pick<Call<T>, 'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'> &
-  Partial<Pick<Call<T>, 'query' | 'body' | 'idempotent'>> & { readonly accept?: string }
+type ServiceOperation<T> = Pick<ServiceCall<T>, 'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'> &
+  Partial<Pick<ServiceCall<T>, 'query' | 'body' | 'idempotent'>> & { readonly accept?: string }
 
 export class SessionClient {
   /** Bytes above which an upload is refused before anything is sent. */
@@ -66,7 +65,7 @@ export class SessionClient {
   readonly #lanes: Lanes
   readonly #calls: Transport
   readonly #streams: Transport
-  readonly #caller: Caller
+  readonly #runner: CallRunner
   readonly #logger: Logger
   readonly #namedDirectories = new Set<string>()
 
@@ -79,13 +78,13 @@ export class SessionClient {
     this.#apiVersion = options.apiVersion ?? 'v1'
     this.#userAgent = options.userAgent ?? 'mount-session'
     this.#timeouts = { ...defaultTimeouts, ...options.timeouts }
-    this.maxFileBytes = options.maxFileBytes ?? defaultMaxFileBytes
+    this.maxFileBytes = options.maxFileBytes ?? defaultValues().maxFileBytes
     this.#logger = logger
     this.#lanes = new Lanes(limits ?? {}, clock)
     const connection = { origin, clock, connectMs: this.#timeouts.connectMs, ca }
     this.#calls = new Transport({ ...connection, connections: this.#lanes.connections })
     this.#streams = new Transport(connection)
-    this.#caller = new Caller({
+    this.#runner = new CallRunner({
       tokens: new TokenSource(options.credential, clock),
       clock,
       logger,
@@ -324,7 +323,7 @@ export class SessionClient {
   /** The console as server-sent events, on a connection of its own, undecoded. */
   getSessionLogStream(agent: string, session: string, options: LogStreamOptions = {}): Promise<LogStream> {
     const { agentVersion: version, kind, tail, follow, stallMs = 150_000 } = options
-    const operation: Operation<LogStream> = {
+    const operation: ServiceOperation<LogStream> = {
       verb: 'logStream',
       what: `log stream of ${agent}/${session}`,
       method: 'GET',
@@ -338,28 +337,23 @@ export class SessionClient {
     return this.#run(options, operation, { lane: undefined, transport: this.#streams, timeouts })
   }
 
-  /** The files of one session, as the layers above use them. */
-  files(agent: string, session: string, identity: Identity = {}): SessionFiles {
-    return new RemoteFiles(this, agent, session, identity)
-  }
-
   /** Ends every call with `aborted` and closes all connections; the client is of no use afterwards. */
   async close(): Promise<void> {
-    this.#caller.close()
+    this.#runner.close()
     await Promise.all([this.#calls.destroy(), this.#streams.destroy()])
   }
 
   #run<T>(
     options: RequestOptions,
-    operation: Operation<T>,
-    special?: Pick<Call<T>, 'lane' | 'transport' | 'timeouts'>,
+    operation: ServiceOperation<T>,
+    special?: Pick<ServiceCall<T>, 'lane' | 'transport' | 'timeouts'>,
   ): Promise<T> {
     const { accept = 'application/json', query, ...rest } = operation
     const identity = {
       isolationKey: options.isolationKey ?? this.#identity.isolationKey,
       userIdentity: options.userIdentity ?? this.#identity.userIdentity,
     }
-    const call: Call<T> = {
+    const call: ServiceCall<T> = {
       ...rest,
       query: { 'api-version': this.#apiVersion, ...query },
       headers: {
@@ -375,7 +369,7 @@ export class SessionClient {
       timeouts: this.#timeouts,
       ...special,
     }
-    return this.#caller.run(call, options)
+    return this.#runner.run(call, options)
   }
 
   #logHostileNames(directory: string): void {
@@ -385,7 +379,7 @@ export class SessionClient {
   }
 }
 
-async function ignoreBody({ body }: Reply): Promise<void> {
+async function ignoreBody({ body }: HttpReply): Promise<void> {
   await body.whole(1024 * 1024)
 }
 

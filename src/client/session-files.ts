@@ -1,7 +1,7 @@
 /**
  * The files of one session, as the service offers them: the interface in the middle of the program.
- * Layer: client. The HTTP client, the bound on concurrency, the in-memory double and the fault injector
- * implement it; a cache is a wrapper one can leave out.
+ * Layer: client. The calls of the client, the failpoints around them, the double in memory and its faults
+ * implement it.
  *
  * Paths are relative to the session's home, parts joined by `/`, without a leading or trailing one; the
  * empty string is the home itself. Every failure is a `ServiceError`.

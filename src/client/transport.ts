@@ -24,7 +24,7 @@ export interface TransportOptions {
   readonly ca?: string | undefined
 }
 
-export interface Attempt {
+export interface HttpAttempt {
   /** Operation and path, for messages. */
   readonly what: string
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
@@ -49,7 +49,7 @@ export interface AttemptEnd {
   readonly error: ServiceError | undefined
 }
 
-export interface Reply {
+export interface HttpReply {
   readonly status: number
   readonly headers: ReplyHeaders
   readonly body: ReplyBody
@@ -63,7 +63,7 @@ export class Transport {
     this.#options = options
   }
 
-  async send(attempt: Attempt): Promise<Reply> {
+  async send(attempt: HttpAttempt): Promise<HttpReply> {
     const { what, timeouts } = attempt
     const changes = attempt.method !== 'GET'
     const ending = new AbortController()
@@ -176,7 +176,7 @@ function noteProgress(notes: ProgressNotes): Dispatcher.DispatcherComposeInterce
     })
 }
 
-function withLength(attempt: Attempt): Record<string, string> {
+function withLength(attempt: HttpAttempt): Record<string, string> {
   if (attempt.body === undefined) return attempt.headers
   const { contentType, size } = attempt.body
   return { ...attempt.headers, 'content-type': contentType, 'content-length': String(size) }

@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { LogFile } from './log-file.ts'
 import type { ConnectionEnd } from './reconnect-delay.ts'
 import { isConnectionFrame } from './connection-frame.ts'
-import { ServiceError, type ServiceErrorCode } from '../client/errors.ts'
+import { ServiceError } from '../client/errors.ts'
 import { ReplayOverlap } from './replay-overlap.ts'
 import { SseDecoder } from './sse-decoder.ts'
 
@@ -53,19 +53,6 @@ const agreeingQuietMs = 10_000
 const searchingQuietMs = 1_000
 const searchingMs = 10_000
 
-/** What only a new login, a waking session or free space can change. */
-const refusals: ReadonlySet<ServiceErrorCode> = new Set([
-  'unauthorized',
-  'forbidden',
-  'session_not_found',
-  'session_not_ready',
-  'not_found',
-  'bad_request',
-  'conflict',
-  'unsupported',
-  'credential',
-  'insecure_endpoint',
-])
 const refusalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 424])
 
 /** The local disk did not take a line; the next connection may bring it again. */
@@ -185,8 +172,9 @@ export class LogConnection {
 }
 
 function outcomeOf(error: unknown): Omit<ConnectionOutcome, 'newLines'> {
+  /* only a new login, a waking session or free space can change it */
   const refused =
-    error instanceof RecordingError || (error instanceof ServiceError && refusals.has(error.code))
+    error instanceof RecordingError || (error instanceof ServiceError && error.concerns !== 'call')
   return {
     end: refused ? 'refused' : 'failed',
     reason: error instanceof Error ? error.message : String(error),

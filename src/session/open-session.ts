@@ -16,6 +16,7 @@ import { ServiceError } from '../client/errors.ts'
 import { SessionClient } from '../client/session-client.ts'
 import type { SessionFiles } from '../client/session-files.ts'
 import type { Session } from '../client/wire.ts'
+import { sessionFiles } from '../client/remote-files.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import { ControlError } from '../control/protocol.ts'
 import { acquireSessionLock, type SessionLock } from './session-lock.ts'
@@ -88,7 +89,7 @@ export async function openSession(
     const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)
-    const remote = client.files(options.agent, options.session)
+    const remote = sessionFiles(client, options.agent, options.session)
     const files = failpoint ? withFailpoints(remote, failpoint) : remote
     let observer: Parameters<OpenSession['attach']>[0] = {
       observe: (listing) => changes.observe(listing),

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { type Page, pages } from '../../src/client/pages.ts'
+import { type CursorPage, pages } from '../../src/client/pages.ts'
 
-interface Numbers extends Page {
+interface Numbers extends CursorPage {
   readonly names: string[]
 }
 

@@ -1,6 +1,8 @@
 import t from 'tap'
 import type { FinishedCall } from '../../src/client/call.ts'
 import { ServiceError } from '../../src/client/errors.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
+import { silentLogger } from '../../src/log.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { bytes, cut, json, refusal, reset, ScriptedService, silence, status } from './scripted-service.ts'
 
@@ -24,7 +26,7 @@ async function failure(call: Promise<unknown>): Promise<ServiceError> {
 
 void t.test('a status becomes a code, with the words and the request of the service', async (t) => {
   const service = await ScriptedService.start(t)
-  const files = service.client(t, { retry: { attempts: 1 } }).files(agent, session)
+  const files = sessionFiles(service.client(t, { retry: { attempts: 1 } }), agent, session)
   const codes = {
     400: 'bad_request',
     401: 'unauthorized',
@@ -69,7 +71,7 @@ void t.test('a status becomes a code, with the words and the request of the serv
 void t.test('what may pass is tried again until it does', async (t) => {
   const service = await ScriptedService.start(t)
   const calls: FinishedCall[] = []
-  const files = service.client(t, { onCall: (call) => calls.push(call) }).files(agent, session)
+  const files = sessionFiles(service.client(t, { onCall: (call) => calls.push(call) }), agent, session)
   service.next(
     status(408),
     status(429),
@@ -92,7 +94,7 @@ void t.test('what may pass is tried again until it does', async (t) => {
 
 void t.test('one attempt is one attempt', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(status(503))
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   await t.rejects(files.upload('f', content, { retry: false }), { code: 'server_error', status: 503 })
   await t.rejects(files.download('f', { retry: false }), { code: 'server_error' })
   t.equal(service.asked.length, 2)
@@ -100,7 +102,7 @@ void t.test('one attempt is one attempt', async (t) => {
 
 void t.test('a failure is ambiguous when any attempt may have been carried out', async (t) => {
   const service = await ScriptedService.start(t)
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   service.next(reset, refusal(403, 'forbidden'))
   t.match(await failure(files.upload('f', content)), { code: 'forbidden', ambiguous: true })
   service.next(status(429), refusal(403, 'forbidden'))
@@ -114,7 +116,7 @@ void t.test('a failure is ambiguous when any attempt may have been carried out',
 void t.test('a connection that never was is not ambiguous', async (t) => {
   const service = await ScriptedService.start(t)
   const client = service.client(t, { endpoint: 'http://127.0.0.1:1/p', retry: { attempts: 1 } })
-  t.match(await failure(client.files(agent, session).upload('f', content)), {
+  t.match(await failure(sessionFiles(client, agent, session).upload('f', content)), {
     code: 'network',
     ambiguous: false,
   })
@@ -122,7 +124,7 @@ void t.test('a connection that never was is not ambiguous', async (t) => {
 
 void t.test('a deletion that finds nothing after an attempt of unknown end has been done', async (t) => {
   const service = await ScriptedService.start(t)
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   service.next(reset, refusal(404, 'gone'))
   await files.remove('f')
   service.next(status(429), refusal(404, 'gone'))
@@ -158,7 +160,7 @@ void t.test('a call waits as long as the service asks for, and holds no slot mea
 void t.test('who gives up while a call waits for its next attempt is answered at once', async (t) => {
   const service = (await ScriptedService.start(t)).next(status(429, { 'retry-after': '7' }))
   const clock = new FakeClock()
-  const files = service.client(t, { clock }).files(agent, session)
+  const files = sessionFiles(service.client(t, { clock }), agent, session)
   const abort = new AbortController()
   const waiting = failure(files.upload('f', content, { signal: abort.signal }))
   while (clock.nextIn !== 7000) await new Promise((resolve) => setImmediate(resolve))
@@ -171,7 +173,7 @@ void t.test('who gives up while a call waits for its next attempt is answered at
 void t.test('429 halves the lane', async (t) => {
   const service = (await ScriptedService.start(t)).next(status(429), json(201, {}))
   const client = service.client(t)
-  await client.files(agent, session).upload('f', content)
+  await sessionFiles(client, agent, session).upload('f', content)
   t.equal(client.load.writes.limit, 8)
   t.equal(client.load.reads.limit, 32)
 })
@@ -179,7 +181,7 @@ void t.test('429 halves the lane', async (t) => {
 void t.test('the slot of a download is held until its body has ended or was left', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(bytes(Buffer.alloc(1_000_000)))
   const client = service.client(t, { limits: { reads: 1 } })
-  const files = client.files(agent, session)
+  const files = sessionFiles(client, agent, session)
   const first = await files.download('f')
   const second = files.download('f')
   t.match(client.load.reads, { running: 1, waiting: 1 })
@@ -197,7 +199,7 @@ void t.test('a refused token is replaced once, also when only one attempt was as
   const service = await ScriptedService.start(t)
   let count = 0
   const credential = () => `token-${++count}`
-  const files = service.client(t, { credential }).files(agent, session)
+  const files = sessionFiles(service.client(t, { credential }), agent, session)
   service.next(status(401), json(201, {}), status(401), status(401))
   await files.upload('f', content, { retry: false })
   await t.rejects(files.upload('f', content), { code: 'unauthorized', status: 401 })
@@ -209,7 +211,7 @@ void t.test('a refused token is replaced once, also when only one attempt was as
 
 void t.test('a token that cannot be replaced is refused once', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(refusal(401, 'bad_token'))
-  const error = await failure(service.client(t).files(agent, session).remove('f'))
+  const error = await failure(sessionFiles(service.client(t), agent, session).remove('f'))
   t.match(error, { code: 'unauthorized', serviceCode: 'bad_token' })
   t.equal(service.asked.length, 1)
   t.notMatch(JSON.stringify([error.message, error]), /secret/)
@@ -233,7 +235,7 @@ void t.test('a redirect is not followed', async (t) => {
 
 void t.test('a body cut before its first byte is asked for again, a later cut is the reader’s', async (t) => {
   const service = await ScriptedService.start(t)
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   service.next(cut('', 10), bytes('0123456789'), cut('0123', 10))
   t.equal(await read((await files.download('f')).body), '0123456789')
   const download = await files.download('f')
@@ -262,10 +264,10 @@ void t.test('an upload of which the service has less is sent again', async (t) =
   const service = await ScriptedService.start(t)
   const client = service.client(t)
   service.next(json(201, { bytes_written: 3 }), json(200, { bytes_written: content.length }))
-  await client.files(agent, session).upload('f', content)
+  await sessionFiles(client, agent, session).upload('f', content)
   t.equal(service.asked.length, 2)
   service.next(json(201, { bytes_written: 3 }))
-  const error = await failure(client.files(agent, session).upload('f', content, { retry: false }))
+  const error = await failure(sessionFiles(client, agent, session).upload('f', content, { retry: false }))
   t.match(error, { code: 'truncated', ambiguous: true })
 })
 
@@ -273,8 +275,8 @@ void t.test('a caller who gives up ends the request, which may have been carried
   const service = (await ScriptedService.start(t)).otherwise(silence)
   const client = service.client(t)
   for (const [call, ambiguous] of [
-    [(signal: AbortSignal) => client.files(agent, session).upload('f', content, { signal }), true],
-    [(signal: AbortSignal) => client.files(agent, session).download('f', { signal }), false],
+    [(signal: AbortSignal) => sessionFiles(client, agent, session).upload('f', content, { signal }), true],
+    [(signal: AbortSignal) => sessionFiles(client, agent, session).download('f', { signal }), false],
   ] as const) {
     const abort = new AbortController()
     const before = service.asked.length
@@ -288,14 +290,14 @@ void t.test('a caller who gives up ends the request, which may have been carried
 
 void t.test('connections are kept and used again', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(json(200, { entries: [] }))
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   for (let count = 0; count < 20; count++) for await (const page of files.list('d')) t.strictSame(page, [])
   t.ok(service.connections <= 2, 'the second is opened while the first one is about to be free')
 })
 
 void t.test('what is sent of an upload is told while it goes', async (t) => {
   const service = await ScriptedService.start(t)
-  const files = service.client(t).files(agent, session)
+  const files = sessionFiles(service.client(t), agent, session)
   const size = 1024 * 1024
   const sent: number[] = []
   service.next(json(201, {}))
@@ -305,4 +307,38 @@ void t.test('what is sent of an upload is told while it goes', async (t) => {
     size,
   )
   t.ok(sent.length > 1)
+})
+
+void t.test('a trace tells of each attempt, and neither token nor content', async (t) => {
+  const service = (await ScriptedService.start(t)).next(status(503), json(201, {}))
+  const lines: object[] = []
+  const logger = {
+    ...silentLogger,
+    isLevelEnabled: () => true,
+    trace: (fields: object, message: string) => lines.push({ ...fields, message }),
+  }
+  const client = service.client(t, { logger })
+  await sessionFiles(client, agent, session).upload('d/f', content)
+  const attempt = (number: number, code: number): object => ({
+    verb: 'upload',
+    path: '/d/f',
+    status: code,
+    bytesOut: content.length,
+    durationMs: Number,
+    attempt: number,
+    requestId: String,
+  })
+  t.match(lines, [attempt(1, 503), attempt(2, 201)])
+  t.strictSame(
+    lines.map((line) => (line as { requestId: string }).requestId),
+    service.asked.map(({ headers }) => headers['x-ms-client-request-id']),
+  )
+  t.notMatch(JSON.stringify(lines), /secret|content/)
+})
+
+void t.test('without a trace nothing is put together for one', async (t) => {
+  const service = (await ScriptedService.start(t)).next(json(201, {}))
+  const logger = { ...silentLogger, trace: () => t.fail('nobody asked') }
+  await sessionFiles(service.client(t, { logger }), agent, session).upload('f', content)
+  t.pass()
 })

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { silentLogger } from '../../src/log.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
 import type { Asked } from './scripted-service.ts'
 import { bytes, json, refusal, ScriptedService, status } from './scripted-service.ts'
 
@@ -279,7 +280,7 @@ void t.test('identity is that of the call, else that of the client', async (t) =
   const service = (await ScriptedService.start(t)).otherwise(json(200, { entries: [] }))
   const client = service.client(t, { isolationKey: 'mine', userIdentity: 'me' })
   await collect(client.listSessionFiles('my-agent', 'session-1', '', { isolationKey: 'other' }))
-  await collect(client.files('my-agent', 'session-1', { userIdentity: 'someone' }).list('x'))
+  await collect(sessionFiles(client, 'my-agent', 'session-1', { userIdentity: 'someone' }).list('x'))
   t.match(service.asked[0]!.headers, { 'x-ms-user-isolation-key': 'other', 'x-ms-user-identity': 'me' })
   t.match(service.asked[1]!.headers, { 'x-ms-user-isolation-key': 'mine', 'x-ms-user-identity': 'someone' })
   t.throws(() => service.client(t, { userIdentity: 'with space' }), { code: 'bad_request' })

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import type { SessionClientOptions } from '../../src/client/client-options.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { bytes, ScriptedService, silence } from './scripted-service.ts'
 
@@ -45,7 +46,7 @@ void t.test('an answer must begin in time', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(silence)
   const client = service.client(t, { ...options, clock })
   const got = client.getSession(agent, session)
-  const put = client.files(agent, session).upload('f', Buffer.from('x'))
+  const put = sessionFiles(client, agent, session).upload('f', Buffer.from('x'))
   const outcomes = Promise.all([
     t.rejects(got, { code: 'timeout', ambiguous: false, message: /get session .*no answer within 200 ms/ }),
     t.rejects(put, { code: 'timeout', ambiguous: true }),
@@ -66,7 +67,7 @@ void t.test('a download must go on arriving while somebody waits for it', async 
     response.write('0123')
   })
   const client = service.client(t, { ...options, clock })
-  const { body } = await client.files(agent, session).download('f')
+  const { body } = await sessionFiles(client, agent, session).download('f')
   const iterator = body[Symbol.asyncIterator]()
   t.equal(Buffer.from((await iterator.next()).value as Uint8Array).toString(), '0123')
   clock.advance(399)
@@ -83,7 +84,7 @@ void t.test('a download that nobody reads on is given up, and its slot with it',
   const service = (await ScriptedService.start(t)).otherwise(bytes(Buffer.alloc(5_000_000)))
   const ended = Promise.withResolvers<unknown>()
   const client = service.client(t, { ...options, clock, onCall: (call) => ended.resolve(call.code) })
-  const { body } = await client.files(agent, session).download('f')
+  const { body } = await sessionFiles(client, agent, session).download('f')
   t.equal(client.load.reads.running, 1)
   clock.advance(400)
   t.equal(await ended.promise, 'timeout')
@@ -102,7 +103,7 @@ void t.test('an upload must go on being taken', async (t) => {
   const { endpoint } = await rawServer(t, (socket) => socket.pause())
   const client = rawClient(t, endpoint, { ...options, clock })
   let failed = false
-  const upload = client.files(agent, session).upload('f', Buffer.alloc(40_000_000))
+  const upload = sessionFiles(client, agent, session).upload('f', Buffer.alloc(40_000_000))
   const ended = t.rejects(
     upload.finally(() => (failed = true)),
     { code: 'timeout', ambiguous: true, message: /no byte was sent within 300 ms/ },
@@ -135,7 +136,7 @@ void t.test('a connection that is not made in time is not ambiguous', async (t) 
   const { endpoint, server } = await rawServer(t, () => undefined)
   const client = rawClient(t, endpoint.replace('http:', 'https:'), { ...options, clock })
   const connected = once(server, 'connection')
-  const failed = t.rejects(client.files(agent, session).upload('f', Buffer.from('x')), {
+  const failed = t.rejects(sessionFiles(client, agent, session).upload('f', Buffer.from('x')), {
     code: 'timeout',
     ambiguous: false,
   })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { EmulatorOptions } from '../../src/emulator/options.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
 import { agent, session, startTestEmulator } from '../emulator-server.ts'
 import { sessionFilesContract } from './session-files-contract.ts'
 
@@ -23,7 +24,7 @@ for (const [name, options] of Object.entries(emulators)) {
     const client = new SessionClient({ endpoint, credential: { token }, maxFileBytes, ca })
     t.teardown(() => client.close())
     const base = name === 'over TLS' ? 'below/a/base' : ''
-    await sessionFilesContract(t, { files: client.files(agent, session), base, maxFileBytes })
+    await sessionFilesContract(t, { files: sessionFiles(client, agent, session), base, maxFileBytes })
     const { reads, writes } = client.load
     t.strictSame(
       [reads.running, reads.waiting, writes.running, writes.waiting],

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { env } from 'node:process'
 import t from 'tap'
 import { SessionClient } from '../../src/client/session-client.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
 import { sessionFilesContract } from './session-files-contract.ts'
 
 const endpoint = env['FOUNDRY_PROJECT_ENDPOINT']
@@ -23,5 +24,10 @@ void t.test('the client keeps the contract over the live service', { skip, timeo
     await client.close()
   })
   const { maxFileBytes } = client
-  await sessionFilesContract(t, { files: client.files(agent, session), base, maxFileBytes, manyFiles: 120 })
+  await sessionFilesContract(t, {
+    files: sessionFiles(client, agent, session),
+    base,
+    maxFileBytes,
+    manyFiles: 120,
+  })
 })

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { ContentCache } from '../../src/cache/content-cache.ts'
 import { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
+import { sessionFiles } from '../../src/client/remote-files.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { FaultRule } from '../../src/emulator/faults.ts'
 import { silentLogger } from '../../src/log.ts'
@@ -36,7 +37,7 @@ async function connect(t: Test, timeoutMs = 20_000): Promise<Connected> {
   const logger = silentLogger
   const { endpoint, token } = emulator
   const client = new SessionClient({ endpoint, credential: { token }, clock, logger })
-  const remote = client.files(agent, session)
+  const remote = sessionFiles(client, agent, session)
   const listings: MetadataCache = new MetadataCache({
     files: remote,
     clock,

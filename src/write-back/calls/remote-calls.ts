@@ -336,29 +336,11 @@ export class RemoteCalls {
         record.doubtSince = clock.now()
       }
     }
-    switch (error.code) {
-      case 'unauthorized':
-      case 'forbidden':
-      case 'session_not_found':
-      case 'session_not_ready':
-      case 'credential':
-      case 'insecure_endpoint':
-        return { is: 'refused', error }
-      case 'bad_request':
-      case 'conflict':
-      case 'too_large':
-      case 'unsupported':
-        return { is: 'parked', code: error.code, error }
-      case 'aborted':
-        return { is: 'waiting' }
-      case 'not_found':
-      case 'throttled':
-      case 'server_error':
-      case 'timeout':
-      case 'network':
-      case 'truncated':
-      case 'protocol':
-        return { is: 'failed', error, retryAfterMs: error.retryAfterMs }
-    }
+    if (error.code === 'aborted') return { is: 'waiting' }
+    if (error.concerns === 'session') return { is: 'refused', error }
+    // what is not found may have been made again by the time that its call is decided anew
+    if (error.concerns === 'path' && error.code !== 'not_found')
+      return { is: 'parked', code: error.code, error }
+    return { is: 'failed', error, retryAfterMs: error.retryAfterMs }
   }
 }
