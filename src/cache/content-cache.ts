@@ -85,17 +85,18 @@ export class ContentCache implements Contents {
       onSettled: (content) => this.#settled(content),
     }
     this.#maxBytes = options.maxBytes ?? 1024 * 1024 * 1024
+    // after: what forgets a content deletes it from both again, which must not come in the midst of an eviction
     this.#idle = new LRUCache({
       maxSize: this.#maxBytes,
       sizeCalculation: diskBytes,
-      dispose: (content, _path, reason) => {
+      disposeAfter: (content, _path, reason) => {
         if (reason === 'evict') this.#forget(content)
       },
     })
     this.#small = new LRUCache({
       maxSize: memoryBytes,
       sizeCalculation: (content) => Math.max(1, content.size),
-      dispose: (content, _path, reason) => {
+      disposeAfter: (content, _path, reason) => {
         if (reason === 'evict') this.#spill(content)
       },
     })

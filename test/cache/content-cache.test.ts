@@ -152,6 +152,14 @@ void t.test('the least recently used contents make way, those that are open neve
   t.ok(rig.contents.bytes <= 3 * 4096)
 })
 
+void t.test('contents make way for one another any number of times', async (t) => {
+  const directory = t.testdir({ ours: digits(5000) })
+  const rig = new Rig(directory, { maxBytes: 4 * 4096 })
+  for (let turn = 0; turn < 40; turn++) rig.contents.adopt(`f${turn}`, join(directory, 'ours'), 5000)
+  t.equal(rig.contents.bytes, 4 * 4096)
+  t.ok(await rig.keeps(2), 'two files of two blocks')
+})
+
 void t.test('a small content that is fetched ahead takes no file', async (t) => {
   const rig = new Rig(t.testdir())
   rig.files.put('a', 'content')
