@@ -36,8 +36,18 @@ interface Sample {
 function sample(pid: number): Sample {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
-  const descriptors = fs.readdirSync(`/proc/${pid}/fd`).length
+  const open = fs.readdirSync(`/proc/${pid}/fd`).map((name) => target(`/proc/${pid}/fd/${name}`))
+  // those of the spool are kept open for a while, as many as it has a bound for
+  const descriptors = open.filter((file) => !file.includes('/spool/')).length
   return { bytes: field('RssAnon') * 1024, descriptors, threads: field('Threads') }
+}
+
+function target(link: string): string {
+  try {
+    return fs.readlinkSync(link)
+  } catch {
+    return 'closed meanwhile'
+  }
 }
 
 const median = (values: readonly number[]): number =>
