@@ -12,18 +12,19 @@ import type { FilesystemOptions } from './options.ts'
 /** What a directory is said to hold, as local filesystems do; the listing has no figure. */
 const directorySize = 4096
 
-export interface Described {
-  readonly inode: number
-  readonly kind: 'file' | 'directory'
-  /** Bytes; not looked at for directories. */
-  readonly size: number
-  readonly kept: LocalAttributes | undefined
-  readonly listed: RemoteEntry | undefined
-  /** False for what has lost its name. */
-  readonly named: boolean
-}
-
-export function describe(options: FilesystemOptions, what: Described): Attributes {
+export function describe(
+  options: FilesystemOptions,
+  what: {
+    readonly inode: number
+    readonly kind: 'file' | 'directory'
+    /** Bytes; not looked at for directories. */
+    readonly size: number
+    readonly kept: LocalAttributes | undefined
+    readonly listed: RemoteEntry | undefined
+    /** False for what has lost its name. */
+    readonly named: boolean
+  },
+): Attributes {
   const { kept, listed } = what
   const isFile = what.kind === 'file'
   const size = isFile ? what.size : directorySize

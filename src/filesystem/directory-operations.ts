@@ -4,35 +4,21 @@
  * Invariant: an entry that is answered from a pass through a directory is as old as the listing it came with,
  * and costs no request.
  */
-import type { Clock } from '../clock.ts'
 import { DirectorySnapshot } from './directory-snapshot.ts'
 import { stopIfInterrupted } from './failures.ts'
 import type { Caller, DirectoryEntry, Entry, HandleId, MaybePromise } from './front-end.ts'
-import type { Handles } from './handles.ts'
 import { chain } from './maybe-promise.ts'
 import type { DirectoryNode } from './node.ts'
-import { checkName, type Resolver } from './resolver.ts'
-import type { Stat } from './stat.ts'
-import { type Tree } from './tree.ts'
+import { checkName } from './resolver.ts'
 import { joinPath } from '../remote-path.ts'
-import type { Sight, View } from './view.ts'
-
-export interface DirectoryOperationsParts {
-  readonly tree: Tree
-  readonly handles: Handles
-  readonly view: View
-  readonly resolver: Resolver
-  readonly stat: Stat
-  readonly clock: Clock
-}
+import type { Sight } from './view.ts'
+import type { Workbench } from './workbench.ts'
 
 export class DirectoryOperations {
-  readonly #parts: DirectoryOperationsParts
-  readonly #shownSpecials: readonly string[]
+  readonly #parts: Workbench
 
-  constructor(parts: DirectoryOperationsParts, shownSpecials: readonly string[]) {
-    this.#parts = parts
-    this.#shownSpecials = shownSpecials
+  constructor(workbench: Workbench) {
+    this.#parts = workbench
   }
 
   lookup(directory: DirectoryNode, name: string, caller: Caller): MaybePromise<Entry> {
@@ -48,7 +34,7 @@ export class DirectoryOperations {
   }
 
   read(id: HandleId, offset: number, caller: Caller): MaybePromise<Iterable<DirectoryEntry>> {
-    const { tree, handles, view, clock } = this.#parts
+    const { tree, handles, view, clock, specials, options } = this.#parts
     const handle = handles.directory(id)
     const { node } = handle
     const inodeOf = (name: string): number => this.#inodeOf(node, name)
@@ -57,8 +43,8 @@ export class DirectoryOperations {
       view.entries(() => tree.path(node), caller.signal),
       (entries) => {
         stopIfInterrupted(caller.signal)
-        const specials = node === tree.root ? this.#shownSpecials : []
-        handle.snapshot = new DirectorySnapshot(entries, clock.now(), specials)
+        const shown = node === tree.root && options.showSpecial ? specials.keys() : []
+        handle.snapshot = new DirectorySnapshot(entries, clock.now(), shown)
         return handle.snapshot.from(offset, inodeOf)
       },
     )

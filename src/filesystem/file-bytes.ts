@@ -14,20 +14,12 @@ import { listedNs, msToNs, overlaid } from './attributes.ts'
 import { FilesystemError } from './errors.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle, FileNode } from './node.ts'
+import type { Ground } from './ground.ts'
 import { HeldContent } from './held-content.ts'
 import type { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import type { Tree } from './tree.ts'
 import type { FileSight, View } from './view.ts'
-
-export interface FileBytesParts {
-  readonly tree: Tree
-  readonly view: View
-  readonly changes: LocalChanges
-  readonly contents: Contents
-  readonly news: KernelNews
-  readonly clock: Clock
-}
 
 export class FileBytes {
   readonly #tree: Tree
@@ -37,13 +29,13 @@ export class FileBytes {
   readonly #news: KernelNews
   readonly #clock: Clock
 
-  constructor(parts: FileBytesParts) {
-    this.#tree = parts.tree
-    this.#view = parts.view
-    this.#changes = parts.changes
-    this.#contents = parts.contents
-    this.#news = parts.news
-    this.#clock = parts.clock
+  constructor(ground: Pick<Ground, 'tree' | 'view' | 'changes' | 'contents' | 'news' | 'clock'>) {
+    this.#tree = ground.tree
+    this.#view = ground.view
+    this.#changes = ground.changes
+    this.#contents = ground.contents
+    this.#news = ground.news
+    this.#clock = ground.clock
   }
 
   /** The working copy that has the bytes now; undefined while they are what the service has. */

@@ -4,11 +4,11 @@
  * Invariant: a write goes to the one working copy of its file, an appending one to the end it has then; one
  * that fails has left the file as it was before that request.
  */
-import type { WalkObserver } from '../prefetch/prefetch.ts'
-import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
+import type { WorkingCopy } from '../write-back/local-changes.ts'
+import { confirmed } from './confirmation.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
-import { type FileBytes, retain } from './file-bytes.ts'
+import { retain } from './file-bytes.ts'
 import type {
   AllocateRequest,
   Caller,
@@ -19,38 +19,23 @@ import type {
   OpenReply,
   WriteRequest,
 } from './front-end.ts'
-import type { Handles } from './handles.ts'
 import type { FileHandle, FileNode, Node, SpecialNode } from './node.ts'
-import type { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
-import type { FilesystemOptions } from './options.ts'
-import type { Resolver } from './resolver.ts'
-import type { Stage } from './staging.ts'
-import type { Tree } from './tree.ts'
+import { Stage } from './staging.ts'
 import type { FileSight } from './view.ts'
+import type { Workbench } from './workbench.ts'
 
 /** One call copies this much at most: the caller asks again, and others get their turn. */
 const copyBytes = 8 * 1024 * 1024
 const copyStepBytes = 1024 * 1024
 
-export interface FileOperationsParts {
-  readonly tree: Tree
-  readonly handles: Handles
-  readonly resolver: Resolver
-  readonly bytes: FileBytes
-  readonly stage: Stage
-  readonly changes: LocalChanges
-  readonly news: KernelNews
-  readonly walks: WalkObserver | undefined
-}
-
 export class FileOperations {
-  readonly #parts: FileOperationsParts
-  readonly #options: FilesystemOptions
+  readonly #parts: Workbench
+  readonly #stage: Stage
 
-  constructor(parts: FileOperationsParts, options: FilesystemOptions) {
-    this.#parts = parts
-    this.#options = options
+  constructor(workbench: Workbench) {
+    this.#parts = workbench
+    this.#stage = new Stage(workbench)
   }
 
   open(node: Node, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
@@ -69,7 +54,7 @@ export class FileOperations {
   /** `sight` undefined: the file has no name any more; it opens as long as its bytes are kept. */
   openSeen(node: FileNode, flags: OpenFlags, sight: FileSight | undefined): OpenReply {
     const { bytes, changes, handles } = this.#parts
-    if (this.#options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
+    if (this.#parts.options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
     const copy = bytes.copyOf(node)
     if (sight === undefined && node.handles.size === 0 && !bytes.isKept(node))
       throw new FilesystemError('stale', `${node.name}: it has lost its name since it was looked up`)
@@ -219,7 +204,7 @@ export class FileOperations {
     if (copy === undefined) return
     copy.flush()
     copy.report(handle.told)
-    if (this.#options.sync) return copy.barrier(caller.signal)
+    return confirmed(this.#parts, [copy], caller)
   }
 
   release(id: HandleId): void {
@@ -260,7 +245,7 @@ export class FileOperations {
   }
 
   #changing<T>(handle: FileHandle, caller: Caller, change: (copy: WorkingCopy) => T): MaybePromise<T> {
-    return chain(this.#parts.stage.writable(handle, caller.signal), (copy) => {
+    return chain(this.#stage.writable(handle, caller.signal), (copy) => {
       stopIfInterrupted(caller.signal)
       return change(this.#parts.bytes.copyOf(handle.node) ?? copy)
     })

@@ -4,10 +4,7 @@
  * It reads as the table of contents: what an operation does stands in the file that it names. Invariant: every
  * failure leaves as a `FilesystemError`, logged here once and nowhere else.
  */
-import type { Contents } from '../cache/contents.ts'
-import type { Listing, Listings } from '../cache/listings.ts'
-import type { WalkObserver } from '../prefetch/prefetch.ts'
-import type { Clock } from '../clock.ts'
+import type { Listing } from '../cache/listings.ts'
 import type { Logger } from '../log.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
 import { DirectoryOperations } from './directory-operations.ts'
@@ -27,7 +24,6 @@ import type {
   Entry,
   FrontEnd,
   HandleId,
-  KernelCache,
   MaybePromise,
   NodeId,
   OpenFlags,
@@ -41,27 +37,12 @@ import { type SpecialHandle } from './node.ts'
 import { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import { type Created, Naming } from './naming.ts'
-import type { FilesystemOptions } from './options.ts'
+import type { FilesystemOptions, FilesystemParts } from './options.ts'
 import { maxNameBytes, Resolver } from './resolver.ts'
 import { Rename } from './rename.ts'
-import type { SpecialFile } from './special-file.ts'
-import { Stage } from './staging.ts'
 import { Stat } from './stat.ts'
 import { Tree } from './tree.ts'
 import { View } from './view.ts'
-
-export interface FilesystemParts {
-  readonly listings: Listings
-  readonly contents: Contents
-  readonly changes: LocalChanges
-  /** Told of what programs look at, to fetch the next ahead; without one nothing is. */
-  readonly walks?: WalkObserver | undefined
-  readonly clock: Clock
-  readonly logger: Logger
-  /** Told of what changed unasked; without one the timeouts alone keep the kernel right. */
-  readonly kernelCache?: KernelCache | undefined
-  readonly specialFiles?: readonly SpecialFile[] | undefined
-}
 
 export class Filesystem implements FrontEnd {
   readonly #logger: Logger
@@ -78,29 +59,26 @@ export class Filesystem implements FrontEnd {
   readonly #options: FilesystemOptions
 
   constructor(given: FilesystemParts, options: FilesystemOptions) {
-    const { listings, contents, changes, clock } = given
-    const specials = new Map((given.specialFiles ?? []).map((file) => [file.name, file]))
+    const { changes, specialFiles = [] } = given
+    const specials = new Map(specialFiles.map((file) => [file.name, file]))
     const news = new KernelNews(given.kernelCache)
-    const view = new View({ listings, changes, walks: given.walks }, options.ttlMs, new Set(specials.keys()))
-    const { walks } = given
     const tree = new Tree((file) => bytes.letGo(file))
-    const base = { walks, tree, handles: this.#handles, view, listings, changes, clock, news }
-    const bytes = new FileBytes({ ...base, contents })
-    const resolver = new Resolver({ ...base, bytes }, specials)
-    const stat = new Stat({ ...base, bytes }, options)
-    const parts = { ...base, bytes, resolver, stat, stage: new Stage({ ...base, bytes }) }
+    const view = new View(given, options.ttlMs, specials)
+    const ground = { ...given, options, tree, handles: this.#handles, view, news, specials }
+    const bytes = new FileBytes(ground)
+    const resolver = new Resolver(ground, bytes)
+    const workbench = { ...ground, bytes, resolver, stat: new Stat(ground, bytes) }
     this.#logger = given.logger
     this.#changes = changes
     this.#tree = tree
     this.#options = options
     this.#resolver = resolver
-    this.#stat = stat
-    this.#files = new FileOperations(parts, options)
-    this.#directories = new DirectoryOperations(parts, options.showSpecial ? [...specials.keys()] : [])
-    const foreign = new ForeignChanges(parts)
-    this.#foreign = foreign
-    this.#naming = new Naming({ ...parts, foreign, files: this.#files }, options)
-    this.#rename = new Rename({ ...parts, foreign, naming: this.#naming }, options)
+    this.#stat = workbench.stat
+    this.#files = new FileOperations(workbench)
+    this.#directories = new DirectoryOperations(workbench)
+    this.#foreign = new ForeignChanges(workbench)
+    this.#naming = new Naming(workbench, this.#files, this.#foreign)
+    this.#rename = new Rename(workbench, this.#naming, this.#foreign)
   }
 
   /** To be told of every whole listing as it arrives; hands it on to the local changes. */

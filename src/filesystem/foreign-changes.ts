@@ -4,39 +4,24 @@
  * Invariant: a difference is somebody else's only if the local changes explain it neither before nor after
  * they have seen the listing; then times move, open files adopt the new content, and the kernel is told.
  */
-import { nameOf, parentOf } from '../remote-path.ts'
+import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 import { LRUCache } from 'lru-cache'
 import type { Listing } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { Clock } from '../clock.ts'
-import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
+import type { LocalEntry } from '../write-back/local-changes.ts'
 import { msToNs } from './attributes.ts'
-import { type FileBytes, isSameIdentity } from './file-bytes.ts'
-import type { KernelNews } from './kernel-news.ts'
-import type { Resolver } from './resolver.ts'
-import { type Tree } from './tree.ts'
-import { joinPath } from '../remote-path.ts'
-import type { View } from './view.ts'
+import { isSameIdentity } from './file-bytes.ts'
+import type { Workbench } from './workbench.ts'
 
 /** Directories whose last listing is remembered, to tell what is new in the next. */
 const rememberedDirectories = 4096
 
-export interface ForeignChangesParts {
-  readonly tree: Tree
-  readonly changes: LocalChanges
-  readonly bytes: FileBytes
-  readonly resolver: Resolver
-  readonly view: View
-  readonly news: KernelNews
-  readonly clock: Clock
-}
-
 export class ForeignChanges {
-  readonly #parts: ForeignChangesParts
+  readonly #parts: Workbench
   readonly #last = new LRUCache<string, Listing>({ max: rememberedDirectories })
 
-  constructor(parts: ForeignChangesParts) {
-    this.#parts = parts
+  constructor(workbench: Workbench) {
+    this.#parts = workbench
   }
 
   /** Every listing that arrives whole, once; hands it on to the local changes. */

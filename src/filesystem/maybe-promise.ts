@@ -14,11 +14,6 @@ export function chain<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePro
   return isPromise(value) ? value.then(next) : next(value)
 }
 
-/** Both values, now or when both are there. */
-export function both<A, B>(a: MaybePromise<A>, b: MaybePromise<B>): MaybePromise<[A, B]> {
-  return isPromise(a) || isPromise(b) ? Promise.all([a, b]) : [a, b]
-}
-
 /** Waits for work that others share: a caller who gives up leaves it running. */
 export function shared<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason as Error)

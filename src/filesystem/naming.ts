@@ -4,34 +4,19 @@
  * Invariant: each call acts in the turn in which it knows what is at the name, first in the journal, then in
  * the tree; with `sync` it returns when the service has it.
  */
-import type { LocalChanges } from '../write-back/local-changes.ts'
+import { confirmed } from './confirmation.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
-import { type FileBytes, retain } from './file-bytes.ts'
+import { retain } from './file-bytes.ts'
 import type { FileOperations } from './file-operations.ts'
 import type { ForeignChanges } from './foreign-changes.ts'
 import type { Caller, CreateRequest, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
-import type { Handles } from './handles.ts'
 import { chain } from './maybe-promise.ts'
 import type { DirectoryNode, FileNode } from './node.ts'
-import type { FilesystemOptions } from './options.ts'
-import { checkName, type Resolver } from './resolver.ts'
-import type { Stat } from './stat.ts'
-import { type Tree } from './tree.ts'
+import { checkName } from './resolver.ts'
 import { joinPath } from '../remote-path.ts'
-import type { Sight, View } from './view.ts'
-
-export interface NamingParts {
-  readonly tree: Tree
-  readonly view: View
-  readonly resolver: Resolver
-  readonly handles: Handles
-  readonly bytes: FileBytes
-  readonly stat: Stat
-  readonly files: FileOperations
-  readonly foreign: ForeignChanges
-  readonly changes: LocalChanges
-}
+import type { Sight } from './view.ts'
+import type { Workbench } from './workbench.ts'
 
 export interface Created {
   readonly entry: Entry
@@ -39,22 +24,24 @@ export interface Created {
 }
 
 export class Naming {
-  readonly #parts: NamingParts
-  readonly #options: FilesystemOptions
+  readonly #parts: Workbench
+  readonly #files: FileOperations
+  readonly #foreign: ForeignChanges
 
-  constructor(parts: NamingParts, options: FilesystemOptions) {
-    this.#parts = parts
-    this.#options = options
+  constructor(workbench: Workbench, files: FileOperations, foreign: ForeignChanges) {
+    this.#parts = workbench
+    this.#files = files
+    this.#foreign = foreign
   }
 
   create(directory: DirectoryNode, request: CreateRequest, caller: Caller): MaybePromise<Created> {
     const { name, flags, mode } = request
-    const { tree, resolver, stat, files, bytes, handles } = this.#parts
+    const { tree, resolver, stat, bytes, handles } = this.#parts
     const special = resolver.special(directory, name)
     if (special !== undefined) {
       if (flags.exclusive) throw new FilesystemError('exists')
       const node = tree.special(special)
-      const opening = files.openSpecial(node, flags, caller)
+      const opening = this.#files.openSpecial(node, flags, caller)
       return chain(opening, (open) => ({ entry: stat.entry(node, undefined), open }))
     }
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
@@ -70,7 +57,7 @@ export class Naming {
       if (flags.exclusive) throw new FilesystemError('exists')
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
       const node = resolver.nodeFor(directory, name, sight) as FileNode
-      const open = files.openSeen(node, flags, sight)
+      const open = this.#files.openSeen(node, flags, sight)
       return { entry: stat.entry(node, sight), open }
     })
   }
@@ -83,20 +70,20 @@ export class Naming {
       copy?.retain()
       copy?.flush()
       copy?.release()
-      return this.#settled([path], caller, () => this.#parts.stat.entry(node, undefined))
+      return chain(confirmed(this.#parts, [path], caller), () => this.#parts.stat.entry(node, undefined))
     })
   }
 
   makeDirectory(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
-    const { tree, stat, changes, resolver, foreign } = this.#parts
+    const { tree, stat, changes, resolver } = this.#parts
     return this.#making(directory, name, caller, (path) => {
       resolver.absent(directory, name)
       changes.makeDirectory(path, undefined)
-      foreign.begun(path)
+      this.#foreign.begun(path)
       stat.made(path, stat.ownership(directory, 'directory', mode, caller))
       const node = tree.subdirectory(directory, name)
       stat.directoryChanged(directory)
-      return this.#settled([path], caller, () => stat.entry(node, undefined))
+      return chain(confirmed(this.#parts, [path], caller), () => stat.entry(node, undefined))
     })
   }
 
@@ -126,7 +113,7 @@ export class Naming {
       this.loseFile(directory, name, sight, () => this.#parts.changes.removeFile(sight.path, over))
       this.#parts.tree.vacate(directory, name)
       this.#parts.stat.directoryChanged(directory)
-      return this.#settled([sight.path], caller, () => undefined)
+      return confirmed(this.#parts, [sight.path], caller)
     })
   }
 
@@ -142,7 +129,7 @@ export class Naming {
         changes.removeDirectory(sight.path, sight.remote)
         tree.vacate(directory, name)
         stat.directoryChanged(directory)
-        return this.#settled([sight.path], caller, () => undefined)
+        return confirmed(this.#parts, [sight.path], caller)
       })
     })
   }
@@ -210,15 +197,8 @@ export class Naming {
     return node
   }
 
-  /** In strict mode the answer waits for the service. */
-  #settled<T>(paths: readonly string[], caller: Caller, answer: () => T): MaybePromise<T> {
-    if (!this.#options.sync) return answer()
-    const waits = paths.map((path) => this.#parts.changes.barrier(path, caller.signal))
-    return Promise.all(waits).then(answer)
-  }
-
   #mayChange(): void {
-    if (this.#options.readOnly) throw new FilesystemError('readOnly')
+    if (this.#parts.options.readOnly) throw new FilesystemError('readOnly')
   }
 
   #notSpecial(directory: DirectoryNode, name: string): void {

@@ -1,16 +1,29 @@
 /**
- * What the filesystem is told once. Layer: filesystem.
+ * What the filesystem is given and told, once. Layer: filesystem.
  *
  * Invariant: nothing below reads an option from anywhere else.
  */
+import type { Contents } from '../cache/contents.ts'
+import type { Listings } from '../cache/listings.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { WalkObserver } from '../prefetch/prefetch.ts'
+import type { LocalChanges } from '../write-back/local-changes.ts'
+import type { KernelCache } from './front-end.ts'
+import type { SpecialFile } from './special-file.ts'
 
-export interface RenameLimit {
-  /** Files of a directory that may have to travel for its rename; default 1000. */
-  readonly files: number
-  /** Their bytes; default 256 MiB. */
-  readonly bytes: number
-  /** Milliseconds that listing what is below may take inside the call; default 2000. */
-  readonly listingMs: number
+/** What the composition gives it. */
+export interface FilesystemParts {
+  readonly listings: Listings
+  readonly contents: Contents
+  readonly changes: LocalChanges
+  /** Told of what programs look at, to fetch the next ahead; without one nothing is. */
+  readonly walks?: WalkObserver | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Told of what changed unasked; without one the timeouts alone keep the kernel right. */
+  readonly kernelCache?: KernelCache | undefined
+  readonly specialFiles?: readonly SpecialFile[] | undefined
 }
 
 export interface FilesystemOptions {
@@ -24,7 +37,14 @@ export interface FilesystemOptions {
   readonly umask: number
   /** Strict mode: flush and naming calls return when the service has the change, or with its error. */
   readonly sync: boolean
-  readonly renameLimit: RenameLimit
+  readonly renameLimit: {
+    /** Files of a directory that may have to travel for its rename; default 1000. */
+    readonly files: number
+    /** Their bytes; default 256 MiB. */
+    readonly bytes: number
+    /** Milliseconds that listing what is below may take inside the call; default 2000. */
+    readonly listingMs: number
+  }
   /** When the session came to be, Unix milliseconds: the time of files that were there before this mount. */
   readonly sessionCreatedAtMs: number
   /** Lists the special files, too. */

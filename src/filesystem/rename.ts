@@ -4,47 +4,37 @@
  * Invariant: both names are judged in the turn in which they change; a file that is open goes on under its
  * new name, and one that is renamed over goes on without a name.
  */
-import type { LocalAttributes, LocalChanges } from '../write-back/local-changes.ts'
+import type { LocalAttributes } from '../write-back/local-changes.ts'
 import { listedNs, msToNs, toNs } from './attributes.ts'
-import { RemoteTree, type RemoteTreeParts } from './directory-rename.ts'
+import { confirmed } from './confirmation.ts'
+import { RemoteTree } from './directory-rename.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
-import type { FileBytes } from './file-bytes.ts'
 import type { ForeignChanges } from './foreign-changes.ts'
 import type { Caller, MaybePromise } from './front-end.ts'
 import type { Naming } from './naming.ts'
 import type { DirectoryNode, FileNode } from './node.ts'
-import type { FilesystemOptions } from './options.ts'
-import { checkName, type Place, type Resolver } from './resolver.ts'
-import type { Stat } from './stat.ts'
-import { type Tree } from './tree.ts'
+import { checkName, type Place } from './resolver.ts'
 import { joinPath } from '../remote-path.ts'
 import type { FileSight, Sight } from './view.ts'
-
-export interface RenameParts extends RemoteTreeParts {
-  readonly tree: Tree
-  readonly resolver: Resolver
-  readonly naming: Naming
-  readonly foreign: ForeignChanges
-  readonly bytes: FileBytes
-  readonly stat: Stat
-  readonly changes: LocalChanges
-}
+import type { Workbench } from './workbench.ts'
 
 type DirectorySight = Extract<Sight, { kind: 'directory' }>
 
 export class Rename {
-  readonly #parts: RenameParts
-  readonly #options: FilesystemOptions
+  readonly #parts: Workbench
+  readonly #naming: Naming
+  readonly #foreign: ForeignChanges
 
-  constructor(parts: RenameParts, options: FilesystemOptions) {
-    this.#parts = parts
-    this.#options = options
+  constructor(workbench: Workbench, naming: Naming, foreign: ForeignChanges) {
+    this.#parts = workbench
+    this.#naming = naming
+    this.#foreign = foreign
   }
 
   rename(from: Place, to: Place, noReplace: boolean, caller: Caller): MaybePromise<void> {
     const { resolver } = this.#parts
-    if (this.#options.readOnly) throw new FilesystemError('readOnly')
+    if (this.#parts.options.readOnly) throw new FilesystemError('readOnly')
     for (const [directory, name] of [from, to]) {
       checkName(name)
       if (resolver.special(directory, name) !== undefined)
@@ -63,7 +53,7 @@ export class Rename {
   }
 
   #file(from: Place, to: Place, source: FileSight, target: Sight, caller: Caller): MaybePromise<void> {
-    const { tree, resolver, naming, bytes, changes } = this.#parts
+    const { tree, resolver, bytes, changes } = this.#parts
     if (target.kind === 'directory') throw new FilesystemError('isDirectory')
     const node = resolver.nodeFor(...from, source) as FileNode
     if (bytes.copyOf(node) === undefined && bytes.sizeOf(node, source) > changes.maxFileBytes)
@@ -71,7 +61,7 @@ export class Rename {
     const kept = this.#allOf(node, source)
     const listed = source.local === undefined ? source.listed : undefined
     const over = target.kind === 'file' && target.local === undefined ? target.listed : undefined
-    naming.loseFile(...to, target, () => changes.renameFile(source.path, target.path, listed, over))
+    this.#naming.loseFile(...to, target, () => changes.renameFile(source.path, target.path, listed, over))
     node.own = {}
     node.shown = undefined
     changes.noteAttributes(target.path, kept)
@@ -79,7 +69,7 @@ export class Rename {
     tree.move(node, ...to)
     tree.settle(node)
     this.#directoriesChanged(from[0], to[0])
-    return this.#settled([target.path, source.path], caller)
+    return confirmed(this.#parts, [target.path, source.path], caller)
   }
 
   async #directory(
@@ -89,10 +79,10 @@ export class Rename {
     noReplace: boolean,
     caller: Caller,
   ): Promise<void> {
-    const { tree, resolver, naming, bytes, changes, foreign } = this.#parts
+    const { tree, resolver, bytes, changes } = this.#parts
     const isEmpty =
-      target.kind === 'absent' || (await naming.empty(...to, target, caller, (isStill) => isStill))
-    const below = new RemoteTree(this.#parts, source.path, this.#options.renameLimit)
+      target.kind === 'absent' || (await this.#naming.empty(...to, target, caller, (isStill) => isStill))
+    const below = new RemoteTree(this.#parts, source.path)
     await below.list(caller.signal)
     stopIfInterrupted(caller.signal)
     const remote = below.now()
@@ -107,13 +97,13 @@ export class Rename {
     }
     const over = target.kind === 'directory' ? target.listed : undefined
     changes.renameDirectory(source.path, target.path, remote, source.remote, over)
-    foreign.begun(target.path)
+    this.#foreign.begun(target.path)
     for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
     tree.vacate(...to)
     tree.move(node, ...to)
     tree.settle(node)
     this.#directoriesChanged(from[0], to[0])
-    await this.#settled([target.path, source.path], caller)
+    await confirmed(this.#parts, [target.path, source.path], caller)
   }
 
   /** All that `stat` shows of a file, so that it shows the same under another name. */
@@ -133,13 +123,5 @@ export class Rename {
   #directoriesChanged(from: DirectoryNode, to: DirectoryNode): void {
     this.#parts.stat.directoryChanged(from)
     if (to !== from) this.#parts.stat.directoryChanged(to)
-  }
-
-  async #barriers(paths: readonly string[], caller: Caller): Promise<void> {
-    await Promise.all(paths.map((path) => this.#parts.changes.barrier(path, caller.signal)))
-  }
-
-  #settled(paths: readonly string[], caller: Caller): MaybePromise<void> {
-    if (this.#options.sync) return this.#barriers(paths, caller)
   }
 }

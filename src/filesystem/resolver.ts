@@ -8,6 +8,7 @@ import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
 import type { FileBytes } from './file-bytes.ts'
 import type { MaybePromise } from './front-end.ts'
+import type { Ground } from './ground.ts'
 import { isPromise } from './maybe-promise.ts'
 import type { DirectoryNode, FileNode, Node } from './node.ts'
 import type { SpecialFile } from './special-file.ts'
@@ -29,13 +30,10 @@ export class Resolver {
   readonly #bytes: FileBytes
   readonly #specials: ReadonlyMap<string, SpecialFile>
 
-  constructor(
-    parts: { readonly tree: Tree; readonly view: View; readonly bytes: FileBytes },
-    specials: ReadonlyMap<string, SpecialFile>,
-  ) {
-    this.#tree = parts.tree
-    this.#view = parts.view
-    this.#bytes = parts.bytes
+  constructor({ tree, view, specials }: Ground, bytes: FileBytes) {
+    this.#tree = tree
+    this.#view = view
+    this.#bytes = bytes
     this.#specials = specials
   }
 

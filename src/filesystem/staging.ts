@@ -13,16 +13,17 @@ import type { FileHandle, FileNode, Staging } from './node.ts'
 import type { HeldContent } from './held-content.ts'
 import { shared } from './maybe-promise.ts'
 import type { Tree } from './tree.ts'
+import type { Workbench } from './workbench.ts'
 
 export class Stage {
   readonly #tree: Tree
   readonly #bytes: FileBytes
   readonly #changes: LocalChanges
 
-  constructor(parts: { readonly tree: Tree; readonly bytes: FileBytes; readonly changes: LocalChanges }) {
-    this.#tree = parts.tree
-    this.#bytes = parts.bytes
-    this.#changes = parts.changes
+  constructor({ tree, bytes, changes }: Workbench) {
+    this.#tree = tree
+    this.#bytes = bytes
+    this.#changes = changes
   }
 
   /** The working copy of a handle that may write, kept for it until it is closed. */

@@ -9,6 +9,7 @@ import type { LocalAttributes, LocalChanges } from '../write-back/local-changes.
 import { describe, msToNs, overlaid, toNs } from './attributes.ts'
 import type { FileBytes } from './file-bytes.ts'
 import type { AttributeChanges, Attributes, AttributesReply, Caller, Entry } from './front-end.ts'
+import type { Ground } from './ground.ts'
 import type { SpecialHandle, DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import type { Tree } from './tree.ts'
@@ -16,11 +17,8 @@ import type { FileSight, Sight } from './view.ts'
 
 const setgid = 0o2000
 
-export interface Ownership {
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-}
+/** Whose what is made is. */
+export type Ownership = Pick<Attributes, 'mode' | 'uid' | 'gid'>
 
 export class Stat {
   readonly #tree: Tree
@@ -29,19 +27,11 @@ export class Stat {
   readonly #clock: Clock
   readonly #options: FilesystemOptions
 
-  constructor(
-    parts: {
-      readonly tree: Tree
-      readonly bytes: FileBytes
-      readonly changes: LocalChanges
-      readonly clock: Clock
-    },
-    options: FilesystemOptions,
-  ) {
-    this.#tree = parts.tree
-    this.#bytes = parts.bytes
-    this.#changes = parts.changes
-    this.#clock = parts.clock
+  constructor({ tree, changes, clock, options }: Ground, bytes: FileBytes) {
+    this.#tree = tree
+    this.#bytes = bytes
+    this.#changes = changes
+    this.#clock = clock
     this.#options = options
   }
 

@@ -5,11 +5,11 @@
  * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
  */
 import type { Listing, Listings } from '../cache/listings.ts'
-import type { WalkObserver } from '../prefetch/prefetch.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
 import type { MaybePromise } from './front-end.ts'
+import type { FilesystemParts } from './options.ts'
 import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 
 export type LocalFile = Extract<LocalEntry, { kind: 'file' }>
@@ -50,22 +50,14 @@ export class View {
   readonly #listings: Listings
   readonly #changes: LocalChanges
   readonly #ttlMs: number
-  readonly #hiddenAtRoot: ReadonlySet<string>
-  readonly #walks: WalkObserver | undefined
+  readonly #hiddenAtRoot: ReadonlyMap<string, unknown>
+  readonly #walks: FilesystemParts['walks']
 
   /** `hiddenAtRoot`: names that stand for something else there. */
   constructor(
-    {
-      listings,
-      changes,
-      walks,
-    }: {
-      readonly listings: Listings
-      readonly changes: LocalChanges
-      readonly walks: WalkObserver | undefined
-    },
+    { listings, changes, walks }: Pick<FilesystemParts, 'listings' | 'changes' | 'walks'>,
     ttlMs: number,
-    hiddenAtRoot: ReadonlySet<string>,
+    hiddenAtRoot: ReadonlyMap<string, unknown>,
   ) {
     this.#listings = listings
     this.#changes = changes
@@ -203,7 +195,7 @@ export class View {
       const sight = this.#local(joinPath(directory, name), entry, entry.confirmed ? ttlMs : this.#ttlMs)
       if (sight.kind !== 'absent') entries.set(name, sight)
     }
-    if (directory === '') for (const name of this.#hiddenAtRoot) entries.delete(name)
+    if (directory === '') for (const name of this.#hiddenAtRoot.keys()) entries.delete(name)
     return entries
   }
 
