@@ -7,7 +7,8 @@
 import type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
 import { silentLogger, type Logger } from './log.ts'
 import type { MountedSession } from './mount/mounted-session.ts'
-import { defaultValues, type MountOptions } from './options/table.ts'
+import { defaultValues } from './options/table.ts'
+import type { MountOptions } from './options/mount-options.ts'
 
 /** What a mount cannot do without; `token` or a login of `@azure/identity` is needed as well. */
 type RequiredMountOption = 'endpoint' | 'agent' | 'session' | 'directory' | 'stateRoot' | 'cacheRoot'
@@ -37,7 +38,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 export type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
 export { SessionError, type SessionErrorCode } from './session/session-error.ts'
 export type { MountedSession } from './mount/mounted-session.ts'
-export type { MountOptions } from './options/table.ts'
+export type { MountOptions } from './options/mount-options.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'

@@ -24,19 +24,17 @@ export interface ContentCacheOptions {
   readonly directory: string
   /** How old an unproven content may be when it is opened, in milliseconds; 0: every open asks. */
   readonly ttlMs: number
-  /** How long our own confirmed upload is trusted, in milliseconds; default 60,000. */
-  readonly ownTtlMs?: number
+  /** How long our own confirmed upload is trusted, in milliseconds. */
+  readonly ownTtlMs: number
   /** See `ProofRules`. */
   readonly contentTtlMs?: number | undefined
   readonly immutable?: boolean | undefined
-  /** Bytes on the disk, exceeded only by what is open; default 1 GiB. */
-  readonly maxBytes?: number
+  /** Bytes on the disk, exceeded only by what is open. */
+  readonly maxBytes: number
   /** Bytes of the disk that stay free; default 256 MiB. */
   readonly reserveBytes?: number
   /** How long a read waits without a byte, in milliseconds; default 20,000. */
   readonly stallMs?: number
-  /** A new download has brought other bytes than the content before it. Default: nobody hears of it. */
-  readonly onChanged?: (path: string) => void
 }
 
 interface Seen {
@@ -64,14 +62,15 @@ export class ContentCache implements Contents {
   readonly #small: LRUCache<string, StreamedContent>
   /** All that somebody holds, current or not. */
   readonly #held = new Set<StreamedContent>()
+  readonly #observers = new Set<(path: string) => void>()
   /** Opens served by a content that was there, and those that made a new one; for display. */
   hits = 0
   misses = 0
 
   constructor(options: ContentCacheOptions) {
-    const { clock, directory, ttlMs, contentTtlMs, immutable } = options
+    const { clock, directory, ttlMs, ownTtlMs, contentTtlMs, immutable } = options
     this.#options = options
-    this.#rules = { ttlMs, ownTtlMs: options.ownTtlMs ?? 60_000, contentTtlMs, immutable }
+    this.#rules = { ttlMs, ownTtlMs, contentTtlMs, immutable }
     this.#store = new DiskStore({ directory, clock, reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024 })
     this.#around = {
       files: options.files,
@@ -81,10 +80,10 @@ export class ContentCache implements Contents {
       makeRoom: (bytes) => this.#makeRoom(bytes),
       checkSize: (path, listed, received, signal) =>
         checkSize(options.listings, path, listed, received, signal),
-      onChanged: (path) => options.onChanged?.(path),
+      onChanged: (path) => this.#observers.forEach((observer) => observer(path)),
       onSettled: (content) => this.#settled(content),
     }
-    this.#maxBytes = options.maxBytes ?? 1024 * 1024 * 1024
+    this.#maxBytes = options.maxBytes
     // after: what forgets a content deletes it from both again, which must not come in the midst of an eviction
     this.#idle = new LRUCache({
       maxSize: this.#maxBytes,
@@ -100,6 +99,11 @@ export class ContentCache implements Contents {
         if (reason === 'evict') this.#spill(content)
       },
     })
+  }
+
+  subscribe(observer: (path: string) => void): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
   }
 
   open(path: string, listed: RemoteEntry, seen: Seen): { content: Content; unchanged: boolean } {

@@ -38,6 +38,8 @@ export interface Content {
 }
 
 export interface Contents {
+  /** `observer` hears of each path whose new download has brought other bytes than the content before it; the answer ends that. */
+  subscribe(observer: (path: string) => void): () => void
   /**
    * The content of a file as it is now by `listed`, an entry of a listing of its directory: the cached one
    * when that is proven or young enough, else a new one, whose download starts with the first read.

@@ -19,6 +19,14 @@ export interface Listing {
   readonly missing: boolean
 }
 
+/** Sees each whole listing, once, before anybody who waits for it. */
+export interface ListingObserver {
+  /** Before any of the observers has acted on it. */
+  before?(listing: Listing): void
+  /** In the order in which they subscribed. */
+  observe(listing: Listing): void
+}
+
 export interface ListingOptions {
   readonly signal?: AbortSignal | undefined
   /** Serve a cached listing up to this age; default the TTL, 0: one begun after this call. */
@@ -37,6 +45,8 @@ export interface LookupAnswer {
 }
 
 export interface Listings {
+  /** From now on `observer` sees what arrives; the answer ends that. */
+  subscribe(observer: ListingObserver): () => void
   /** The cached listing if it is younger than the TTL; no request. */
   fresh(directory: string): Listing | undefined
   /** The newest complete listing of whatever age; no request. */

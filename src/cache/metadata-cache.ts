@@ -11,7 +11,7 @@ import type { SessionFiles } from '../client/session-files.ts'
 import type { Logger } from '../log.ts'
 import { abortedError } from './abortable.ts'
 import { ListingRequest } from './listing-request.ts'
-import type { Listing, ListingOptions, Listings, LookupAnswer } from './listings.ts'
+import type { Listing, ListingObserver, ListingOptions, Listings, LookupAnswer } from './listings.ts'
 
 /** A listing that took long may be used for so many times its duration, or a big directory would be listed without end. */
 const durationFactor = 5
@@ -26,8 +26,6 @@ export interface MetadataCacheOptions {
    * through the directory. A directory that has more by itself is remembered alone.
    */
   readonly maxEntries: number
-  /** Sees each complete listing before anybody who waits for it. Default: nobody. */
-  readonly onListing?: (listing: Listing) => void
   readonly logger: Logger
 }
 
@@ -41,6 +39,7 @@ export class MetadataCache implements Listings {
   readonly #options: MetadataCacheOptions
   readonly #listings: LRUCache<string, Listing>
   readonly #lanes = new Map<string, Lane>()
+  readonly #observers = new Set<ListingObserver>()
   /** Questions answered from a cached listing, and requests made; for display. */
   hits = 0
   misses = 0
@@ -51,6 +50,11 @@ export class MetadataCache implements Listings {
       maxSize: options.maxEntries,
       sizeCalculation: (listing) => Math.min(listing.entries.size + 1, options.maxEntries),
     })
+  }
+
+  subscribe(observer: ListingObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
   }
 
   fresh(directory: string): Listing | undefined {
@@ -155,7 +159,7 @@ export class MetadataCache implements Listings {
 
   #newRequest(directory: string): ListingRequest {
     this.misses++
-    const { files, clock, logger, onListing } = this.#options
+    const { files, clock, logger } = this.#options
     const request: ListingRequest = new ListingRequest({
       directory,
       files,
@@ -163,12 +167,7 @@ export class MetadataCache implements Listings {
       isFile: (signal) => this.#isFile(directory, signal),
       onListing: (listing) => {
         if (!request.outdated) this.#listings.set(directory, listing)
-        try {
-          onListing?.(listing)
-        } catch (error) {
-          // whoever looks on must not leave those waiting who asked
-          logger.error({ directory, err: error }, 'a fault of this program')
-        }
+        this.#tell(listing)
       },
       onIdle: (interrupted) => {
         this.#idle(directory, request, interrupted)
@@ -179,6 +178,16 @@ export class MetadataCache implements Listings {
       },
     })
     return request
+  }
+
+  #tell(listing: Listing): void {
+    try {
+      for (const observer of this.#observers) observer.before?.(listing)
+      for (const observer of this.#observers) observer.observe(listing)
+    } catch (error) {
+      // whoever looks on must not leave those waiting who asked
+      this.#options.logger.error({ directory: listing.directory, err: error }, 'a fault of this program')
+    }
   }
 
   async #isFile(path: string, signal: AbortSignal): Promise<boolean> {

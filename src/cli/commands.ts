@@ -1,46 +1,48 @@
 /**
- * The commands, by name. Layer: cli.
+ * The command of a command line, and its module. Layer: cli.
  *
  * Invariant: a command's module is loaded only when it is run; the first word decides, and mounting is what
  * remains (AGENT/SESSION has a slash in it, no command has).
  */
+import { isCommand, type CommandName } from './command-list.ts'
 
 /** What a command's module exports as `run`. Resolves with the exit code; throws errors made for the user. */
 export type RunCommand = (argv: readonly string[]) => Promise<number>
 
-interface CommandEntry {
-  readonly usage: string
-  readonly help: string
-  readonly load: () => Promise<{ readonly run: RunCommand }>
+type Load = () => Promise<{ readonly run: RunCommand }>
+
+const mount: Load = () => import('./mount.ts')
+
+const modules: Readonly<Record<CommandName, Load>> = {
+  unmount: () => import('./unmount.ts'),
+  sync: () => import('./sync.ts'),
+  status: () => import('./status.ts'),
+  recover: () => import('./recover.ts'),
+  emulator: () => import('./emulator.ts'),
+  help: () => Promise.resolve({ run: help }),
 }
 
-export const commands: Readonly<Record<string, CommandEntry>> = {
-  unmount: {
-    usage: 'unmount DIR',
-    help: 'uploads what is waiting, then unmounts',
-    load: () => import('./unmount.ts'),
-  },
-  sync: {
-    usage: 'sync DIR [PATH]',
-    help: 'returns when the service has everything, or everything below PATH',
-    load: () => import('./sync.ts'),
-  },
-  status: {
-    usage: 'status DIR',
-    help: 'what is waiting, uploading or refused',
-    load: () => import('./status.ts'),
-  },
-  recover: {
-    usage: 'recover [AGENT/SESSION]',
-    help: 'uploads what a dead mount left behind, without mounting',
-    load: () => import('./recover.ts'),
-  },
-  emulator: {
-    usage: 'emulator',
-    help: 'serves the REST surface of the service from a local directory',
-    load: () => import('./emulator.ts'),
-  },
-  help: { usage: 'help [COMMAND]', help: 'how to use a command', load: () => import('./help.ts') },
+/** Runs what the whole command line asks for. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  const [first = '', ...rest] = argv
+  if (isCommand(first)) {
+    return (await modules[first]()).run(rest)
+  }
+  if (first !== '' && !first.startsWith('-') && !first.includes('/')) {
+    const { UsageError } = await import('./usage-error.ts')
+    throw new UsageError(`"${first}" is neither a command nor of the form AGENT/SESSION`)
+  }
+  return (await mount()).run(argv)
 }
 
-export const mount = { load: (): Promise<{ readonly run: RunCommand }> => import('./mount.ts') }
+/** `mount-session help [COMMAND]`: the same text as `mount-session [COMMAND] --help`. */
+async function help([name = 'help']: readonly string[]): Promise<number> {
+  if (name === 'help' || name.startsWith('-')) {
+    return (await mount()).run(['--help'])
+  }
+  if (!isCommand(name)) {
+    const { UsageError } = await import('./usage-error.ts')
+    throw new UsageError(`there is no command "${name}"`)
+  }
+  return (await modules[name]()).run(['--help'])
+}

@@ -11,7 +11,7 @@ import { Command } from 'commander'
 import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts'
 import { count, duration, oneOf, size } from '../options/values.ts'
 import { parseCommand, parseValue } from './command-line.ts'
-import { parseAddress } from './mount-arguments.ts'
+import { parseAddress } from './session-arguments.ts'
 import { CommandFailure } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
 

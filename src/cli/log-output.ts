@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { Logger } from '../log.ts'
-import type { RunOptions } from '../options/table.ts'
+import type { RunOptions } from '../options/mount-options.ts'
 import { isatty } from 'node:tty'
 
 export function createLogger(level: RunOptions['logLevel'], descriptor: number): Logger {

@@ -6,7 +6,7 @@
  * what and what to do, or with 2 for a command line that cannot be meant.
  */
 import { readFileSync } from 'node:fs'
-import { commands, mount } from './commands.ts'
+import { runCommand } from './commands.ts'
 import { keepCompiled } from './compile-cache.ts'
 
 /* Reads of the kernel's device, name look-ups and file I/O share libuv's pool. libuv reads this when the pool
@@ -22,21 +22,13 @@ async function main(argv: readonly string[]): Promise<number> {
     )
     return 1
   }
-  const [first = ''] = argv
+  const [first] = argv
   if (first === '--version' || first === '-V') {
     process.stdout.write(`${readVersion()}\n`)
     return 0
   }
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined
   try {
-    if (command !== undefined) {
-      return await (await command.load()).run(argv.slice(1))
-    }
-    if (first !== '' && !first.startsWith('-') && !first.includes('/')) {
-      const { UsageError } = await import('./usage-error.ts')
-      throw new UsageError(`"${first}" is neither a command nor of the form AGENT/SESSION`)
-    }
-    return await (await mount.load()).run(argv)
+    return await runCommand(argv)
   } catch (error) {
     const { reportError } = await import('./report-error.ts')
     return reportError(error)

@@ -1,37 +1,28 @@
 /**
- * The command line of mounting, read by the table of options. Layer: cli.
+ * The command line of mounting, and its help. Layer: cli.
  *
- * Invariant: a flag wins over `-o`, `-o` over the environment, that over the default; a value is read by its
- * row of the table wherever it comes from.
+ * Invariant: `--help` names every option of the table and every command.
  */
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { parseEndpoint } from '../client/endpoint.ts'
-import { ServiceError } from '../client/errors.ts'
-import { SessionError } from '../session/session-error.ts'
-import { OptionValueError } from '../options/values.ts'
+import type { MountOptions, RunOptions } from '../options/mount-options.ts'
 import { optionRows } from '../options/table.ts'
-import type {
-  DataDirectories,
-  MountOptions,
-  OptionName,
-  OptionRow,
-  OptionValues,
-  RunOptions,
-  SessionAddress,
-} from '../options/table.ts'
+import { commandList } from './command-list.ts'
 import { helpWidth, parseCommand } from './command-line.ts'
-import { commands } from './commands.ts'
-import { parseMountLists } from './mount-list.ts'
-import { UsageError } from './usage-error.ts'
+import {
+  addFlags,
+  dataDirectories,
+  describe,
+  parseAddress,
+  readValues,
+  requireEndpoint,
+  type Environment,
+} from './session-arguments.ts'
 
 export interface MountCommand {
   readonly options: MountOptions
   readonly run: RunOptions
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** Throws `UsageError`. Relative paths are taken from `cwd`. */
 export function parseMountCommand(argv: readonly string[], env: Environment, cwd: string): MountCommand {
@@ -53,48 +44,6 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
   }
 }
 
-/** The value of every option, from flags as commander collected them and from the environment. */
-export function readValues(flags: Readonly<Record<string, unknown>>, env: Environment): OptionValues {
-  const mountLists = (flags['o'] ?? []) as readonly string[]
-  const fromLists = parseMountLists(mountLists)
-  const values = Object.fromEntries(
-    optionRows.map(([name, row]) => [name, readValue(name, row, flags[name], fromLists.get(name), env)]),
-  )
-  /* readValue keeps what OptionValues says of each row: switches are booleans, defaults are filled in */
-  return values as unknown as OptionValues
-}
-
-function readValue(
-  name: OptionName,
-  row: OptionRow,
-  flag: unknown,
-  fromList: string | undefined,
-  env: Environment,
-): unknown {
-  if (row.argument === undefined && row.env === undefined) {
-    return flag === true || fromList !== undefined
-  }
-  const variable = row.env?.find((candidate) => (env[candidate] ?? '') !== '')
-  const sources: readonly (readonly [string, unknown])[] = [
-    [`--${row.flag ?? name}`, flag],
-    [`-o ${row.mountOption ?? row.flag ?? name}`, fromList],
-    [variable ?? name, variable === undefined ? undefined : env[variable]],
-    [name, row.default],
-  ]
-  const [where, written] = sources.find(([, value]) => value !== undefined) ?? []
-  if (typeof written !== 'string') {
-    return undefined
-  }
-  try {
-    return row.parse(written)
-  } catch (error) {
-    if (error instanceof OptionValueError) {
-      throw new UsageError(`${where ?? name}: ${error.message}`)
-    }
-    throw error
-  }
-}
-
 function mountCommand(): Command {
   const command = new Command('mount-session')
     .usage('[options] AGENT/SESSION DIR')
@@ -112,28 +61,6 @@ function mountCommand(): Command {
   return command
 }
 
-/** Adds the flags of the table whose row is `wanted`, grouped for the help. */
-export function addFlags(command: Command, wanted: (row: OptionRow) => boolean): void {
-  for (const [name, row] of optionRows) {
-    if (row.flag === undefined || !wanted(row)) {
-      continue
-    }
-    const short = row.short === undefined ? '' : `-${row.short}, `
-    const argument = row.argument === undefined ? '' : ` <${row.argument}>`
-    const option = new Option(`${short}--${row.flag}${argument}`, describe(row)).helpGroup(`${row.group}:`)
-    option.attributeName = () => name
-    command.addOption(option)
-  }
-}
-
-function describe(row: OptionRow): string {
-  const notes = [
-    ...(row.env === undefined ? [] : [`env: ${row.env.join(', ')}`]),
-    ...(row.default === undefined ? [] : [`default: ${row.default}`]),
-  ]
-  return notes.length === 0 ? row.help : `${row.help} (${notes.join('; ')})`
-}
-
 function mountHelp(command: Command): string {
   const help = command.createHelp()
   help.prepareContext({ helpWidth: helpWidth() })
@@ -149,46 +76,8 @@ function mountHelp(command: Command): string {
     ...variables.map(([, row]) => line((row.env ?? []).join(', '), row.help)),
     '',
     'Commands:',
-    ...Object.values(commands).map(({ usage, help: what }) => line(usage, what)),
+    ...Object.values(commandList).map(({ usage, help: what }) => line(usage, what)),
     '',
     'Times: 2s, 500ms, 5m (seconds without a unit). Sizes: 64M, 1G (bytes without a unit, units of 1024).',
   ].join('\n')
-}
-
-/** `AGENT/SESSION` as two names; throws `UsageError`. */
-export function parseAddress(text: string): Pick<SessionAddress, 'agent' | 'session'> {
-  const [agent = '', session = '', ...more] = text.split('/')
-  if (agent === '' || session === '' || more.length > 0) {
-    throw new UsageError(`"${text}" is not of the form AGENT/SESSION`)
-  }
-  return { agent, session }
-}
-
-/** The endpoint without a slash at its end; throws `UsageError`, or `SessionError` where a token must not go. */
-export function requireEndpoint(endpoint: string | undefined): string {
-  if (endpoint === undefined) {
-    throw new UsageError('no endpoint: give --endpoint URL or set FOUNDRY_PROJECT_ENDPOINT')
-  }
-  try {
-    const { origin, basePath } = parseEndpoint(endpoint)
-    return `${origin}${basePath}`
-  } catch (error) {
-    if (error instanceof ServiceError && error.code === 'insecure_endpoint') {
-      throw new SessionError('insecureEndpoint', error.message, { cause: error })
-    }
-    throw error instanceof ServiceError ? new UsageError(error.message) : error
-  }
-}
-
-/** Where the XDG base directories put this program's data. */
-export function dataDirectories(env: Environment): DataDirectories {
-  const base = (variable: string, fallback: string): string => {
-    const value = env[variable] ?? ''
-    /* relative ones are to be ignored, says the specification */
-    return value.startsWith('/') ? value : join(homedir(), fallback)
-  }
-  return {
-    stateRoot: join(base('XDG_STATE_HOME', '.local/state'), 'mount-session'),
-    cacheRoot: join(base('XDG_CACHE_HOME', '.cache'), 'mount-session'),
-  }
 }

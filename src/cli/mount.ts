@@ -7,7 +7,6 @@
 import { extname, join } from 'node:path'
 import { sessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
-import { loadMountSession } from './composition.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog } from './log-file.ts'
@@ -26,7 +25,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   /* a daemon's stderr is its log already */
   const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd
-  const [mountSession, { createLogger }] = await Promise.all([loadMountSession(), import('./log-output.ts')])
+  const [{ mountSession }, { createLogger }] = await Promise.all([
+    import('../mount/mount.ts'),
+    import('./log-output.ts'),
+  ])
   const failpoint = failpointFrom(process.env)
   const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
     mountSession(wanted, { ...dependencies, failpoint })

@@ -7,17 +7,17 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { SessionError } from '../session/session-error.ts'
-import type { DataDirectories, OptionValues, SessionAddress } from '../options/table.ts'
+import type { OptionValues } from '../options/table.ts'
+import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
 import { knownSessions } from '../session/directories.ts'
-import type { RecoveryAction, RecoveryReport } from '../session-recovery.ts'
+import type { RecoveryAction, RecoveryReport } from '../session/recover.ts'
 import { showCount } from './amounts.ts'
 import { parseCommand } from './command-line.ts'
-import { loadRecoverSession } from './composition.ts'
 import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { createLogger } from './log-output.ts'
-import { addFlags, dataDirectories, parseAddress, readValues, requireEndpoint } from './mount-arguments.ts'
+import { addFlags, dataDirectories, parseAddress, readValues, requireEndpoint } from './session-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
@@ -53,7 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (sessions.length === 0) {
     return 0
   }
-  const recoverSession = await loadRecoverSession()
+  const { recoverSession } = await import('../session/recover.ts')
   const failpoint = failpointFrom(process.env)
   using interrupted = interruption()
   let exitCode = 0

@@ -7,7 +7,7 @@
 import { resolve } from 'node:path'
 import { findMount } from '../control/registry.ts'
 import type { FoundMount } from '../control/registry.ts'
-import { dataDirectories } from './mount-arguments.ts'
+import { dataDirectories } from './session-arguments.ts'
 import { canonicalPath } from '../mount/mount-point.ts'
 import { mountAt, ownType } from '../fuse/mount-table.ts'
 import { CommandFailure } from './report-error.ts'

@@ -4,7 +4,6 @@
  * It reads as the table of contents: what an operation does stands in the file that it names. Invariant: every
  * failure leaves as a `FilesystemError`, logged here once and nowhere else.
  */
-import type { Listing } from '../cache/listings.ts'
 import type { Logger } from '../log.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
 import { DirectoryOperations } from './directory-operations.ts'
@@ -54,7 +53,6 @@ export class Filesystem implements FrontEnd {
   readonly #directories: DirectoryOperations
   readonly #naming: Naming
   readonly #rename: Rename
-  readonly #foreign: ForeignChanges
   readonly #changes: LocalChanges
   readonly #options: FilesystemOptions
 
@@ -76,19 +74,11 @@ export class Filesystem implements FrontEnd {
     this.#stat = workbench.stat
     this.#files = new FileOperations(workbench)
     this.#directories = new DirectoryOperations(workbench)
-    this.#foreign = new ForeignChanges(workbench)
-    this.#naming = new Naming(workbench, this.#files, this.#foreign)
-    this.#rename = new Rename(workbench, this.#naming, this.#foreign)
-  }
-
-  /** To be told of every whole listing as it arrives; hands it on to the local changes. */
-  observe(listing: Listing): void {
-    this.#foreign.observe(listing)
-  }
-
-  /** To be told of a path whose new download has brought other bytes, although it was listed the same. */
-  contentChanged(path: string): void {
-    this.#foreign.contentChanged(path)
+    const foreign = new ForeignChanges(workbench)
+    given.listings.subscribe(foreign)
+    given.contents.subscribe((path) => foreign.contentChanged(path))
+    this.#naming = new Naming(workbench, this.#files, foreign)
+    this.#rename = new Rename(workbench, this.#naming, foreign)
   }
 
   /** How many nodes the kernel keeps alive; for status and tests. */

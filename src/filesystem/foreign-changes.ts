@@ -6,7 +6,7 @@
  */
 import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 import { LRUCache } from 'lru-cache'
-import type { Listing } from '../cache/listings.ts'
+import type { Listing, ListingObserver } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { msToNs } from './attributes.ts'
@@ -16,25 +16,28 @@ import type { Workbench } from './workbench.ts'
 /** Directories whose last listing is remembered, to tell what is new in the next. */
 const rememberedDirectories = 4096
 
-export class ForeignChanges {
+export class ForeignChanges implements ListingObserver {
   readonly #parts: Workbench
   readonly #last = new LRUCache<string, Listing>({ max: rememberedDirectories })
+  /** What the local side said of the names of the listing that is being told, before it had seen it. */
+  #before: ReadonlyMap<string, LocalEntry | undefined> | undefined
 
   constructor(workbench: Workbench) {
     this.#parts = workbench
   }
 
-  /** Every listing that arrives whole, once; hands it on to the local changes. */
+  before(listing: Listing): void {
+    const previous = this.#last.get(listing.directory)
+    const isOld = previous !== undefined && previous.begunOrder > listing.begunOrder
+    this.#before = isOld ? undefined : this.#candidates(listing, previous)
+  }
+
   observe(listing: Listing): void {
     const { changes, tree } = this.#parts
     const { directory } = listing
+    const before = this.#before
+    if (before === undefined) return
     const previous = this.#last.get(directory)
-    if (previous !== undefined && previous.begunOrder > listing.begunOrder) {
-      changes.observe(listing)
-      return
-    }
-    const before = this.#candidates(listing, previous)
-    changes.observe(listing)
     this.#last.set(directory, listing)
     let hasChanged = false
     for (const [name, local] of before) if (this.#compare(listing, name, local, previous)) hasChanged = true

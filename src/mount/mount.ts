@@ -22,7 +22,7 @@ import { LogFile } from '../logs/log-file.ts'
 import { LogsSpecialFile } from '../logs/logs-special-file.ts'
 import { SessionError, type SessionErrorCode } from '../session/session-error.ts'
 import { drainAndUnmount, type MountedSession, type MountSession } from './mounted-session.ts'
-import type { MountOptions } from '../options/table.ts'
+import type { MountOptions } from '../options/mount-options.ts'
 import { openSession, type OpenSession } from '../session/open-session.ts'
 import { StatusSpecialFile } from './status-special-file.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
@@ -118,7 +118,7 @@ class Mounted implements MountedSession {
   #newFilesystem(kernelCache: Served['kernelCache'], specialFiles: readonly SpecialFile[]): Filesystem {
     const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
     const { ttlMs, readOnly, uid, gid, umask, sync, renameLimit, showSpecial } = this.#options
-    const filesystem = new Filesystem(
+    return new Filesystem(
       { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },
       {
         ttlMs,
@@ -132,8 +132,6 @@ class Mounted implements MountedSession {
         showSpecial,
       },
     )
-    this.#session.attach(filesystem)
-    return filesystem
   }
 
   async #announce(): Promise<void> {

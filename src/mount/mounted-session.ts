@@ -7,7 +7,7 @@
  */
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
-import type { MountOptions } from '../options/table.ts'
+import type { MountOptions } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 
 export interface MountedSession {

@@ -275,36 +275,6 @@ export type OptionValues = {
 export type OptionRow = Row<unknown>
 export const optionRows = Object.entries(options) as readonly (readonly [OptionName, OptionRow])[]
 
-/** What a session is addressed by, and who asks. */
-export interface SessionAddress {
-  /** The project's URL, without a slash at its end. */
-  readonly endpoint: string
-  readonly agent: string
-  readonly session: string
-  readonly isolationKey: string | undefined
-  readonly userIdentity: string | undefined
-}
-
-/** Where this user's data lies: absolute, made when needed with mode 0700. */
-export interface DataDirectories {
-  /** `$XDG_STATE_HOME/mount-session` */
-  readonly stateRoot: string
-  /** `$XDG_CACHE_HOME/mount-session` */
-  readonly cacheRoot: string
-}
-
-type RunningOption = 'endpoint' | 'foreground' | 'logLevel' | 'logFile'
-
-/** Everything the composition root needs to know. Paths are absolute, times milliseconds, sizes bytes. */
-export interface MountOptions
-  extends SessionAddress, DataDirectories, Omit<OptionValues, RunningOption | keyof SessionAddress> {
-  /** The mount point. */
-  readonly directory: string
-}
-
-/** How the command line itself runs. */
-export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile'>
-
 /** Every option as it is when nobody says anything. */
 export function defaultValues(): OptionValues {
   const values = optionRows.map(([name, row]): [string, unknown] => {

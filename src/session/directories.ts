@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import type { DataDirectories, SessionAddress } from '../options/table.ts'
+import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
 
 const addressFile = 'session.json'
 

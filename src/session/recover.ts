@@ -1,21 +1,62 @@
 /**
- * Finishes, exports or gives up what a dead mount left, without mounting. Layer: composition.
+ * Finishes, exports or gives up what a dead mount left, without mounting. Layer: session.
  *
- * Invariant: works under the session's lock; exporting and discarding ask the service for nothing.
+ * Invariant: works on one session that nobody has mounted, under its lock; a change leaves this machine's state
+ * only when the service has confirmed it or the user has given it up. Exporting and discarding ask the service
+ * for nothing.
  */
 import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { leftoversOf, progressOf } from './leftovers.ts'
-import { openSession, takeLock } from './open-session.ts'
+import { openSession } from './open-session.ts'
+import { takeLock } from './session-lock.ts'
 import { makeSessionDirectories } from './directories.ts'
-import type { RecoverSession, RecoveryOptions, RecoveryReport } from '../session-recovery.ts'
+import type { Leftover, Progress } from '../control/protocol.ts'
+import type { Logger } from '../log.ts'
+import type { OpenSessionOptions } from '../options/mount-options.ts'
+import type { Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal } from '../write-back/disk/journal.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
 
+/**
+ * - `upload`: finishes what a dead mount left, against the service
+ * - `export`: copies every unconfirmed file, those set aside included, below `directory`; changes nothing, asks nobody
+ * - `discard`: gives all of it up, asks nobody
+ */
+export type RecoveryAction =
+  | { readonly kind: 'upload' }
+  | { readonly kind: 'export'; readonly directory: string }
+  | { readonly kind: 'discard' }
+
+export interface RecoveryOptions extends OpenSessionOptions {
+  readonly action: RecoveryAction
+}
+
+export interface RecoveryReport {
+  /** Paths uploaded, exported or given up. */
+  readonly handled: number
+  /** Not confirmed by the service when it ended, for `upload`. */
+  readonly left: readonly Leftover[]
+  /** Kept but not to be trusted (another boot, another session of the same name): only `export` takes them out. */
+  readonly setAside: readonly string[]
+}
+
+export interface RecoveryDependencies {
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: Progress) => void
+  /** For tests that kill the command at a named point. */
+  readonly failpoint?: Failpoint | undefined
+}
+
 const progressIntervalMs = 200
 
-export const recoverSession: RecoverSession = async (options, dependencies) => {
+/** Rejects with `SessionError`: `held` while the session is mounted, and as for mounting. */
+export async function recoverSession(
+  options: RecoveryOptions,
+  dependencies: RecoveryDependencies,
+): Promise<RecoveryReport> {
   if (options.action.kind === 'upload') return upload(options, dependencies)
   const directories = makeSessionDirectories(options, options)
   const lock = takeLock(directories.state, undefined)
@@ -30,7 +71,7 @@ export const recoverSession: RecoverSession = async (options, dependencies) => {
 
 async function upload(
   options: RecoveryOptions,
-  { logger, signal, onProgress, failpoint }: Parameters<RecoverSession>[1],
+  { logger, signal, onProgress, failpoint }: RecoveryDependencies,
 ): Promise<RecoveryReport> {
   const session = await openSession(options, { logger, signal, failpoint })
   const { changes, directories } = session

@@ -1,5 +1,5 @@
 /**
- * One process per session: the lock in its state directory. Layer: beside the composition root.
+ * One process per session: the lock in its state directory. Layer: session.
  *
  * Invariant: whoever holds it is alive. It is the kernel's lock on a file (taken through SQLite, which Node
  * brings along), gone with the process however that ends; so nothing stale is ever cleaned up on a guess, and
@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ControlError } from '../control/protocol.ts'
 import type { SessionHolder } from '../control/protocol.ts'
+import { SessionError } from './session-error.ts'
 
 export interface SessionLock {
   release(): void
@@ -39,6 +40,16 @@ export function acquireSessionLock(stateDirectory: string, holder: SessionHolder
       rmSync(holderFile, { force: true })
       database.close()
     },
+  }
+}
+
+/** Takes the lock of a session's state. Throws `SessionError` `held`. */
+export function takeLock(stateDirectory: string, directory: string | undefined): SessionLock {
+  try {
+    return acquireSessionLock(stateDirectory, { pid: process.pid, directory })
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error
+    throw new SessionError('held', error.message, { cause: error })
   }
 }
 

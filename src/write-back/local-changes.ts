@@ -8,7 +8,6 @@
  * Failures are `WriteBackError`.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { Listing } from '../cache/listings.ts'
 
 export type WriteBackReason =
   | 'tooLarge' /* over --max-file-size */
@@ -97,9 +96,6 @@ export interface LocalChanges {
   children(directory: string): Iterable<readonly [name: string, entry: LocalEntry]>
   /** Whether a file of ours is on its way to somewhere below a directory, which therefore comes to be. */
   hasUploadsBelow(directory: string): boolean
-  /** A listing has arrived: confirmed changes that it was begun after give way to it. */
-  observe(listing: Listing): void
-
   attributes(path: string): LocalAttributes | undefined
   setAttributes(path: string, changes: LocalAttributes): void
   /**

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Contents } from '../cache/contents.ts'
-import type { Listing, Listings } from '../cache/listings.ts'
+import type { Listing, ListingObserver, Listings } from '../cache/listings.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
 import { Barriers } from './queue/barriers.ts'
 import { Conflicts } from './calls/conflicts.ts'
@@ -47,28 +47,28 @@ export interface WriteBackOptions {
   readonly contents: Contents
   readonly clock: Clock
   readonly logger: Logger
-  /** Calls that change something, at once; default 16. */
-  readonly uploads?: number
-  /** Milliseconds without progress after which a barrier fails; default 120,000. */
-  readonly timeoutMs?: number
-  /** Milliseconds after which a file that stays open and dirty is sent anyway; default 30,000. */
-  readonly dirtyExpireMs?: number
-  /** Default 52,428,800. */
-  readonly maxFileBytes?: number
+  /** Calls that change something, at once. */
+  readonly uploads: number
+  /** Milliseconds without progress after which a barrier fails. */
+  readonly timeoutMs: number
+  /** Milliseconds after which a file that stays open and dirty is sent anyway. */
+  readonly dirtyExpireMs: number
+  /** Bytes of the largest file that the service takes. */
+  readonly maxFileBytes: number
   /** Shell patterns of names that never travel. */
-  readonly localNames?: readonly string[]
-  readonly conflict?: 'keep' | 'overwrite'
+  readonly localNames: readonly string[]
+  readonly conflict: 'keep' | 'overwrite'
   /**
    * Asked before anything is sent to a session that was gone: rejects with `session_not_found` when what has
    * its name now is another one. Default: whatever answers is the same.
    */
   readonly checkSession?: (signal: AbortSignal) => Promise<void>
-  readonly failpoint?: Failpoint
+  readonly failpoint?: Failpoint | undefined
   /** In [0, 1); for jitter. */
   readonly random?: () => number
 }
 
-export class WriteBack implements LocalChanges, CopyOwner {
+export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   readonly maxFileBytes: number
   readonly #clock: Clock
   readonly #logger: Logger
@@ -84,6 +84,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
   readonly #interventions: Interventions
   readonly #ending = new AbortController()
   readonly #dirtyExpireMs: number
+  #unsubscribe: () => void = () => undefined
   #closing: Promise<void> | undefined
 
   /** Opens the journal of an earlier run or a new one, and starts sending what it holds. */
@@ -97,9 +98,9 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const { directory, boot, files, listings, contents, clock, logger } = options
     const failpoint = options.failpoint ?? noFailpoint
     const random = options.random ?? Math.random
-    const timeoutMs = options.timeoutMs ?? 120_000
-    this.maxFileBytes = options.maxFileBytes ?? 52_428_800
-    this.#dirtyExpireMs = options.dirtyExpireMs ?? 30_000
+    const { timeoutMs } = options
+    this.maxFileBytes = options.maxFileBytes
+    this.#dirtyExpireMs = options.dirtyExpireMs
     this.#clock = clock
     this.#logger = logger
     this.#journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
@@ -108,7 +109,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
     const { signal } = this.#ending
     this.#generations = new Generations({ spool, journal: this.#journal, clock, logger, failpoint })
     const pin = (generation: number): (() => void) => this.#generations.pin(generation)
-    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames ?? []), pin)
+    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames), pin)
     this.#ledger = ledger
     const wake = (record: PathRecord): void => this.#queue.wake(record)
     const onProgress = (record: PathRecord): void => this.#barriers.progress(record)
@@ -120,7 +121,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       clock,
       logger,
       maxFileBytes: this.maxFileBytes,
-      mode: options.conflict ?? 'keep',
+      mode: options.conflict,
       wake,
       onProgress,
     })
@@ -146,7 +147,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       records: ledger.records,
       clock,
       logger,
-      concurrency: options.uploads ?? 16,
+      concurrency: options.uploads,
       random,
       perform: calls.perform,
       mayMakeDirectory: calls.mayMakeDirectory,
@@ -319,6 +320,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
   }
 
   async #close(): Promise<void> {
+    this.#unsubscribe()
     this.#doubts.close()
     this.#ending.abort(new Error('the mount is ending'))
     await this.#queue.close()
@@ -388,6 +390,7 @@ export class WriteBack implements LocalChanges, CopyOwner {
       logger: this.#logger,
       failpoint: options.failpoint ?? noFailpoint,
     })
+    this.#unsubscribe = options.listings.subscribe(this)
     for (const record of records) this.#queue.wake(record)
   }
 }

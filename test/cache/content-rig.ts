@@ -41,9 +41,11 @@ export class Rig {
       directory: join(directory, 'cache'),
       ttlMs,
       reserveBytes: 0,
-      onChanged: (path) => this.changed.push(path),
+      ownTtlMs: 60_000,
+      maxBytes: 1024 ** 3,
       ...options,
     })
+    this.contents.subscribe((path) => this.changed.push(path))
   }
 
   /** As the filesystem opens a file at the root: by its name in a listing. */

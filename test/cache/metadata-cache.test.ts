@@ -24,9 +24,9 @@ function rig(options: { ttlMs?: number; maxEntries?: number; pageSize?: number }
     clock,
     ttlMs: options.ttlMs ?? 2_000,
     maxEntries: options.maxEntries ?? 100_000,
-    onListing: (listing) => observed.push(listing),
     logger: silentLogger,
   })
+  cache.subscribe({ observe: (listing) => observed.push(listing) })
   return { clock, files, cache, observed }
 }
 

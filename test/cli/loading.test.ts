@@ -33,7 +33,7 @@ void t.test('status, sync and unmount ask the daemon and load nothing of it', as
 void t.test(
   'a daemon loads the client of the network and the credentials only when it sends something',
   async (t) => {
-    const loaded = (await slowlyLoadedBy('mount.ts')) as string[]
+    const loaded = (await slowlyLoadedBy('mount/mount.ts')) as string[]
     for (const name of ['undici', '@azure/identity', 'fastify', 'pino']) t.notOk(loaded.includes(name), name)
   },
 )

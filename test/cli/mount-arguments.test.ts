@@ -1,5 +1,6 @@
 import t from 'tap'
-import { dataDirectories, parseMountCommand } from '../../src/cli/mount-arguments.ts'
+import { parseMountCommand } from '../../src/cli/mount-arguments.ts'
+import { dataDirectories } from '../../src/cli/session-arguments.ts'
 import { optionRows } from '../../src/options/table.ts'
 
 const env = { HOME: '/home/u', FOUNDRY_PROJECT_ENDPOINT: 'https://first.example/p' }

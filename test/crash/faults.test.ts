@@ -6,14 +6,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
 import { sessionFiles } from '../../src/client/remote-files.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { FaultRule } from '../../src/emulator/faults.ts'
 import { silentLogger } from '../../src/log.ts'
-import { WriteBack } from '../../src/write-back/write-back.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 import { agent, files, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually } from '../mount/programs.ts'
 import { failureOf } from '../write-back/rig.ts'
@@ -38,32 +37,7 @@ async function connect(t: Test, timeoutMs = 20_000): Promise<Connected> {
   const { endpoint, token } = emulator
   const client = new SessionClient({ endpoint, credential: { token }, clock, logger })
   const remote = sessionFiles(client, agent, session)
-  const listings: MetadataCache = new MetadataCache({
-    files: remote,
-    clock,
-    ttlMs: 2000,
-    maxEntries: 10_000,
-    logger,
-    onListing: (listing) => changes.observe(listing),
-  })
-  const contents = new ContentCache({
-    files: remote,
-    listings,
-    clock,
-    logger,
-    directory: join(directory, 'contents'),
-    ttlMs: 2000,
-  })
-  const changes: WriteBack = await WriteBack.open({
-    directory,
-    boot: 'boot',
-    files: remote,
-    listings,
-    contents,
-    clock,
-    logger,
-    timeoutMs,
-  })
+  const { changes } = await assembleOver({ directory, files: remote, clock, timeoutMs })
   t.teardown(async () => {
     await changes.close()
     await client.close()

@@ -32,7 +32,7 @@ void t.test(
       await run('umount', '-l', directory)
       rmSync(root, { recursive: true })
     })
-    const rig = await startRig(t, { directory })
+    const rig = await startRig(t, { journalDirectory: directory })
     const gate = rig.files.hold({ verb: 'upload' })
     const expected = new Map<string, Buffer>()
     let refused = 0

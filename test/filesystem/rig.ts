@@ -6,8 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import type { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import { FilesystemError, type Reason } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
 import type {
@@ -22,7 +21,8 @@ import { defaultFilesystemOptions, type FilesystemOptions } from '../../src/file
 import type { SpecialFile } from '../../src/filesystem/special-file.ts'
 import { silentLogger } from '../../src/log.ts'
 import type { Failpoint } from '../../src/write-back/disk/failpoints.ts'
-import { WriteBack } from '../../src/write-back/write-back.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { quiet } from '../write-back/rig.ts'
@@ -45,44 +45,25 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
   const clock = new FakeClock()
   const files = new MemoryFiles({ clock, ...given.files })
   const ttlMs = given.ttlMs ?? 2000
-  const logger = silentLogger
-  const listings = new MetadataCache({
-    files,
-    clock,
-    ttlMs,
-    maxEntries: 100_000,
-    logger,
-    onListing: (listing) => filesystem.observe(listing),
-  })
-  const contents = new ContentCache({
-    files,
-    listings,
-    clock,
-    logger,
-    directory: join(directory, 'cache'),
-    ttlMs,
-    onChanged: (path) => filesystem.contentChanged(path),
-  })
-  const changes = await WriteBack.open({
+  const { listings, contents, changes } = await assembleOver({
     directory,
-    boot: 'boot-1',
     files,
-    listings,
-    contents,
     clock,
-    logger,
-    random: () => 0,
+    ttlMs,
     ...(given.maxFileBytes === undefined ? {} : { maxFileBytes: given.maxFileBytes }),
     ...(given.localNames === undefined ? {} : { localNames: given.localNames }),
-    ...(given.failpoint === undefined ? {} : { failpoint: given.failpoint }),
+    failpoint: given.failpoint,
   })
   const news: string[] = []
   const kernelCache = {
     invalidateNode: (node: NodeId, offset: number) => void news.push(`node ${node} ${offset}`),
     invalidateEntry: (parent: NodeId, name: string) => void news.push(`entry ${parent} ${name}`),
   }
-  const filesystem: Filesystem = new Filesystem(
-    { listings, contents, changes, clock, logger, kernelCache, specialFiles: given.specialFiles },
+  const filesystem = new Filesystem(
+    {
+      ...{ listings, contents, changes, clock, kernelCache, logger: silentLogger },
+      specialFiles: given.specialFiles,
+    },
     { ...defaultFilesystemOptions, ttlMs, sessionCreatedAtMs, uid: 1000, gid: 1000, ...given.options },
   )
   t.teardown(async () => {

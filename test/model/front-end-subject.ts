@@ -7,14 +7,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import { FilesystemError, type Reason } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
 import { defaultFilesystemOptions } from '../../src/filesystem/options.ts'
 import { errnoByReason } from '../../src/fuse/errno.ts'
 import { silentLogger } from '../../src/log.ts'
-import { WriteBack } from '../../src/write-back/write-back.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 import { type Gate, MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { caller } from '../filesystem/rig.ts'
@@ -72,23 +71,13 @@ export class FrontEndSubject implements Subject {
   /** The daemon ends as it is, and the next one goes on from the journal. */
   async restart(): Promise<void> {
     await this.#stack?.changes.close()
-    const [files, clock, directory, logger] = [this.#files, this.#clock, this.#directory, silentLogger]
-    const [ttlMs, sync] = [this.#ttlMs, this.#sync]
-    const listings = new MetadataCache({
-      ...{ files, clock, ttlMs, maxEntries: 100_000, logger },
-      onListing: (listing) => fs.observe(listing),
-    })
-    const contents = new ContentCache({
-      ...{ files, listings, clock, logger, directory: join(directory, 'cache'), ttlMs },
-      onChanged: (path) => fs.contentChanged(path),
-    })
-    const changes = await WriteBack.open({
-      ...{ directory, boot: 'boot-1', files, listings, contents, clock, logger, maxFileBytes },
-      random: () => 0,
+    const [ttlMs, sync, clock] = [this.#ttlMs, this.#sync, this.#clock]
+    const { listings, contents, changes } = await assembleOver({
+      ...{ directory: this.#directory, files: this.#files, clock, ttlMs, maxFileBytes },
       localNames: [scratchPattern],
     })
     const options = { ...defaultFilesystemOptions, ttlMs, sync, uid: 1000, gid: 1000 }
-    const fs: Filesystem = new Filesystem({ listings, contents, changes, clock, logger }, options)
+    const fs = new Filesystem({ listings, contents, changes, clock, logger: silentLogger }, options)
     const calls = new SystemCalls(fs, this.#time, () => this.#letGo())
     this.#stack = { calls, changes }
   }

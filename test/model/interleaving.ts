@@ -7,15 +7,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import { FilesystemError } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
 import type { Caller, HandleId, NodeId } from '../../src/filesystem/front-end.ts'
 import { defaultFilesystemOptions } from '../../src/filesystem/options.ts'
 import { errnoByReason } from '../../src/fuse/errno.ts'
 import { silentLogger } from '../../src/log.ts'
-import { WriteBack } from '../../src/write-back/write-back.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { flags } from '../filesystem/rig.ts'
@@ -118,22 +117,13 @@ class Interleaving {
   }
 
   async #start(): Promise<void> {
-    const [files, clock, directory, logger] = [this.#files, this.#clock, this.#directory, silentLogger]
+    const [directory, files, clock] = [this.#directory, this.#files, this.#clock]
     const { ttlMs, sync } = this.#plan
-    const listings = new MetadataCache({
-      ...{ files, clock, ttlMs, maxEntries: 100_000, logger },
-      onListing: (listing) => fs.observe(listing),
-    })
-    const contents = new ContentCache({
-      ...{ files, listings, clock, logger, directory: join(directory, 'cache'), ttlMs },
-      onChanged: (path) => fs.contentChanged(path),
-    })
-    const changes = await WriteBack.open({
-      ...{ directory, boot: 'boot-1', files, listings, contents, clock, logger, random: () => 0 },
-      timeoutMs: longestWaitMs,
+    const { listings, contents, changes } = await assembleOver({
+      ...{ directory, files, clock, ttlMs, timeoutMs: longestWaitMs },
     })
     const options = { ...defaultFilesystemOptions, ttlMs, sync, uid: 1000, gid: 1000 }
-    const fs: Filesystem = new Filesystem({ listings, contents, changes, clock, logger }, options)
+    const fs = new Filesystem({ listings, contents, changes, clock, logger: silentLogger }, options)
     this.#started = { fs, changes }
   }
 

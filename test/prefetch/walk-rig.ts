@@ -29,6 +29,8 @@ export class WalkRig {
       ...common,
       listings: this.listings,
       directory: join(directory, 'cache'),
+      ownTtlMs: 60_000,
+      maxBytes: 1024 ** 3,
       reserveBytes: 0,
     })
     this.prefetch = new Prefetch({

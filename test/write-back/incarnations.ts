@@ -8,12 +8,13 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import type { ContentCache } from '../../src/cache/content-cache.ts'
+import type { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import type { SessionFiles } from '../../src/client/session-files.ts'
 import type { Clock } from '../../src/clock.ts'
-import { silentLogger } from '../../src/log.ts'
-import { WriteBack, type WriteBackOptions } from '../../src/write-back/write-back.ts'
+import type { AssemblyOptions } from '../../src/session/assemble.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 
 interface Run {
   isDead: boolean
@@ -27,11 +28,11 @@ export class Incarnations {
   readonly #root = mkdtempSync(join(tmpdir(), 'write-back-model-'))
   readonly #files: SessionFiles
   readonly #clock: Clock
-  readonly #options: Partial<WriteBackOptions>
+  readonly #options: Partial<AssemblyOptions>
   #count = 0
   #run!: Run
 
-  private constructor(files: SessionFiles, clock: Clock, options: Partial<WriteBackOptions>) {
+  private constructor(files: SessionFiles, clock: Clock, options: Partial<AssemblyOptions>) {
     this.#files = files
     this.#clock = clock
     this.#options = options
@@ -40,7 +41,7 @@ export class Incarnations {
   static async start(
     files: SessionFiles,
     clock: Clock,
-    options: Partial<WriteBackOptions> = {},
+    options: Partial<AssemblyOptions> = {},
   ): Promise<Incarnations> {
     const incarnations = new Incarnations(files, clock, options)
     const directory = incarnations.#newDirectory()
@@ -67,7 +68,7 @@ export class Incarnations {
   }
 
   /** Ends the run as kill -9 does, and starts the next one. */
-  async crash(more: Partial<WriteBackOptions> = {}): Promise<void> {
+  async crash(more: Partial<AssemblyOptions> = {}): Promise<void> {
     this.#run.isDead = true
     const directory = this.#newDirectory()
     cpSync(this.#run.directory, directory, { recursive: true, filter: (file) => !file.endsWith('.reserve') })
@@ -77,7 +78,7 @@ export class Incarnations {
   }
 
   /** Ends the run in order, and starts the next one. */
-  async restart(more: Partial<WriteBackOptions> = {}): Promise<void> {
+  async restart(more: Partial<AssemblyOptions> = {}): Promise<void> {
     await this.#run.changes.close()
     await this.#open(this.#run.directory, more)
   }
@@ -91,43 +92,20 @@ export class Incarnations {
     return join(this.#root, String(++this.#count))
   }
 
-  async #open(directory: string, more: Partial<WriteBackOptions> = {}): Promise<void> {
+  async #open(directory: string, more: Partial<AssemblyOptions> = {}): Promise<void> {
     const alive = { isDead: false }
     const isDead = (): boolean => alive.isDead
     const files = mortalFiles(this.#files, isDead)
     const clock = mortalClock(this.#clock, isDead)
-    const logger = silentLogger
-    const listings: MetadataCache = new MetadataCache({
-      files,
-      clock,
-      ttlMs: 2000,
-      maxEntries: 100_000,
-      logger,
-      onListing: (listing) => {
-        if (!isDead()) changes.observe(listing)
-      },
-    })
-    const contents = new ContentCache({
-      files,
-      listings,
-      clock,
-      logger,
-      directory: join(this.#root, `cache-${this.#count}-${clock.order()}`),
-      ttlMs: 2000,
-    })
-    const changes: WriteBack = await WriteBack.open({
+    const assembly = await assembleOver({
       directory,
-      boot: 'boot-1',
+      contentDirectory: join(this.#root, `cache-${this.#count}-${clock.order()}`),
       files,
-      listings,
-      contents,
       clock,
-      logger,
-      random: () => 0,
       ...this.#options,
       ...more,
     })
-    this.#run = Object.assign(alive, { directory, listings, contents, changes })
+    this.#run = Object.assign(alive, assembly, { directory })
   }
 }
 

@@ -5,23 +5,24 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { ContentCache } from '../../src/cache/content-cache.ts'
-import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import type { ContentCache } from '../../src/cache/content-cache.ts'
+import type { MetadataCache } from '../../src/cache/metadata-cache.ts'
 import type { RemoteEntry } from '../../src/client/session-files.ts'
-import { silentLogger } from '../../src/log.ts'
-import { WriteBack, type WriteBackOptions } from '../../src/write-back/write-back.ts'
+import type { Assembly, AssemblyOptions } from '../../src/session/assemble.ts'
+import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { assembleOver } from '../assembly.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 
 export interface Rig {
   readonly files: MemoryFiles
   readonly clock: FakeClock
-  readonly listings: MetadataCache
-  readonly contents: ContentCache
+  listings: MetadataCache
+  contents: ContentCache
   readonly directory: string
   changes: WriteBack
   /** Ends the write-back as it is and opens the journal again, as a next run would. */
-  reopen(options?: Partial<WriteBackOptions>): Promise<void>
+  reopen(options?: Partial<AssemblyOptions>): Promise<void>
   /** Writes a whole file as a program would: create, write, flush, release. */
   write(path: string, text: string): void
   /** Lets `ms` pass and everything that then runs by itself come to an end. */
@@ -32,53 +33,23 @@ const directories = new Map<Test, string>()
 
 export async function startRig(
   t: Test,
-  options: Partial<WriteBackOptions> = {},
+  options: Partial<AssemblyOptions> = {},
   filesOptions: MemoryFilesOptions = {},
 ): Promise<Rig> {
   const directory = mkdtempSync(join(tmpdir(), 'write-back-'))
   directories.set(t, directory)
   const clock = new FakeClock()
   const files = new MemoryFiles({ clock, ...filesOptions })
-  const logger = silentLogger
-  const listings = new MetadataCache({
-    files,
-    clock,
-    ttlMs: 2000,
-    maxEntries: 100_000,
-    logger,
-    onListing: (listing) => rig.changes.observe(listing),
-  })
-  const contents = new ContentCache({
-    files,
-    listings,
-    clock,
-    logger,
-    directory: join(directory, 'cache'),
-    ttlMs: 2000,
-  })
-  const open = (more: Partial<WriteBackOptions> = {}): Promise<WriteBack> =>
-    WriteBack.open({
-      directory,
-      boot: 'boot-1',
-      files,
-      listings,
-      contents,
-      clock,
-      logger,
-      random: () => 0,
-      ...options,
-      ...more,
-    })
+  const open = (more: Partial<AssemblyOptions> = {}): Promise<Assembly> =>
+    assembleOver({ directory, files, clock, ...options, ...more })
   const rig: Rig = {
     files,
     clock,
-    listings,
-    contents,
     directory,
-    changes: await open(),
+    ...(await open()),
     async reopen(more) {
       await rig.changes.close()
-      rig.changes = await open(more)
+      Object.assign(rig, await open(more))
     },
     write(path, text) {
       const copy = rig.changes.create(path, undefined)

@@ -1,0 +1,61 @@
+/**
+ * The shapes in which options are handed on: to the command line itself, to a session, to a mount. Layer: options.
+ *
+ * Invariant: paths are absolute, times milliseconds, sizes bytes; nobody below fills in a default.
+ */
+import type { OptionValues } from './table.ts'
+
+/** What a session is addressed by, and who asks. */
+export interface SessionAddress {
+  /** The project's URL, without a slash at its end. */
+  readonly endpoint: string
+  readonly agent: string
+  readonly session: string
+  readonly isolationKey: string | undefined
+  readonly userIdentity: string | undefined
+}
+
+/** Where this user's data lies: absolute, made when needed with mode 0700. */
+export interface DataDirectories {
+  /** `$XDG_STATE_HOME/mount-session` */
+  readonly stateRoot: string
+  /** `$XDG_CACHE_HOME/mount-session` */
+  readonly cacheRoot: string
+}
+
+/** What it takes to talk to the service. */
+export interface ConnectOptions
+  extends SessionAddress, Pick<OptionValues, 'token' | 'caFile' | 'uploads' | 'downloads' | 'maxFileBytes'> {}
+
+/** What the caches and the write-back go by. */
+export type AssemblyOption =
+  | 'ttlMs'
+  | 'ownTtlMs'
+  | 'contentTtlMs'
+  | 'immutable'
+  | 'cacheBytes'
+  | 'uploads'
+  | 'timeoutMs'
+  | 'dirtyExpireMs'
+  | 'maxFileBytes'
+  | 'localNames'
+  | 'conflict'
+
+/** What a session without a mount has to know. */
+export interface OpenSessionOptions
+  extends ConnectOptions, DataDirectories, Pick<OptionValues, AssemblyOption> {
+  /** The mount point, for whoever finds the session taken. */
+  readonly directory?: string | undefined
+}
+
+type RunningOption = 'endpoint' | 'foreground' | 'logLevel' | 'logFile'
+
+/** Everything a mount has to know. */
+export interface MountOptions
+  extends SessionAddress, DataDirectories, Omit<OptionValues, RunningOption | keyof SessionAddress> {
+  /** The mount point. */
+  readonly directory: string
+}
+
+/** How the command line itself runs. */
+export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile'>

@@ -1,0 +1,82 @@
+/**
+ * Puts the caches, the write-back and the prefetch of one session together, over whatever serves its files.
+ * Layer: session; the program and the tests' rigs stand on it alike.
+ *
+ * Invariant: what is handed out is whole: nothing has to be wired to it later, who wants to hear of listings
+ * and contents subscribes.
+ */
+import { ContentCache } from '../cache/content-cache.ts'
+import { MetadataCache } from '../cache/metadata-cache.ts'
+import type { SessionFiles } from '../client/session-files.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { AssemblyOption } from '../options/mount-options.ts'
+import type { OptionValues } from '../options/table.ts'
+import { Prefetch } from '../prefetch/prefetch.ts'
+import type { LocalEntry } from '../write-back/local-changes.ts'
+import { WriteBack, type WriteBackOptions } from '../write-back/write-back.ts'
+
+export interface Assembly {
+  readonly listings: MetadataCache
+  readonly contents: ContentCache
+  readonly changes: WriteBack
+  readonly walks: Prefetch
+  /** Stops sending and fetching; what is not confirmed stays in the journal. */
+  close(): Promise<void>
+}
+
+export interface AssemblyOptions
+  extends
+    Pick<OptionValues, AssemblyOption>,
+    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random'> {
+  readonly files: SessionFiles
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Of the journal and the spool; it exists. */
+  readonly journalDirectory: string
+  /** Of downloaded content, for this process alone: what is in it is removed. */
+  readonly contentDirectory: string
+}
+
+/** Names that the cached listings hold together; some 25 MB. */
+const maxCachedNames = 250_000
+
+/** Opens the journal of an earlier run, or a new one, and starts sending what it holds. */
+export async function assemble(options: AssemblyOptions): Promise<Assembly> {
+  const { files, clock, logger, ttlMs } = options
+  const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxCachedNames })
+  const contents = new ContentCache({
+    ...options,
+    listings,
+    directory: options.contentDirectory,
+    maxBytes: options.cacheBytes,
+  })
+  const changes = await WriteBack.open({
+    ...options,
+    listings,
+    contents,
+    directory: options.journalDirectory,
+  })
+  const walks = new Prefetch({
+    listings,
+    contents,
+    clock,
+    ttlMs,
+    isLocal: (path) => isOursAlone(changes.get(path)),
+  })
+  return {
+    listings,
+    contents,
+    changes,
+    walks,
+    async close() {
+      walks.stop()
+      await changes.close()
+    },
+  }
+}
+
+/** Whether the service has nothing to tell of a path. */
+function isOursAlone(entry: LocalEntry | undefined): boolean {
+  return entry !== undefined && !(entry.kind === 'directory' && entry.remote)
+}

@@ -1,0 +1,123 @@
+/**
+ * The client of one session, the checks that it is there and the same, and the sentences for when it is not.
+ * Layer: session.
+ *
+ * Invariant: needs neither lock nor journal: who only asks the service for something stands on this alone.
+ */
+import { readFileSync } from 'node:fs'
+import type { FinishedCall } from '../client/call.ts'
+import { ServiceError } from '../client/errors.ts'
+import { SessionClient } from '../client/session-client.ts'
+import type { Session } from '../client/wire.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { ConnectOptions, SessionAddress } from '../options/mount-options.ts'
+import { SessionError, type SessionErrorCode } from './session-error.ts'
+
+/** The client by these options; to be closed. */
+export function newClient(
+  options: ConnectOptions,
+  {
+    clock,
+    logger,
+    onCall,
+  }: { clock: Clock; logger: Logger; onCall?: ((call: FinishedCall) => void) | undefined },
+): SessionClient {
+  const { endpoint, token, isolationKey, userIdentity, downloads, uploads, maxFileBytes, caFile } = options
+  return new SessionClient({
+    endpoint,
+    credential: token === undefined ? undefined : { token },
+    isolationKey,
+    userIdentity,
+    limits: { reads: downloads, writes: uploads },
+    maxFileBytes,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    onCall,
+    clock,
+    logger,
+  })
+}
+
+/** When the session was made, Unix milliseconds, and with which version of the agent. Rejects with `SessionError` `expired` when it is over. */
+export async function checkSession(
+  client: SessionClient,
+  { agent, session }: SessionAddress,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly createdAtMs: number; readonly agentVersion: string | undefined }> {
+  const {
+    status,
+    created_at: createdAt,
+    version_indicator: version,
+  } = await firstAnswer(client, agent, session, signal)
+  if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
+    throw new SessionError(
+      'expired',
+      `${agent}/${session}: the service says this session is ${status}: make a new one, what was not uploaded is kept (\`mount-session recover --export DIR ${agent}/${session}\`)`,
+    )
+  }
+  return { createdAtMs: (createdAt ?? 0) * 1000, agentVersion: version?.agent_version }
+}
+
+/** A mount outlives its session: one that was made again under its name must not get what was meant for it. */
+export async function checkSameSession(
+  client: SessionClient,
+  { agent, session }: SessionAddress,
+  createdAtMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { created_at: createdAt } = await client.getSession(agent, session, { signal, retry: false })
+  if ((createdAt ?? 0) * 1000 === createdAtMs) return
+  throw new ServiceError(
+    'session_not_found',
+    `${agent}/${session} was deleted and made again under its name: what was not uploaded is kept, \`mount-session unmount --force\` and mount it again, then \`mount-session recover --export DIR\` takes it out`,
+  )
+}
+
+/** A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is waited for. */
+async function firstAnswer(
+  client: SessionClient,
+  agent: string,
+  session: string,
+  signal: AbortSignal | undefined,
+): Promise<Session> {
+  try {
+    return await client.getSession(agent, session, { signal, retry: false })
+  } catch (error) {
+    const isWorthWaiting = error instanceof ServiceError && error.retryable && error.status !== undefined
+    if (!isWorthWaiting) throw error
+    return client.getSession(agent, session, { signal })
+  }
+}
+
+/** What the user is told of a failure of the first call; errors that are not the service's as they are. */
+export function asSessionError(error: unknown, { endpoint, agent, session }: SessionAddress): unknown {
+  if (!(error instanceof ServiceError)) return error
+  const what = `${agent}/${session}`
+  const raise = (code: SessionErrorCode, message: string): SessionError =>
+    new SessionError(code, message, { cause: error })
+  switch (error.code) {
+    case 'unauthorized':
+    case 'credential':
+      return raise(
+        'unauthorized',
+        `${what}: not signed in for this project: \`az login\`, or a valid MOUNT_SESSION_TOKEN (${error.message})`,
+      )
+    case 'forbidden':
+      return raise(
+        'forbidden',
+        `${what}: belongs to another identity, or your role may not use it: see --isolation-key and --user-identity (${error.message})`,
+      )
+    case 'session_not_found':
+    case 'not_found':
+      return raise(
+        'unknownSession',
+        `${what}: no such agent or session at ${endpoint} (it may have been deleted)`,
+      )
+    case 'insecure_endpoint':
+      return raise('insecureEndpoint', error.message)
+    case 'bad_request':
+      return raise('badOptions', error.message)
+    default:
+      return raise('unreachable', `${endpoint}: ${error.message}`)
+  }
+}

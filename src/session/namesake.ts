@@ -1,0 +1,47 @@
+/**
+ * A session's journal belongs to that session, not to another that was made under its name. Layer: session.
+ *
+ * Invariant: a journal is taken up only by the session it was written for: one that was made again under the
+ * same name gets a new one, and the old is set aside.
+ */
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import { noFailpoint, type Failpoint } from '../write-back/disk/failpoints.ts'
+import { Journal } from '../write-back/disk/journal.ts'
+
+/**
+ * A session that was deleted and made again under its name must not get what was meant for the old one. Call
+ * the answer when the journal is open: SQLite writes the whole database to the disk when its last user closes it.
+ */
+export function guardAgainstNamesake(
+  directory: string,
+  createdAtMs: number,
+  {
+    clock,
+    logger,
+    failpoint = noFailpoint,
+  }: { clock: Clock; logger: Logger; failpoint: Failpoint | undefined },
+): () => void {
+  const created = String(createdAtMs)
+  const file = join(directory, 'journal.db')
+  if (existsSync(file)) {
+    const journal = new Journal({ file, boot: '', failpoint })
+    const known = journal.meta('sessionCreatedAt')
+    if (known === created) return () => journal.close()
+    journal.close()
+    if (known !== undefined) {
+      const aside = `${directory}.set-aside-${new Date(clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')}`
+      renameSync(directory, aside)
+      logger.error(
+        { directory: aside },
+        'the session was made again under the same name: its old changes are set aside',
+      )
+    }
+  }
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const journal = new Journal({ file, boot: '', failpoint })
+  journal.setMeta('sessionCreatedAt', created)
+  return () => journal.close()
+}
