@@ -16,12 +16,18 @@
  * - listing, downloading or deleting what is missing: 404; listing a file or downloading a directory: 400
  * - deleting the home: 400; deleting a directory that is not empty without `recursive=true`: 409
  * - listings are ordered by name, a cursor is the name, and holds its place when the name is gone
- * - a directory's size is 4096; links are followed, a dangling one shows as itself
+ * - the home is `.` in listings and stats; a directory's size is 4096; links are followed, a dangling one shows as itself
  * - a file call wakes an idle or stopped session, which may answer 424 meanwhile; getting it, listing
  *   sessions and log streams do not; only file calls move `last_accessed_at` and `expires_at`
  * - after `:stop` the status is `idle`, with `stopped_at`; a second `:stop` is 409; deleting what is not there 204
  * - an expired session can still be got, with its status; its files and its log are 404
- * - a caller-chosen id in use: 409; one that is not 8 to 128 of A-Za-z0-9_-: 400; `@latest` as version: 400
+ * - a caller-chosen id in use: 409; one that is not 8 to 128 of A-Za-z0-9_-: 400; `@latest` as version: 400,
+ *   one that the agent does not have: 404; without one the endpoint's rules choose, or it is the latest
+ * - sessions are listed by creation; a cursor holds its place when its session is deleted; an empty page has
+ *   neither `first_id` nor `last_id`, since the Python SDK asks on until there is none
+ * - a patch that leaves an agent outside of the schema: 400; the percentages of its rules make 100, and its
+ *   versions exist; what only the service sets is taken no notice of
+ * - `sessions//files` is the session called `files` (recorded); below a session that is not there all is 404
  * - a session made with an isolation key is 404 under another key; under none, only where the endpoint takes
  *   its isolation key from the header; delegated (`x-ms-user-identity`) and not: 403 to each other
  * - a log stream replays recent lines to every connection, and of a session that is not running says so and ends

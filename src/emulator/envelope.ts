@@ -28,6 +28,8 @@ export const notFound = (message: string): ServiceFailure => new ServiceFailure(
 export const conflict = (message: string): ServiceFailure => new ServiceFailure(409, 'conflict', message)
 export const sessionNotFound = (session: string): ServiceFailure =>
   new ServiceFailure(404, 'session_not_found', `Session '${session}' was not found or was deleted.`)
+export const versionNotFound = (agent: string, version: string): ServiceFailure =>
+  notFound(`Version '${version}' of agent '${agent}' was not found.`)
 
 /** Below this an answer is not worth compressing; the service's own bound is not known. */
 const gzipFromBytes = 128

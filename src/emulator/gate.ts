@@ -59,6 +59,11 @@ export class Gate {
     }
   }
 
+  /** The `onRequest` hook for what is no operation: token and version are asked for, nothing is counted. */
+  stranger(): onRequestHookHandler {
+    return (request, _reply, done) => done(this.#refusal(request))
+  }
+
   /** Notes that an answer begins. */
   answers(request: FastifyRequest, reply: FastifyReply): void {
     if (request.call !== undefined) this.#settings.traffic.answered(request.call, reply.statusCode)

@@ -63,7 +63,7 @@ export function openLogStream(
   }
   const status = (message: string): void => frame({ timestamp: log.stamp(), stream: 'status', message })
   const quiet = timer(clock, keepaliveMs, () => {
-    status(`No logs since ${String(Math.round(keepaliveMs / 1000))} seconds.`)
+    status(`No logs since last ${String(Math.round(keepaliveMs / 1000))} seconds`)
     quiet.start()
   })
   const idle = timer(clock, idleMs, end)

@@ -19,13 +19,25 @@ export interface Page<Item> {
   readonly hasMore: boolean
 }
 
+/** A page as the service shows it; an empty one has no ids, or a client that follows `last_id` never ends. */
+export function pageBody<Item>(
+  { items, hasMore }: Page<Item>,
+  resource: (item: Item) => object,
+  idOf: (item: Item) => string,
+): object {
+  const [first, last] = [items[0], items.at(-1)]
+  const ids = first === undefined || last === undefined ? {} : { first_id: idOf(first), last_id: idOf(last) }
+  return { data: items.map(resource), ...ids, has_more: hasMore }
+}
+
 const defaultLimit = 20
 const maxLimit = 100
 
 /** Reads the paging part of a query; `cap` is the emulator's own bound on a page. */
 export function readPageQuery(query: Readonly<Record<string, unknown>>, cap: number): PageQuery {
-  const limit = query['limit'] === undefined ? defaultLimit : Number(query['limit'])
-  if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit) {
+  const wanted = query['limit'] ?? String(defaultLimit)
+  const limit = typeof wanted === 'string' && /^\d+$/.test(wanted) ? Number(wanted) : NaN
+  if (!(limit >= 1 && limit <= maxLimit)) {
     throw badRequest(`The parameter 'limit' must be between 1 and ${maxLimit}.`)
   }
   const order = query['order'] ?? 'asc'

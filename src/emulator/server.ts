@@ -29,6 +29,8 @@ export const basePath = '/api/projects/demo'
 
 /** Names of 255 bytes are three times as long in a URL, and paths have several. */
 const maxHeaderSize = 64 * 1024
+/** Longer ones name nothing: the answer is 414. */
+const maxParamLength = 300
 
 export interface ServerParts {
   readonly context: ServiceContext
@@ -45,7 +47,12 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     logger: false,
     forceCloseConnections: true,
     genReqId: () => randomBytes(16).toString('hex'),
-    routerOptions: { maxParamLength: 300 },
+    // The service looks `sessions//files` up as a session called `files`.
+    routerOptions: { maxParamLength, ignoreDuplicateSlashes: true },
+    frameworkErrors: (error, request, reply) => {
+      const failure = new ServiceFailure(error.statusCode ?? 400, 'invalid_request', 'The URL is not valid.')
+      void sendFailure(request, reply, failure)
+    },
     serverFactory: (handler) => {
       const settings = { maxHeaderSize, requestTimeout: 0, keepAliveTimeout: 72_000 }
       // An https server has every method of an http server that fastify uses.

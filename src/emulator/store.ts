@@ -12,15 +12,10 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { badRequest, conflict, notFound } from './envelope.ts'
+import { LRUCache } from 'lru-cache'
+import { type AgentRecord, type AgentVersion, findVersion, firstVersion, routedVersion } from './agent.ts'
+import { badRequest, conflict, notFound, versionNotFound } from './envelope.ts'
 import { retentionSeconds, Session, type SessionRecord, type SessionSettings } from './session.ts'
-
-/** `agent.json`: what can be patched of an agent. */
-export interface AgentRecord {
-  readonly name: string
-  agent_endpoint?: unknown
-  agent_card?: unknown
-}
 
 export interface NewSession {
   readonly id?: string | undefined
@@ -30,9 +25,16 @@ export interface NewSession {
 }
 
 interface Agent {
-  readonly record: AgentRecord
+  record: AgentRecord
   readonly sessions: Map<string, Session>
+  /** Deleted ones: a cursor that names one keeps its place. */
+  readonly departed: LRUCache<string, SessionRecord>
 }
+
+/** Data from before there were versions names none. */
+type StoredAgent = Omit<AgentRecord, 'versions'> & Partial<Pick<AgentRecord, 'versions'>>
+
+const rememberedDeparted = 10_000
 
 const agentName = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
 const sessionId = /^[A-Za-z0-9_-]{8,128}$/
@@ -70,24 +72,43 @@ export class Store {
     return this.#agents.get(agent)?.sessions.get(id)
   }
 
+  agents(): readonly AgentRecord[] {
+    return [...this.#agents.values()].map(({ record }) => record)
+  }
+
+  /** A session that is there, or was until it was deleted, as long as that is remembered. */
+  recordOf(agent: string, id: string): SessionRecord | undefined {
+    const { sessions, departed } = this.agent(agent)
+    return sessions.get(id)?.record ?? departed.get(id)
+  }
+
+  /** Takes the place of what was known of the agent. */
   saveAgent(record: AgentRecord): void {
-    fs.writeFileSync(
-      join(this.#data, 'agents', record.name, 'agent.json'),
-      JSON.stringify(record, undefined, 2),
-    )
+    const agent = this.agent(record.name)
+    this.#writeAgent(record)
+    agent.record = record
+  }
+
+  addVersion(agent: string, version: Omit<AgentVersion, 'version'>): AgentVersion {
+    const { record } = this.agent(agent)
+    const added = { ...version, version: String(record.versions.length + 1) }
+    this.saveAgent({ ...record, versions: [...record.versions, added] })
+    return added
   }
 
   createSession(agentName: string, wanted: NewSession): Session {
-    const { sessions } = this.agent(agentName)
+    const { sessions, record: agent } = this.agent(agentName)
     const id = wanted.id ?? newSessionId()
     if (!sessionId.test(id))
       throw badRequest(`'${id}' is not a valid session id: 8 to 128 of A-Z a-z 0-9 _ -`)
     if (sessions.has(id)) throw conflict(`Session '${id}' exists already.`)
+    const agentVersion = wanted.agentVersion ?? routedVersion(agent, id)
+    if (findVersion(agent, agentVersion) === undefined) throw versionNotFound(agentName, agentVersion)
     const now = Math.floor(this.#settings.clock.wallMs() / 1000)
     const record: SessionRecord = {
       id,
       agent: agentName,
-      agentVersion: wanted.agentVersion ?? '1',
+      agentVersion,
       createdAt: now,
       lastAccessedAt: now,
       expiresAt: now + retentionSeconds,
@@ -102,7 +123,11 @@ export class Store {
 
   /** Gone at once for every caller; the disk follows. Nothing happens when there is none. */
   async deleteSession(agent: string, id: string): Promise<void> {
-    if (!this.#agents.get(agent)?.sessions.delete(id)) return
+    const { sessions, departed } = this.#agents.get(agent) ?? {}
+    const session = sessions?.get(id)
+    if (session === undefined) return
+    sessions?.delete(id)
+    departed?.set(id, session.record)
     const trash = join(this.#data, 'trash', randomBytes(8).toString('hex'))
     fs.renameSync(this.#directoryOf(agent, id), trash)
     await rm(trash, { recursive: true, force: true })
@@ -116,23 +141,34 @@ export class Store {
   #addAgent(name: string): void {
     if (!agentName.test(name)) throw badRequest(`'${name}' is not a valid agent name.`)
     fs.mkdirSync(join(this.#data, 'agents', name, 'sessions'), { recursive: true })
-    const record: AgentRecord = { name }
-    this.saveAgent(record)
-    this.#agents.set(name, { record, sessions: new Map() })
+    const record: AgentRecord = { name, versions: [firstVersion] }
+    this.#writeAgent(record)
+    this.#know(record, new Map())
   }
 
   #loadAgent(name: string): void {
     const directory = join(this.#data, 'agents', name)
-    const record = JSON.parse(fs.readFileSync(join(directory, 'agent.json'), 'utf8')) as AgentRecord
+    const stored = JSON.parse(fs.readFileSync(join(directory, 'agent.json'), 'utf8')) as StoredAgent
     const sessions = new Map<string, Session>()
     for (const id of fs.readdirSync(join(directory, 'sessions'))) {
       const file = join(directory, 'sessions', id, 'session.json')
       // A session whose creation was cut off was never answered.
       if (!fs.existsSync(file)) continue
-      const stored = JSON.parse(fs.readFileSync(file, 'utf8')) as SessionRecord
-      sessions.set(id, new Session(join(directory, 'sessions', id), stored, this.#settings))
+      const session = JSON.parse(fs.readFileSync(file, 'utf8')) as SessionRecord
+      sessions.set(id, new Session(join(directory, 'sessions', id), session, this.#settings))
     }
-    this.#agents.set(name, { record, sessions })
+    this.#know({ ...stored, versions: stored.versions ?? [firstVersion] }, sessions)
+  }
+
+  #know(record: AgentRecord, sessions: Map<string, Session>): void {
+    this.#agents.set(record.name, { record, sessions, departed: new LRUCache({ max: rememberedDeparted }) })
+  }
+
+  #writeAgent(record: AgentRecord): void {
+    fs.writeFileSync(
+      join(this.#data, 'agents', record.name, 'agent.json'),
+      JSON.stringify(record, undefined, 2),
+    )
   }
 
   #directoryOf(agent: string, id: string): string {

@@ -19,6 +19,11 @@ export const verbs = [
   'stopSession',
   'deleteSession',
   'patchAgent',
+  'getAgent',
+  'listAgents',
+  'createVersion',
+  'getVersion',
+  'listVersions',
   'logStream',
 ] as const
 

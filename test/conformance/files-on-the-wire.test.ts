@@ -145,6 +145,12 @@ void t.test('pages are cut by limit, in either order, from either side', async (
   t.same(await page('&limit=2&before=e'), ['cd', true, 'c', 'd'])
   fs.unlinkSync(join(home, 'c'))
   t.same(await page('&limit=3&after=c'), ['def', true, 'd', 'f'], 'a cursor outlives its entry')
+  t.same(await page('&limit=3&after=zzz'), ['', false, undefined, undefined])
+  t.same(await page('&limit=3&before=a'), ['', false, undefined, undefined])
+  t.same(await page('&limit=3&after=%00'), ['abd', true, 'a', 'd'], 'a place, whatever was ever there')
+  fs.mkdirSync(join(home, 'g2'))
+  for (const name of 'cg') fs.writeFileSync(join(home, 'g2', name), '')
+  t.same(await page('&path=g2&after=c'), ['g', false, undefined, undefined], 'in any directory')
   for (const bad of ['limit=0', 'limit=101', 'limit=x', 'limit=1.5', 'order=up']) {
     t.equal(await statusOf('GET', list(`&${bad}`)), 400, bad)
   }
@@ -302,5 +308,9 @@ void t.test('mkdir and stat are not there unless asked for', async (t) => {
   t.equal(await statusOf('POST', mkdir, asJson, '{}'), 400)
   t.match(json(await request('GET', stat('file'))), { name: 'file', path: 'file', is_dir: false, size: 5 })
   t.match(json(await request('GET', stat('new'))), { name: 'new', is_dir: true })
+  for (const home of ['', '.', '/', '/./'])
+    t.match(json(await request('GET', stat(home))), { name: '.', path: '.', is_dir: true, size: 4096 })
+  const listed = `${sessionPath}/files?api-version=v1`
+  t.match(json(await request('GET', listed)), { path: '.' }, 'as a listing says')
   t.equal(await statusOf('GET', stat('missing')), 404)
 })

@@ -43,6 +43,18 @@ void t.test('a session is created, got, listed, stopped and deleted', async (t) 
   await t.rejects(agents.createSession(agent, version, { agentSessionId: session }), failure(409))
 })
 
+void t.test('sessions can be deleted while they are listed', async (t) => {
+  const { emulator, agents } = await start(t)
+  for (let index = 0; index < 44; index++) await agents.createSession(agent, version)
+  let seen = 0
+  for await (const each of agents.listSessions(agent)) {
+    seen++
+    await agents.deleteSession(agent, each.agent_session_id)
+  }
+  t.equal(seen, 45)
+  t.equal(emulator.counts().listSessions, 3, 'pages of 20')
+})
+
 void t.test('a file is uploaded, listed, downloaded and deleted', async (t) => {
   const { emulator, agents } = await start(t)
   const content = Buffer.from('Hello from the sandbox.\n')
@@ -101,6 +113,39 @@ void t.test('a listing is followed over its pages', async (t) => {
   t.equal(emulator.counts().list, 3, 'pages of 20')
 })
 
+void t.test('files can be deleted while they are listed', async (t) => {
+  const { agents } = await start(t)
+  for (let index = 0; index < 45; index++)
+    await agents.uploadSessionFile(agent, session, `file-${index}`, Buffer.alloc(0))
+  let seen = 0
+  for await (const { name } of agents.listSessionFiles(agent, session)) {
+    seen++
+    await agents.deleteSessionFile(agent, session, name)
+  }
+  t.equal(seen, 45)
+})
+
+void t.test(
+  'agents and their versions are listed and got, and a session gets the version it asks for',
+  async (t) => {
+    const { agents } = await start(t)
+    const definition = { kind: 'hosted', cpu: '1', memory: '2Gi' } as const
+    t.match(await agents.createVersion(agent, definition), { name: agent, version: '2', definition })
+    t.match(await agents.get(agent), { name: agent, versions: { latest: { version: '2' } } })
+    t.match(await agents.getVersion(agent, '1'), { name: agent, version: '1' })
+    const listed = []
+    for await (const each of agents.listVersions(agent, { limit: 1 })) listed.push(each.version)
+    t.same(listed, ['1', '2'])
+    const names = []
+    for await (const each of agents.list()) names.push(each.name)
+    t.same(names, [agent])
+    const second = { type: 'version_ref', agent_version: '2' } as const
+    t.match(await agents.createSession(agent, second), { version_indicator: second })
+    const third = { type: 'version_ref', agent_version: '3' } as const
+    await t.rejects(agents.createSession(agent, third), failure(404))
+  },
+)
+
 void t.test('an agent is patched', async (t) => {
   const { agents } = await start(t)
   const patched = await agents.updateAgent(agent, {
@@ -118,6 +163,9 @@ void t.test('an agent is patched', async (t) => {
     agent_endpoint: { authorization_schemes: [{ type: 'Entra' }] },
   })
   await t.rejects(agents.updateAgent('no-such-agent', {}), failure(404))
+  const tooMuch = { type: 'FixedRatio', agent_version: '1', traffic_percentage: 500 } as const
+  const agentEndpoint = { version_selector: { version_selection_rules: [tooMuch] } }
+  await t.rejects(agents.updateAgent(agent, { agentEndpoint }), failure(400))
 })
 
 void t.test('the console is streamed', { timeout: 20_000 }, async (t) => {

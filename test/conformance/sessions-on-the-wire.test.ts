@@ -8,6 +8,7 @@ import { rawRequest, sessionPath } from './raw-http.ts'
 
 const v1 = '?api-version=v1'
 const sessions = `/api/projects/demo/agents/${agent}/endpoint/sessions`
+const agentPath = `/api/projects/demo/agents/${agent}`
 const asJson = { 'content-type': 'application/json' }
 
 async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
@@ -73,6 +74,14 @@ void t.test('a session is created with a chosen id or one of its own, an id only
   t.equal(await statusOf('POST', sessions + v1), 201, 'no body at all')
   t.equal(await statusOf('POST', sessions + v1, { ...asJson, 'content-length': '0' }), 201)
   const versioned = '{"version_indicator":{"type":"version_ref","agent_version":"2"}}'
+  t.match(await request('POST', sessions + v1, asJson, versioned), {
+    status: 404,
+    json: { error: { code: 'not_found' } },
+  })
+  t.equal(
+    await statusOf('POST', `${agentPath}/versions${v1}`, asJson, '{"definition":{"kind":"hosted"}}'),
+    200,
+  )
   t.match((await request('POST', sessions + v1, asJson, versioned)).json, {
     version_indicator: { type: 'version_ref', agent_version: '2' },
   })
@@ -215,17 +224,122 @@ void t.test('a delegated session is for delegated callers only, whoever they act
   t.equal(await statusOf('GET', sessionPath + v1, { 'x-ms-user-identity': 'bob@example.com' }), 403)
 })
 
-void t.test('a patch of an agent merges', async (t) => {
-  const { request, statusOf } = await setup(t)
-  const target = `/api/projects/demo/agents/${agent}${v1}`
-  const type = { 'content-type': 'application/merge-patch+json' }
-  const card = '{"agent_card":{"version":"1","description":"old","skills":[]}}'
-  t.match(await request('PATCH', target, type, card), { status: 200, json: { object: 'agent', name: agent } })
-  const { json } = await request('PATCH', target, type, '{"agent_card":{"version":"2","description":null}}')
-  t.same((json as { agent_card: unknown }).agent_card, { version: '2', skills: [] })
-  const removed = await request('PATCH', target, type, '{"agent_card":null}')
-  t.notOk('agent_card' in (removed.json as object))
-  t.equal(await statusOf('PATCH', target, type, '{"name":"other"}'), 400)
+void t.test('a session cursor holds its place when its session is deleted', async (t) => {
+  const clock = new FakeClock()
+  const { request, statusOf } = await setup(t, { clock, seed: [{ agent, session: 'session-1' }] })
+  for (let index = 2; index <= 6; index++) {
+    clock.advance(1000)
+    await request('POST', sessions + v1, asJson, `{"agent_session_id":"session-${index}"}`)
+  }
+  const alice = { 'x-ms-user-isolation-key': 'alice' }
+  const hers = await request('POST', sessions + v1, alice)
+  const { agent_session_id: herSession } = hers.json as { agent_session_id: string }
+  for (const id of ['session-2', 'session-4']) await request('DELETE', `${sessions}/${id}${v1}`)
+  await request('DELETE', `${sessions}/${herSession}${v1}`, alice)
+  const page = async (query: string) => {
+    const { json } = await request('GET', `${sessions}${v1}${query}`, { 'x-ms-user-isolation-key': 'bob' })
+    return (json as { data: { agent_session_id: string }[] }).data.map((each) => each.agent_session_id.at(-1))
+  }
+  t.same(await page('&after=session-2'), ['3', '5', '6'])
+  t.same(await page('&after=session-4&order=desc'), ['3', '1'])
+  t.same(await page('&before=session-4'), ['1', '3'])
+  t.same(await page('&after=session-2&before=session-4'), ['3'])
+  clock.advance(1000)
+  await request('POST', sessions + v1, asJson, '{"agent_session_id":"session-2"}')
+  t.same(await page('&after=session-2'), [], 'made again, it has its new place')
+  const stranger = { 'x-ms-user-isolation-key': 'bob' }
+  t.equal(
+    await statusOf('GET', `${sessions}${v1}&after=${herSession}`, stranger),
+    400,
+    'of nobody’s business',
+  )
+  t.equal(await statusOf('GET', `${sessions}${v1}&after=never-there`), 400)
+})
+
+void t.test('an empty page has no ids to go on from', async (t) => {
+  const { request } = await setup(t)
+  const last = await request('GET', `${sessions}${v1}&after=${session}`)
+  t.same(last.json, { data: [], has_more: false })
+  await request('DELETE', sessionPath + v1)
+  t.same((await request('GET', sessions + v1)).json, { data: [], has_more: false })
+  t.same((await request('GET', `${agentPath}/versions${v1}&after=${agent}:1`)).json, {
+    data: [],
+    has_more: false,
+  })
+  t.same((await request('GET', `/api/projects/demo/agents${v1}&after=zzz`)).json, {
+    data: [],
+    has_more: false,
+  })
+})
+
+void t.test('words of routes are names like others, and no name leads to another resource', async (t) => {
+  const words = ['endpoint', 'versions', 'sessions']
+  const { emulator, request, statusOf } = await setup(t, {
+    seed: words.map((word) => ({ agent: word, session: word })),
+    extras: true,
+  })
+  for (const word of words) {
+    const one = `/api/projects/demo/agents/${word}/endpoint/sessions/${word}`
+    t.match((await request('GET', one + v1)).json, { agent_session_id: word })
+    t.equal(await statusOf('PUT', `${one}/files/content${v1}&path=${word}`, {}, word), 201)
+    t.match((await request('GET', `${one}/files${v1}`)).json, { entries: [{ name: word }] })
+    const log = `/api/projects/demo/agents/${word}/sessions/${word}:logstream${v1}&follow=false`
+    t.match(await rawRequest(emulator, 'GET', log), { status: 200 })
+    t.match((await request('GET', `/api/projects/demo/agents/${word}${v1}`)).json, { name: word })
+  }
+  const all = '/api/projects/demo/agents/sessions/endpoint/sessions'
+  for (const name of [
+    'files',
+    'content',
+    'mkdir',
+    'stat',
+    'endpoint',
+    '%2e%2e',
+    '..%2fsessions',
+    'a%2Fb',
+    '%00',
+  ]) {
+    for (const [method, below] of [
+      ['GET', ''],
+      ['GET', '/files'],
+      ['DELETE', '/files'],
+      ['GET', '/content'],
+      ['PUT', '/content'],
+      ['GET', '/files/content'],
+      ['GET', '/stat'],
+      ['POST', '/mkdir'],
+      ['POST', ':stop'],
+    ] as const) {
+      const answer = await request(method, `${all}/${name}${below}${v1}&path=sessions`)
+      t.match(
+        answer,
+        { status: 404, json: { error: { code: 'session_not_found' } } },
+        `${method} ${name}${below}`,
+      )
+    }
+  }
+  t.match(await request('GET', `${all}//files${v1}`), {
+    status: 404,
+    json: { error: { code: 'session_not_found', message: /Session 'files'/ } },
+  })
+  t.match(await request('GET', `${all}/sessions/other${v1}`), {
+    status: 404,
+    json: { error: { code: 'not_found' } },
+  })
+  t.equal(await statusOf('GET', `${all}/files/content`, { authorization: null }), 401)
+})
+
+void t.test('a URL that is none is refused in the form of every refusal', async (t) => {
+  const { request } = await setup(t)
+  for (const [name, status] of [
+    ['%zz', 400],
+    ['x'.repeat(301), 414],
+  ] as const) {
+    const answer = await request('GET', `${sessions}/${name}${v1}`)
+    t.match(answer, { status, json: { error: { code: 'invalid_request', details: [] } } })
+  }
+  for (const limit of ['0', '101', '-1', '1.5', '1e1', '0x10', '', 'x', '5&limit=6'])
+    t.match(await request('GET', `${sessions}${v1}&limit=${limit}`), { status: 400 }, limit)
 })
 
 void t.test('over the rate, 429 says when to come back', async (t) => {

@@ -87,7 +87,7 @@ void t.test('silence is said once a minute', async (t) => {
   clock.advance(30_000)
   session.console.append('a')
   clock.advance(200_000)
-  const said = 'No logs since 60 seconds.'
+  const said = 'No logs since last 60 seconds'
   t.same(await messages(stream), ['a', said, said, said])
 })
 

@@ -5,13 +5,12 @@
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import * as v from 'valibot'
 import type { Clock } from '../../clock.ts'
 import { ServiceFailure, sessionNotFound } from '../envelope.ts'
 import type { FaultEffects } from '../fault-effects.ts'
 import type { Gate } from '../gate.ts'
 import type { EmulatorOptions } from '../options.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionRecord } from '../session.ts'
 import type { Store } from '../store.ts'
 
 export interface ServiceContext {
@@ -51,7 +50,7 @@ export function accessSession(
   { agent, session: id }: SessionParams,
 ): Session {
   const session = store.find(agent, id)
-  if (session === undefined || !hasKey(store, request, session)) throw sessionNotFound(id)
+  if (session === undefined || !hasKey(store, request, session.record)) throw sessionNotFound(id)
   if (session.record.delegated !== isDelegated(request)) {
     throw new ServiceFailure(403, 'session_not_accessible', 'The session belongs to another identity.')
   }
@@ -66,23 +65,14 @@ export function useSession(context: ServiceContext, request: FastifyRequest, par
 }
 
 /** Whether a caller's key opens a session, so that others' sessions are not even listed. */
-export function hasKey(store: Store, request: FastifyRequest, { record }: Session): boolean {
+export function hasKey(store: Store, request: FastifyRequest, record: SessionRecord): boolean {
   const key = isolationKeyOf(request)
   if (record.isolationKey === undefined) return true
   return key === undefined ? !requiresKey(store, record.agent) : key === record.isolationKey
 }
 
-const headerSource = v.object({
-  authorization_schemes: v.array(
-    v.looseObject({ isolation_key_source: v.optional(v.looseObject({ kind: v.string() })) }),
-  ),
-})
-
 /** An agent endpoint whose isolation key comes from the header refuses callers without one. */
 function requiresKey(store: Store, agent: string): boolean {
-  const endpoint = v.safeParse(headerSource, store.agent(agent).record.agent_endpoint)
-  return (
-    endpoint.success &&
-    endpoint.output.authorization_schemes.some((scheme) => scheme.isolation_key_source?.kind === 'Header')
-  )
+  const schemes = store.agent(agent).record.agent_endpoint?.authorization_schemes ?? []
+  return schemes.some((scheme) => scheme.type === 'Entra' && scheme.isolation_key_source?.kind === 'Header')
 }

@@ -69,8 +69,8 @@ export const fileRoutes: Routes = (app, context) => {
       const path = listedPath(request.query['path'])
       const { name, isDirectory, size, mode, modifiedSeconds } = home.stat(path)
       return sendJson(request, reply, 200, {
-        name,
-        path,
+        name: shownPath(name),
+        path: shownPath(path),
         is_dir: isDirectory,
         size,
         mode,
@@ -84,6 +84,11 @@ function listedPath(path: unknown): string {
   if (path === undefined) return ''
   if (typeof path !== 'string') throw badRequest("The parameter 'path' was given twice.")
   return normalizePath(path)
+}
+
+/** The home is `.` to callers. */
+function shownPath(path: string): string {
+  return path === '' ? '.' : path
 }
 
 function readFlag(query: Query, name: string): boolean {
@@ -104,7 +109,7 @@ function list(home: Home, path: string, query: Query, { options }: ServiceContex
     .map((name) => home.entry(path, name))
     .filter((entry) => entry !== undefined)
     .map((entry) => entryBody(entry, options.modifiedTime === 'real'))
-  const body = { path: path === '' ? '.' : path, entries }
+  const body = { path: shownPath(path), entries }
   const [first, last] = [page.items[0], page.items.at(-1)]
   if (!page.hasMore || first === undefined || last === undefined) return { ...body, has_more: false }
   const isOpaque = options.cursor === 'opaque'

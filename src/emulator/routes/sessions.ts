@@ -5,9 +5,10 @@
  */
 
 import * as v from 'valibot'
+import { versionId } from '../agent-schema.ts'
 import { badRequest, notFound, sendJson } from '../envelope.ts'
-import { cutPage, readPageQuery } from '../paging.ts'
-import type { Session } from '../session.ts'
+import { cutPage, pageBody, readPageQuery } from '../paging.ts'
+import type { Session, SessionRecord } from '../session.ts'
 import {
   accessSession,
   type AgentParams,
@@ -18,9 +19,6 @@ import {
   type Routes,
   type SessionParams,
 } from './context.ts'
-
-/** A concrete version: aliases such as `@latest` are refused. */
-const versionId = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/))
 
 const newSession = v.nullish(
   v.looseObject({
@@ -60,28 +58,32 @@ export const sessionRoutes: Routes = (app, context) => {
     all,
     { onRequest: gate.entry('listSessions') },
     (request, reply) => {
+      const { agent } = request.params
       const query = readPageQuery(request.query, options.pageSize ?? 100)
-      const sessions = [...store.agent(request.params.agent).sessions.values()].filter((session) =>
-        hasKey(store, request, session),
+      const sessions = [...store.agent(agent).sessions.values()].filter(({ record }) =>
+        hasKey(store, request, record),
       )
-      const positions = byCreation(sessions, query.descending)
-      const positionOf = (id: string | undefined): string | undefined => {
+      const cursorPlace = (id: string | undefined): string | undefined => {
         if (id === undefined) return undefined
-        const index = positions.findIndex((each) => each.session.record.id === id)
-        if (index < 0) throw badRequest(`There is no session '${id}' to page from.`)
-        return positions[index]?.position
+        const record = store.recordOf(agent, id)
+        if (record === undefined || !hasKey(store, request, record))
+          throw badRequest(`There is no session '${id}' to page from.`)
+        return placeOf(record)
       }
+      const place = ({ record }: Session): string => placeOf(record)
       const page = cutPage(
-        positions,
+        byCreation(sessions, query.descending),
         query,
-        (each) => each.position,
-        positionOf(query.after),
-        positionOf(query.before),
+        place,
+        cursorPlace(query.after),
+        cursorPlace(query.before),
       )
-      const data = page.items.map(({ session }) => session.resource)
-      const first = page.items[0]?.session.record.id
-      const last = page.items.at(-1)?.session.record.id
-      return sendJson(request, reply, 200, { data, first_id: first, last_id: last, has_more: page.hasMore })
+      const body = pageBody(
+        page,
+        ({ resource }) => resource,
+        ({ record }) => record.id,
+      )
+      return sendJson(request, reply, 200, body)
     },
   )
 
@@ -118,18 +120,26 @@ export const sessionRoutes: Routes = (app, context) => {
       return reply.code(204).send()
     },
   )
+
+  // A session is looked for first: below one that is not there, even a word that is a route leads nowhere.
+  app.all<{ Params: SessionParams }>(`${one}/*`, {
+    onRequest: [
+      gate.stranger(),
+      (request) => {
+        accessSession(context, request, request.params)
+        throw notFound('There is no such route.')
+      },
+    ],
+    handler: () => undefined,
+  })
 }
 
-/** Sessions with their place in the order of creation; the id decides within a second. */
-function byCreation(
-  sessions: readonly Session[],
-  descending: boolean,
-): readonly { readonly position: string; readonly session: Session }[] {
+function byCreation(sessions: readonly Session[], descending: boolean): readonly Session[] {
   const sign = descending ? -1 : 1
-  return sessions
-    .map((session) => ({
-      session,
-      position: `${String(session.record.createdAt).padStart(12, '0')} ${session.record.id}`,
-    }))
-    .sort((a, b) => (a.position < b.position ? -sign : sign))
+  return sessions.toSorted((a, b) => (placeOf(a.record) < placeOf(b.record) ? -sign : sign))
+}
+
+/** The place of a session in the order of creation; the id decides within a second. */
+function placeOf({ createdAt, id }: SessionRecord): string {
+  return `${String(createdAt).padStart(12, '0')} ${id}`
 }
