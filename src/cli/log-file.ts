@@ -4,7 +4,7 @@
  * Invariant: loads nothing, since the command that only starts a daemon opens it, too; a file that has grown is
  * set aside before a mount begins, never under one.
  */
-import { fstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { fchmodSync, fstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /* a log of this size is set aside as FILE.1 when the next mount begins */
@@ -21,4 +21,11 @@ export function openLog(file: string): number {
   }
   renameSync(file, `${file}.1`)
   return open()
+}
+
+/** As `openLog`; what is there is gone: a trace is of one mount. Nobody else can read it. */
+export function openTrace(file: string): number {
+  const descriptor = openSync(file, 'w', 0o600)
+  if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, 0o600)
+  return descriptor
 }

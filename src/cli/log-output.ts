@@ -5,23 +5,34 @@
  * there. In a file each is JSON, with the time in ISO 8601; on a terminal it is for reading.
  */
 import { writeSync } from 'node:fs'
-import { pino } from 'pino'
+import { type DestinationStream, pino } from 'pino'
 import type { Logger } from '../log.ts'
 import type { RunOptions } from '../options/mount-options.ts'
 import { isatty } from 'node:tty'
 
-export function createLogger(level: RunOptions['logLevel'], descriptor: number): Logger {
+/** What is open as `traceDescriptor` gets everything besides, whatever the level. */
+export function createLogger(
+  level: RunOptions['logLevel'],
+  descriptor: number,
+  traceDescriptor?: number,
+): Logger {
   const settings = {
-    level,
+    level: traceDescriptor === undefined ? level : 'trace',
     base: { pid: process.pid },
     errorKey: 'error',
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  const destination = isatty(descriptor)
-    ? { write: (line: string) => void writeSync(descriptor, readable(line)) }
+  const log = destination(descriptor)
+  if (traceDescriptor === undefined) return pino(settings, log)
+  const trace = { level: 'trace', stream: destination(traceDescriptor) }
+  return pino(settings, pino.multistream([{ level, stream: log }, trace]))
+}
+
+function destination(descriptor: number): DestinationStream {
+  return isatty(descriptor)
+    ? { write: (line) => void writeSync(descriptor, readable(line)) }
     : pino.destination({ fd: descriptor, sync: true })
-  return pino(settings, destination)
 }
 
 function readable(line: string): string {

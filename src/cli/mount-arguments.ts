@@ -29,18 +29,20 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
   const command = mountCommand()
   const [address = '', directory = ''] = parseCommand(command, argv)
   const values = readValues(command.opts(), env)
-  const { endpoint: givenEndpoint, foreground, logLevel, logFile, ...mountValues } = values
+  const { endpoint: givenEndpoint, foreground, logLevel, logFile, traceFile, ...mountValues } = values
+  const absolute = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : resolve(cwd, file)
   const endpoint = requireEndpoint(givenEndpoint)
   return {
     options: {
       ...mountValues,
-      caFile: values.caFile === undefined ? undefined : resolve(cwd, values.caFile),
+      caFile: absolute(values.caFile),
       endpoint,
       ...parseAddress(address),
       directory: resolve(cwd, directory),
       ...dataDirectories(env),
     },
-    run: { foreground, logLevel, logFile: logFile === undefined ? undefined : resolve(cwd, logFile) },
+    run: { foreground, logLevel, logFile: absolute(logFile), traceFile: absolute(traceFile) },
   }
 }
 

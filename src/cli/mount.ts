@@ -9,7 +9,7 @@ import { sessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
-import { openLog } from './log-file.ts'
+import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
 import { checkMountPoint } from '../mount/mount-point.ts'
 import { serve } from './serve.ts'
@@ -18,6 +18,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
   const { options: given, run } = parseMountCommand(argv, process.env, process.cwd())
   const options = { ...given, directory: await checkMountPoint(given.directory) }
+  /* by the daemon's starter, too, whose error is seen */
+  const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)
   if (readiness === undefined && !run.foreground) {
     const logFile = run.logFile ?? join(sessionDirectories(options, options).state, 'mount.log')
     const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
@@ -34,7 +36,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     mountSession(wanted, { ...dependencies, failpoint })
   return serve(options, {
     mountSession: mountWithFailpoint,
-    logger: createLogger(run.logLevel, log),
+    logger: createLogger(run.logLevel, log, trace),
     readiness: readiness && {
       ...readiness,
       ready: () => {

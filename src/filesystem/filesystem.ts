@@ -252,6 +252,11 @@ export class Filesystem implements FrontEnd {
     return { blockSize, blocks, ...free, files: maxFiles, freeFiles: maxFiles, nameLength: maxNameBytes }
   }
 
+  pathOf(id: NodeId): string | undefined {
+    const node = this.#tree.find(id)
+    return node === undefined ? undefined : this.#tree.findPath(node)
+  }
+
   #findHandle(id: HandleId | undefined): SpecialHandle | undefined {
     const handle = id === undefined ? undefined : this.#handles.get(id)
     return handle?.kind === 'special' ? handle : undefined

@@ -203,4 +203,7 @@ export interface FrontEnd {
   synchronizeDirectory(handle: HandleId, caller: Caller): MaybePromise<void>
 
   statistics(): Statistics
+
+  /** Where a node is now, '' for the root; undefined when it has no name (any more). For log lines: sends nothing. */
+  pathOf(node: NodeId): string | undefined
 }

@@ -39,8 +39,12 @@ export class Tree {
     return this.#nodes.size
   }
 
+  find(id: NodeId): Node | undefined {
+    return this.#nodes.get(id)
+  }
+
   get(id: NodeId): Node {
-    const node = this.#nodes.get(id)
+    const node = this.find(id)
     if (node === undefined) throw new FilesystemError('missing', `no node ${id}`)
     return node
   }

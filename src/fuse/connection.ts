@@ -10,6 +10,7 @@
  */
 
 import { writeSync, writevSync } from 'node:fs'
+import { type Clock, systemClock } from '../clock.ts'
 import type { FrontEnd, KernelCache } from '../filesystem/front-end.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Logger } from '../log.ts'
@@ -25,6 +26,7 @@ import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
 import { Opcode, requestBufferBytes, Size } from './protocol.ts'
 import { Request } from './request.ts'
+import { RequestTrace } from './trace.ts'
 
 const requestsPerTurn = 16
 /**
@@ -53,7 +55,10 @@ export interface ServeOptions {
   /** Of /dev/fuse, mounted; closed at the end. */
   readonly descriptor: number
   readonly frontEnd: FrontEnd | ((kernelCache: KernelCache) => FrontEnd)
+  /** Asked once whether it wants a trace: each request costs nothing else. */
   readonly logger: Logger
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined
 }
 
 export interface Served {
@@ -78,6 +83,7 @@ class Connection implements Served {
   readonly #descriptor: number
   readonly #frontEnd: FrontEnd
   readonly #logger: Logger
+  readonly #trace: RequestTrace | undefined
   #arrivals: Arrivals
   readonly #frame: Frame
   readonly #reply = new Reply()
@@ -86,7 +92,7 @@ class Connection implements Served {
   readonly #donePromise = Promise.withResolvers<EndReason>()
   #ended: EndReason | undefined
 
-  constructor({ descriptor, frontEnd, logger }: ServeOptions) {
+  constructor({ descriptor, frontEnd, logger, clock = systemClock }: ServeOptions) {
     this.#descriptor = descriptor
     this.#logger = logger
     const bytes = Buffer.alloc(requestBufferBytes)
@@ -96,6 +102,8 @@ class Connection implements Served {
     this.done = this.#donePromise.promise
     this.kernelCache = new Notifier({ descriptor, logger, inFlight: () => this.#inFlight.values() })
     this.#frontEnd = typeof frontEnd === 'function' ? frontEnd(this.kernelCache) : frontEnd
+    if (logger.isLevelEnabled('trace'))
+      this.#trace = new RequestTrace({ logger, clock, frontEnd: this.#frontEnd })
     setNonblocking(descriptor)
     process.on('exit', this.#stopAtExit)
     this.#arrivals = this.#watch()
@@ -170,6 +178,7 @@ class Connection implements Served {
     if (request.opcode === Opcode.flush) this.#abandonReads(request)
     try {
       const input = operation.decode(this.#frame)
+      this.#trace?.arrived(request, input)
       const result = operation.call(this.#frontEnd, input, request)
       if (result instanceof Promise) this.#wait(operation, request, input, result)
       else this.#answer(operation, request, input, result)
@@ -205,7 +214,10 @@ class Connection implements Served {
 
   /** What the protocol needs besides answers. */
   #keepBooks(request: Request): void {
-    const forget = (node: number, count: number): void => this.#frontEnd.forget(node, count)
+    const forget = (node: number, count: number): void => {
+      this.#trace?.forgotten(node, count)
+      this.#frontEnd.forget(node, count)
+    }
     if (request.opcode === Opcode.forget) forget(request.node, decodeForget(this.#frame))
     else if (request.opcode === Opcode.batchForget) decodeBatchForget(this.#frame, forget)
     else if (request.opcode === Opcode.interrupt) this.#interrupt(request, decodeInterrupt(this.#frame))
@@ -215,6 +227,7 @@ class Connection implements Served {
 
   /** EAGAIN makes the kernel interrupt again, if the request is one that we have yet to see; else it is answered already. */
   #interrupt(request: Request, target: number): void {
+    this.#trace?.interrupted(target)
     const found = this.#inFlight.get(target)
     if (found === undefined) this.#sendError(request, Errno.EAGAIN)
     else found.interrupt()
@@ -257,6 +270,7 @@ class Connection implements Served {
   /** False when nobody takes the reply any more. Never blocks: the kernel has the room for it already. */
   #send(request: Request, errno: number): boolean {
     if (this.#ended !== undefined) return false
+    this.#trace?.answered(request, errno)
     const reply = this.#reply
     const { data, bytes } = reply
     if (data !== undefined && data.length <= copiedDataBytes) {

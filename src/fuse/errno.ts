@@ -10,6 +10,18 @@ import { FilesystemError, type Reason } from '../filesystem/errors.ts'
 
 export const Errno = constants.errno
 
+/* some numbers have two names: the first in the alphabet stays */
+const names = new Map<number, string>(
+  Object.entries(Errno)
+    .reverse()
+    .map(([name, errno]) => [errno, name]),
+)
+
+/** For log lines: `ENOENT`. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? String(errno)
+}
+
 export const errnoByReason: Readonly<Record<Reason, number>> = {
   missing: Errno.ENOENT,
   // The kernel then walks the path again, once, and finds what has the name now, or ENOENT.

@@ -48,7 +48,7 @@ export interface OpenSessionOptions
   readonly directory?: string | undefined
 }
 
-type RunningOption = 'endpoint' | 'foreground' | 'logLevel' | 'logFile'
+type RunningOption = 'endpoint' | keyof RunOptions
 
 /** Everything a mount has to know. */
 export interface MountOptions
@@ -58,4 +58,4 @@ export interface MountOptions
 }
 
 /** How the command line itself runs. */
-export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile'>
+export type RunOptions = Pick<OptionValues, 'foreground' | 'logLevel' | 'logFile' | 'traceFile'>

@@ -247,14 +247,21 @@ export const options = {
     argument: 'LEVEL',
     default: 'info',
     group: 'Running',
-    help: 'debug, info, warn, error or silent',
-    parse: oneOf('debug', 'info', 'warn', 'error', 'silent'),
+    help: 'trace, debug, info, warn, error or silent; trace: each request of the kernel, each call of the service',
+    parse: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
   }),
   logFile: {
     flag: 'log-file',
     argument: 'FILE',
     group: 'Running',
     help: "where to log (default: mount.log in the session's state directory; with -f the terminal)",
+    parse: text,
+  },
+  traceFile: {
+    flag: 'trace',
+    argument: 'FILE',
+    group: 'Running',
+    help: 'for a bug report: the whole log with all requests and calls, names but neither contents nor tokens',
     parse: text,
   },
 } as const satisfies Readonly<Record<string, Row<unknown>>>

@@ -33,7 +33,7 @@ void t.test('the defaults are those of the table', (t) => {
   })
   t.equal(options.contentTtlMs, undefined)
   t.equal(options.token, undefined)
-  t.same(run, { foreground: false, logLevel: 'info', logFile: undefined })
+  t.same(run, { foreground: false, logLevel: 'info', logFile: undefined, traceFile: undefined })
   t.end()
 })
 

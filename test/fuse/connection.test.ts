@@ -308,7 +308,7 @@ void t.test('a process that is mounted can exit, even by an uncaught exception',
     const { serve } = await import('${new URL('../../src/fuse/connection.ts', import.meta.url).href}')
     const { mountKernel } = await import('${new URL('../../src/fuse/kernel-mount.ts', import.meta.url).href}')
     const quiet = () => undefined
-    const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+    const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isLevelEnabled: () => false }
     const mount = await mountKernel(process.argv[1], { source: 'memory' })
     const served = serve({ descriptor: mount.descriptor, frontEnd: new MemoryFrontEnd(), logger })
     await served.ready

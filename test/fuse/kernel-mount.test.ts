@@ -96,7 +96,7 @@ const daemon = `
   const { serve } = await import('${new URL('../../src/fuse/connection.ts', import.meta.url).href}')
   const { mountKernel } = await import('${new URL('../../src/fuse/kernel-mount.ts', import.meta.url).href}')
   const quiet = () => undefined
-  const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+  const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isLevelEnabled: () => false }
   const options = JSON.parse(process.argv[2])
   try {
     const mount = await mountKernel(process.argv[1], { source: 'memory', ...options })

@@ -320,6 +320,10 @@ export class MemoryFrontEnd implements FrontEnd {
     }
   }
 
+  pathOf(id: number): string | undefined {
+    return this.#tree.pathOf(id)
+  }
+
   #count(method: string): void {
     this.calls[method] = (this.calls[method] ?? 0) + 1
   }

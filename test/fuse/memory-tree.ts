@@ -5,6 +5,7 @@
  */
 
 import { FilesystemError } from '../../src/filesystem/errors.ts'
+import { joinPath } from '../../src/remote-path.ts'
 import type {
   Attributes,
   Caller,
@@ -109,6 +110,14 @@ export class MemoryTree {
     const node = this.nodes.get(id)
     if (node === undefined) throw new FilesystemError('missing')
     return node
+  }
+
+  pathOf(id: number): string | undefined {
+    const node = this.nodes.get(id)
+    if (node?.parent === undefined) return node === undefined || node.linkCount === 0 ? undefined : ''
+    const name = [...node.parent.children].find(([, child]) => child === node)?.[0]
+    const above = this.pathOf(node.parent.id)
+    return name === undefined || above === undefined ? undefined : joinPath(above, name)
   }
 
   directory(id: number): MemoryNode {

@@ -68,12 +68,17 @@ export async function emptyDirectory(t: Teardown): Promise<string> {
 
 export async function mounted(
   t: Teardown,
-  options: MemoryOptions & Partial<KernelMountOptions> = {},
+  options: MemoryOptions & Partial<KernelMountOptions> & { readonly trace?: object[] } = {},
 ): Promise<Mounted> {
   const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
   const errors: object[] = []
   const ignore = (): void => undefined
-  const logger: Logger = { ...silentLogger, error: (fields) => errors.push(fields) }
+  const logger: Logger = {
+    ...silentLogger,
+    error: (fields) => errors.push(fields),
+    trace: (fields) => options.trace?.push(fields),
+    isLevelEnabled: () => options.trace !== undefined,
+  }
   const fs = new MemoryFrontEnd(options)
   const mount = await mountKernel(directory, { source: 'memory', ...options })
   const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })
