@@ -1,8 +1,8 @@
 /**
  * Caches, write-back and prefetch as the program puts them together, over the files of a test. Layer: tests.
  *
- * Invariant: options are those of the table unless a test says otherwise; every name travels, and nothing is
- * drawn by chance.
+ * Invariant: options are those of the table unless a test says otherwise; every name travels, nothing is drawn
+ * by chance, and what cannot be ends a test.
  */
 import { join } from 'node:path'
 import { silentLogger } from '../src/log.ts'
@@ -22,6 +22,9 @@ export function assembleOver({ directory, ...options }: TestAssemblyOptions): Pr
     logger: silentLogger,
     boot: 'boot-1',
     random: () => 0,
+    onImpossible: (error) => {
+      throw error
+    },
     journalDirectory: directory,
     contentDirectory: join(directory, 'cache'),
     ...options,

@@ -28,7 +28,7 @@ export interface Assembly {
 export interface AssemblyOptions
   extends
     Pick<OptionValues, AssemblyOption>,
-    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random'> {
+    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random' | 'onImpossible'> {
   readonly files: SessionFiles
   readonly clock: Clock
   readonly logger: Logger

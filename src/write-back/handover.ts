@@ -6,39 +6,20 @@
  */
 import type { Listing } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { Barriers } from './queue/barriers.ts'
-import type { Doubts } from './calls/doubts.ts'
-import type { Generations } from './disk/generations.ts'
-import type { Ledger } from './state/ledger.ts'
 import { fulfilled, isDone, type PathRecord } from './record.ts'
 import { nameOf } from '../remote-path.ts'
-import type { UploadQueue } from './queue/upload-queue.ts'
-
-export interface HandoverOptions {
-  readonly ledger: Ledger
-  readonly queue: UploadQueue
-  readonly generations: Generations
-  readonly barriers: Barriers
-  readonly doubts: Doubts
-}
+import type { Parts } from './parts.ts'
 
 export class Handover {
-  readonly #ledger: Ledger
-  readonly #queue: UploadQueue
-  readonly #generations: Generations
-  readonly #barriers: Barriers
-  readonly #doubts: Doubts
+  readonly #parts: Parts
 
-  constructor({ ledger, queue, generations, barriers, doubts }: HandoverOptions) {
-    this.#ledger = ledger
-    this.#queue = queue
-    this.#generations = generations
-    this.#barriers = barriers
-    this.#doubts = doubts
+  constructor(parts: Parts) {
+    this.#parts = parts
   }
 
   observe(listing: Listing): void {
-    for (const record of [...this.#ledger.records.in(listing.directory)]) {
+    const { ledger, queue } = this.#parts
+    for (const record of [...ledger.records.in(listing.directory)]) {
       if (isUnderWay(record)) continue
       const entry = listing.entries.get(nameOf(record.path))
       if (isDone(record)) this.#giveWay(record, entry, listing.begunOrder)
@@ -48,8 +29,8 @@ export class Handover {
         entry?.isDirectory &&
         listing.begunOrder > record.confirmedOrder
       ) {
-        this.#ledger.confirm(record, { remote: { is: 'directory' } })
-        this.#queue.wake(record)
+        ledger.confirmed(record, { is: 'directory' }, { order: record.confirmedOrder })
+        queue.wake(record)
       }
     }
     this.#observeBelow(listing)
@@ -57,7 +38,7 @@ export class Handover {
 
   /** Below a name that is no directory any more nothing is left of what the service once confirmed. */
   #observeBelow(listing: Listing): void {
-    for (const [name, records] of this.#ledger.records.byChild(listing.directory)) {
+    for (const [name, records] of this.#parts.ledger.records.byChild(listing.directory)) {
       if (listing.entries.get(name)?.isDirectory) continue
       for (const record of records) {
         if (isUnderWay(record)) continue
@@ -67,29 +48,27 @@ export class Handover {
   }
 
   rested(record: PathRecord): void {
-    if (this.#ledger.records.get(record.path) !== record) return
+    const { ledger, doubts, barriers } = this.#parts
+    if (ledger.records.get(record.path) !== record) return
     if (isDone(record) && !record.scratch) {
-      record.doneVersion = record.version
-      record.urgent = false
-      record.recovered = false
-      if (record.doubtSince !== undefined) this.#doubts.schedule(record)
-      else this.letGo(record)
+      ledger.rested(record)
+      if (record.doubtSince !== undefined) doubts.schedule(record)
+      else this.unspool(record)
     }
-    this.#barriers.look()
+    barriers.look()
   }
 
   /** The service has it and nobody writes to it: the spool need not keep it. */
-  letGo(record: PathRecord): void {
+  unspool(record: PathRecord): void {
+    const { ledger } = this.#parts
     const { desired, remote } = record
     if (record.scratch || record.doubtSince !== undefined || !isDone(record)) return
     if (desired.is !== 'file' || desired.from !== 'spool' || desired.copy.retained > 0) return
     const { copy } = desired
-    copy.record = undefined
-    copy.current = false
-    this.#generations.discard(copy.generation)
+    copy.giveWay()
     // staged and never written: as listed, unless an earlier change of ours is not listed yet
-    if (copy.pristine && record.version === 0) this.#ledger.forget(record)
-    else this.#ledger.records.apply(record, { desired: fulfilled(remote) })
+    if (copy.pristine && record.version === 0) ledger.forget(record)
+    else ledger.records.apply(record, { desired: fulfilled(remote) })
   }
 
   /** A listing begun after the confirmation takes over. */
@@ -97,7 +76,6 @@ export class Handover {
     const { desired, remote } = record
     if (record.scratch || record.doubtSince !== undefined || begunOrder <= record.confirmedOrder) return
     if (desired.is === 'file' && desired.from === 'spool' && remote.is === 'file') {
-      const { copy } = desired
       const same =
         entry !== undefined &&
         !entry.isDirectory &&
@@ -105,21 +83,19 @@ export class Handover {
         (remote.modifiedSeconds === undefined || remote.modifiedSeconds === entry.modifiedSeconds)
       if (same) {
         if (remote.modifiedSeconds === undefined) {
-          this.#ledger.records.apply(record, {
+          this.#parts.ledger.records.apply(record, {
             remote: { ...remote, modifiedSeconds: entry.modifiedSeconds },
           })
         }
         return
       }
-      copy.record = undefined
-      copy.current = false
-      if (copy.retained === 0) this.#generations.discard(copy.generation)
+      desired.copy.giveWay()
     }
-    this.#ledger.forget(record)
+    this.#parts.ledger.forget(record)
   }
 }
 
 /** Whether a call on it is under way or due again: what is shown meanwhile is its business. */
-function isUnderWay({ phase }: PathRecord): boolean {
+function isUnderWay({ work: { phase } }: PathRecord): boolean {
   return phase.is === 'calling' || phase.is === 'backingOff' || phase.is === 'parked'
 }

@@ -137,6 +137,6 @@ export interface LocalChanges {
 
   /** Waits until the service has confirmed everything at and below a path as it is now; '' is everything. */
   barrier(path: string, signal: AbortSignal): Promise<void>
-  /** Bytes of upload waiting, and the limit of one file in bytes. */
+  /** The most that one file may hold, in bytes. */
   readonly maxFileBytes: number
 }

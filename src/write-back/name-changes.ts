@@ -3,41 +3,33 @@
  *
  * Invariant: each operation is one transaction of the journal; the service hears of it later, from the queue.
  */
-import type { Clock } from '../clock.ts'
-import type { Listings } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import { WriteBackError, type LocalAttributes } from './local-changes.ts'
-import type { Ledger } from './state/ledger.ts'
-import { certain, isDone, remoteOf, fulfilled, type Desired, type PathRecord } from './record.ts'
+import { WriteBackError, type LocalAttributes, type WorkingCopy } from './local-changes.ts'
+import type { Parts } from './parts.ts'
+import {
+  certain,
+  isDone,
+  remoteOf,
+  fulfilled,
+  type Desired,
+  type DesiredCopy,
+  type PathRecord,
+} from './record.ts'
 import { joinPath, nameOf } from '../remote-path.ts'
-import type { Spool } from './disk/spool.ts'
-import { SpooledCopy, type CopyOwner } from './disk/spooled-copy.ts'
-import type { UploadQueue } from './queue/upload-queue.ts'
+import { SpooledCopy } from './disk/spooled-copy.ts'
+import { settleMs } from './queue/upload-queue.ts'
 
-/** Quiet after which a change is sent, in milliseconds. */
-export const settleMs = { closed: 100, open: 1000, renamed: 1000 } as const
-
-export interface NamingOptions {
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly queue: UploadQueue
-  readonly listings: Listings
-  readonly clock: Clock
-  readonly owner: CopyOwner
-  readonly dirtyExpireMs: number
-}
-
-export class Naming {
-  readonly #options: NamingOptions
+export class NameChanges {
+  readonly #parts: Parts
   /** What has to happen when the transaction is through. */
   #afterwards: (() => void)[] = []
 
-  constructor(options: NamingOptions) {
-    this.#options = options
+  constructor(parts: Parts) {
+    this.#parts = parts
   }
 
-  create(path: string, over: RemoteEntry | undefined): SpooledCopy {
-    const { ledger, spool, queue, owner, dirtyExpireMs } = this.#options
+  create(path: string, over: RemoteEntry | undefined): WorkingCopy {
+    const { ledger, spool, queue, owner, dirtyExpireMs } = this.#parts
     const known = ledger.records.get(path)
     if (known?.desired.is === 'file' && known.desired.from === 'spool') {
       known.desired.copy.truncate(0)
@@ -49,7 +41,7 @@ export class Naming {
         const record = ledger.of(path, remoteOf(over))
         this.#desire(record, { is: 'file', from: 'spool', copy })
         this.#afterwards.push(() => {
-          copy.record = record
+          copy.attach(record)
           queue.settle(record, dirtyExpireMs)
         })
       })
@@ -64,8 +56,8 @@ export class Naming {
   async stage(
     path: string,
     base: { readonly file: string; readonly listed: RemoteEntry },
-  ): Promise<SpooledCopy> {
-    const { ledger, spool } = this.#options
+  ): Promise<WorkingCopy> {
+    const { ledger, spool } = this.#parts
     const desiredNow = (): Desired | undefined => ledger.records.get(path)?.desired
     const before = desiredNow()
     if (before?.is === 'file' && before.from === 'spool') return before.copy
@@ -81,8 +73,8 @@ export class Naming {
   }
 
   /** Takes up a copy of what the service has; nothing is written down until it is written to. */
-  #takeUp(path: string, listed: RemoteEntry, generation: number): SpooledCopy {
-    const { ledger, spool, owner, clock } = this.#options
+  #takeUp(path: string, listed: RemoteEntry, generation: number): WorkingCopy {
+    const { ledger, spool, owner, clock } = this.#parts
     const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: false })
     const record = ledger.of(path, remoteOf(listed))
     if (record.desired.is === 'file' && record.desired.from === 'remote') {
@@ -94,28 +86,24 @@ export class Naming {
     ledger.records.apply(record, {
       desired: { is: 'file', from: 'spool', copy },
       remote: { is: 'file', size: copy.size, modifiedSeconds, generation },
+      confirmedOrder: clock.order(),
     })
-    record.confirmedOrder = Math.max(record.confirmedOrder, clock.order())
-    copy.record = record
-    copy.confirmedGeneration = generation
+    copy.attach(record)
     return copy
   }
 
   /** A renamed file is written to before its bytes were fetched for the new name: this fetched them. */
-  #arrive(record: PathRecord, copy: SpooledCopy): void {
-    copy.dirty = true
-    copy.pristine = false
+  #arrive(record: PathRecord, copy: DesiredCopy): void {
+    copy.differs()
     this.#transact(() => {
       this.#desire(record, { is: 'file', from: 'spool', copy })
-      this.#afterwards.push(() => {
-        copy.record = record
-      })
+      this.#afterwards.push(() => copy.attach(record))
       this.#settle(record, settleMs.renamed)
     })
   }
 
   removeFile(path: string, over: RemoteEntry | undefined): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     if (!over && !ledger.records.get(path)) return
     this.#transact(() => {
       const record = ledger.of(path, remoteOf(over))
@@ -127,7 +115,7 @@ export class Naming {
   }
 
   makeDirectory(path: string, over: RemoteEntry | undefined): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     this.#transact(() => {
       const record = ledger.of(path, remoteOf(over))
       this.#desire(record, { is: 'directory' })
@@ -137,7 +125,7 @@ export class Naming {
   }
 
   removeDirectory(path: string, remote: boolean): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     if (!remote && !ledger.records.get(path)) return
     this.#transact(() => {
       const record = ledger.of(path, { is: remote ? 'directory' : 'absent' })
@@ -162,7 +150,7 @@ export class Naming {
     remoteDirectory: boolean,
     over: RemoteEntry | undefined,
   ): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     const target = (path: string): string => to + path.slice(from.length)
     this.#transact(() => {
       const local = [...ledger.records.within(from)].filter((record) => record.path !== from)
@@ -182,7 +170,7 @@ export class Naming {
   }
 
   #moveFile(from: string, to: string, source: RemoteEntry | undefined, over: RemoteEntry | undefined): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     const old = ledger.of(from, remoteOf(source))
     const heir = ledger.of(to, remoteOf(over))
     const moved = movedContent(old, source)
@@ -191,29 +179,27 @@ export class Naming {
     if (moved.from === 'spool') {
       const { copy } = moved
       this.#afterwards.push(() => {
-        copy.record = heir
-        copy.dirty = true
-        copy.pristine = false
+        copy.attach(heir)
         // under this name nothing is confirmed
-        copy.confirmedGeneration = 0
+        copy.differs()
       })
     }
     this.#inherit(from, to)
     const heirs =
       old.remote.is === 'absent' ? [] : [...new Set([...old.heirs, to])].filter((path) => path !== from)
-    ledger.change(old, { desired: { is: 'absent' }, heirs, parked: undefined })
+    ledger.change(old, { desired: { is: 'absent' }, heirs })
     this.#moveAttributes(from, to)
     this.#settle(old, settleMs.renamed)
     this.#settle(heir, moved.from === 'remote' ? settleMs.renamed : settleMs.closed)
   }
 
   #moveDirectory(from: string, to: string, remote: boolean, over: RemoteEntry | undefined): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     const old = ledger.of(from, { is: remote ? 'directory' : 'absent' })
     const heir = ledger.of(to, remoteOf(over))
     this.#desire(heir, { is: 'directory' })
     this.#beginEmpty(heir)
-    ledger.change(old, { desired: { is: 'absent' }, parked: undefined })
+    ledger.change(old, { desired: { is: 'absent' } })
     this.#shareDoubt(old)
     this.#moveAttributes(from, to)
     this.#settle(old, settleMs.renamed)
@@ -222,18 +208,18 @@ export class Naming {
 
   /** An upload below a directory that is gone may still come to be, and the directory with it. */
   #shareDoubt(directory: PathRecord): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     let newest = directory.doubtSince
     for (const { doubtSince } of ledger.records.within(directory.path))
       if (doubtSince !== undefined) newest = Math.max(newest ?? doubtSince, doubtSince)
     if (newest !== undefined) ledger.change(directory, { doubtSince: newest })
   }
 
-  /** Gives a path a new desired state; whatever bytes were its own until now are let go. */
+  /** Gives a path a new desired state; whatever bytes were its own until now it leaves. */
   #desire(record: PathRecord, desired: Desired): void {
-    const { ledger, queue, owner } = this.#options
+    const { ledger, queue } = this.#parts
     const before = record.desired
-    ledger.change(record, { desired, parked: undefined })
+    ledger.change(record, { desired })
     if (before.is !== 'file') return
     if (before.from === 'spool' && before.copy.record === record) {
       this.#afterwards.push(() => {
@@ -243,9 +229,7 @@ export class Naming {
           record.desired.copy === before.copy
         )
           return
-        if (before.copy.record === record) before.copy.record = undefined
-        if (before.copy.retained === 0 && before.copy.record === undefined)
-          owner.discardGeneration(before.copy.generation)
+        if (before.copy.record === record) before.copy.detach()
       })
     }
     if (before.from === 'remote') {
@@ -258,12 +242,12 @@ export class Naming {
 
   /** What was listed of its name was in another directory, which is gone. */
   #beginEmpty(directory: PathRecord): void {
-    if (directory.remote.is === 'absent') this.#options.listings.drop(directory.path)
+    if (directory.remote.is === 'absent') this.#parts.listings.drop(directory.path)
   }
 
   /** What waited for `from` to be on the service waits for `to` now. */
   #inherit(from: string, to: string): void {
-    const { ledger, queue } = this.#options
+    const { ledger, queue } = this.#parts
     for (const record of [...ledger.records.waitingForHeir(from)]) {
       const heirs = [...new Set(record.heirs.map((path) => (path === from ? to : path)))]
       ledger.change(record, { heirs: heirs.filter((path) => path !== record.path) })
@@ -272,7 +256,7 @@ export class Naming {
   }
 
   #disinherit(path: string, except: PathRecord | undefined): void {
-    const { ledger, queue } = this.#options
+    const { ledger, queue } = this.#parts
     for (const record of [...ledger.records.waitingForHeir(path)]) {
       if (record === except) continue
       ledger.change(record, { heirs: record.heirs.filter((heir) => heir !== path) })
@@ -281,23 +265,23 @@ export class Naming {
   }
 
   #moveAttributes(from: string, to: string): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     const attributes: LocalAttributes | undefined = ledger.attributes(from)
     ledger.setAttributes(to, attributes)
     ledger.setAttributes(from, undefined)
   }
 
   #settle(record: PathRecord, ms: number): void {
-    const { ledger, queue } = this.#options
+    const { ledger, queue } = this.#parts
     this.#afterwards.push(() => {
       if (ledger.records.get(record.path) !== record) return
       const untouched =
         record.remote.is === 'absent' &&
-        record.phase.is !== 'calling' &&
+        record.work.phase.is !== 'calling' &&
         record.confirmedOrder === 0 &&
         record.doubtSince === undefined
       if (record.desired.is === 'absent' && isDone(record) && untouched) {
-        queue.drop(record)
+        queue.forget(record)
         ledger.forget(record)
         queue.wakeAbove(record)
       } else queue.settle(record, ms)
@@ -306,7 +290,7 @@ export class Naming {
 
   #transact(change: () => void): void {
     this.#afterwards = []
-    this.#options.ledger.transaction(change)
+    this.#parts.ledger.transaction(change)
     const afterwards = this.#afterwards
     this.#afterwards = []
     for (const act of afterwards) act()

@@ -1,23 +1,31 @@
 /**
  * What the write-back knows of one path: the desired state, the last known remote state, and where the work
- * of making the second the first stands. Layer: write-back.
+ * of making the second the first stands. Layer: write-back, below all its rooms.
  *
- *     change ─▶ settling ──quiet──▶ ready ──slot──▶ calling ──2xx──▶ done ──newer listing──▶ (forgotten)
- *                  ▲                  ▲  ▲             │  │            │
- *                  │                  │  └─ backingOff ◀┘  │            └─ in doubt: verified after 10 s and 60 s,
- *                  └── changed again ─┴──── parked ◀──────┘               else settling again
+ * The phases of the work, one line for each way from one to another (`queue/phases.ts` holds the same table):
+ *
+ *     idle ─ changed, until it is quiet ─▶ settling        settling ─ quiet, or somebody waits ─▶ idle
+ *     idle ─ there is something to do ─▶ ready             ready ─ nothing is left to do ─▶ idle
+ *     ready ─ it has a slot, or waits for others ─▶ ready  ready ─ changed, until it is quiet ─▶ settling
+ *     ready ─ sent ─▶ calling                              idle ─ a marker is put beside the queue ─▶ calling
+ *     calling ─ something has moved ─▶ idle                calling ─ waits for others after all ─▶ ready
+ *     calling ─ failed ─▶ backingOff                       calling ─ refused for good ─▶ parked
+ *     backingOff ─ its time is up, or changed ─▶ idle      backingOff ─ somebody waits ─▶ backingOff
+ *     parked ─ changed, or retried ─▶ idle
+ *
+ * A path that is done (`isDone`) is idle; it is forgotten when a newer listing has taken over, and verified
+ * after 10 s and 60 s where a call has ended ambiguously (`doubtSince`).
  *
  * Invariant: the next call for a path follows from `desired` and `remote` alone (`next-call.ts`), so that
  * replaying it after a crash is idempotent.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { WriteBackError } from './local-changes.ts'
-import type { SpooledCopy } from './disk/spooled-copy.ts'
+import type { WorkingCopy, WriteBackError } from './local-changes.ts'
 
 export type Desired =
   | { readonly is: 'absent' }
   | { readonly is: 'directory' }
-  | { readonly is: 'file'; readonly from: 'spool'; readonly copy: SpooledCopy }
+  | { readonly is: 'file'; readonly from: 'spool'; readonly copy: DesiredCopy }
   /* renamed and not fetched yet: the bytes are on the service under `path` */
   | { readonly is: 'file'; readonly from: 'remote'; readonly path: string; readonly listed: RemoteEntry }
   /* confirmed, the spool has let go of it */
@@ -38,13 +46,50 @@ export type Remote =
      `before` is what was known until then */
   | { readonly is: 'uncertain'; readonly before: Remote; readonly as: 'file' | 'directory' }
 
-export interface Parked {
-  readonly code: string
-  readonly message: string
+/** What a closed generation holds. */
+export interface Seal {
+  readonly size: number
+  readonly crc32: number
+}
+
+export interface Digest extends Seal {
+  readonly sha256: string
+}
+
+/** A working copy as its record sees it; `disk/spooled-copy.ts` implements it. */
+export interface DesiredCopy extends WorkingCopy {
+  /** The number of the file in the spool that holds its bytes. */
+  readonly generation: number
+  /** The record whose desired state this is; undefined once unlinked, replaced or given up. */
+  readonly record: PathRecord | undefined
+  /** The newest generation that the service has confirmed under this name of the file. */
+  readonly confirmedGeneration: number
+  /** Whether it was never written to since it was staged. */
+  readonly pristine: boolean
+  /** Length and checksum of it as the journal has them. */
+  readonly seal: Seal | undefined
+  /** Open handles that may write. */
+  readonly retained: number
+  /** From here on it is what this record wants. */
+  attach(record: PathRecord): void
+  /** No record wants it any more: it goes on for those who hold it, and is never uploaded. */
+  detach(): void
+  /** As `detach`; something newer has its name, and whoever writes stages anew. */
+  giveWay(): void
+  /** It is not what the service has under its name. */
+  differs(): void
+  /** The service has this generation. */
+  confirmed(generation: number): void
+  /** The journal has this of its bytes; undefined: they may change. */
+  sealed(seal: Seal | undefined): void
+  /** From here on the generation's bytes stay as they are. */
+  freeze(): void
+  /** Size and checksums of the bytes as they are now, computed once for each state of them. */
+  digest(): Promise<Digest>
 }
 
 /** An upload as it was announced to the journal before it was sent. */
-export interface Attempt {
+export interface UploadAttempt {
   readonly generation: number
   readonly size: number
   readonly sha256: string
@@ -55,7 +100,7 @@ export type Phase =
   | { readonly is: 'settling'; readonly cancel: () => void }
   /* may go as soon as nothing it depends on is in the way; `queued` while it waits for a slot */
   | { readonly is: 'ready'; readonly queued: boolean }
-  | { readonly is: 'calling'; readonly since: number; readonly what: Call['do'] }
+  | { readonly is: 'calling'; readonly since: number; readonly what: NextCall['do'] }
   | {
       readonly is: 'backingOff'
       readonly failures: number
@@ -67,46 +112,51 @@ export type Phase =
   | { readonly is: 'parked'; readonly error: WriteBackError }
 
 /** What the service is asked next for a path. */
-export type Call =
+export type NextCall =
   | { readonly do: 'nothing' }
   | { readonly do: 'fetch' }
   | { readonly do: 'upload' }
   | { readonly do: 'delete' }
   | { readonly do: 'makeDirectory' }
 
+/** When the next call of a path is due. Written in `queue/phases.ts` alone. */
+export interface Work {
+  readonly phase: Phase
+  /** `Clock.now()` until which further changes are waited for. */
+  readonly notBefore: number
+  /** Failures in a row of the call that is due. */
+  readonly failures: number
+  /** `Clock.now()` of the first failure since a call on this path went well; a change does not end it. */
+  readonly failingSince: number | undefined
+  /** A barrier waits for it: no settling, first in the queue, empty directories are materialised. */
+  readonly urgent: boolean
+}
+
+/** Changed by `Records.apply` alone, and its work by the queue. */
 export interface PathRecord {
   readonly path: string
-  desired: Desired
-  remote: Remote
+  readonly desired: Desired
+  readonly remote: Remote
   /** For an absent name: the names that took its content and must be on the service before it is deleted. */
-  heirs: readonly string[]
+  readonly heirs: readonly string[]
   /** Wall clock, Unix milliseconds, of the oldest change that is not confirmed. */
-  since: number
+  readonly since: number
   /** `Clock.now()` of the last ambiguous end of a call on this path, while it may still have a late effect. */
-  doubtSince: number | undefined
-  parked: Parked | undefined
-  attempts: readonly Attempt[]
+  readonly doubtSince: number | undefined
+  readonly attempts: readonly UploadAttempt[]
   /** Grows with each change of `desired`, and with each new generation. */
-  version: number
+  readonly version: number
   /** The highest version that the service has confirmed. */
-  doneVersion: number
+  readonly doneVersion: number
   /** `Clock.order()` of the newest confirmation: listings begun before it say nothing of this path. */
-  confirmedOrder: number
-  phase: Phase
-  /** `Clock.now()` until which further changes are waited for. */
-  notBefore: number
-  /** Failures in a row of the call that is due. */
-  failures: number
-  /** `Clock.now()` of the first failure since a call on this path went well; a change does not end it. */
-  failingSince: number | undefined
-  /** A barrier waits for it: no settling, first in the queue, empty directories are materialised. */
-  urgent: boolean
+  readonly confirmedOrder: number
   /** Stays local for good (`--local-names`). */
   readonly scratch: boolean
   /** Came from the journal of an earlier run and is not confirmed since: conflicts are decided the other way round. */
-  recovered: boolean
+  readonly recovered: boolean
   /** Whether the journal has a row for it. */
-  journalled: boolean
+  readonly journalled: boolean
+  readonly work: Work
 }
 
 export function isDone(record: PathRecord): boolean {

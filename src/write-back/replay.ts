@@ -5,30 +5,15 @@
  * page cache kept every write; after another one length and checksum must agree. Everything else is set
  * aside, never uploaded, and stays until `mount-session recover` exports or discards it.
  */
-import type { Clock } from '../clock.ts'
-import type { Logger } from '../log.ts'
-import type { Failpoint } from './disk/failpoints.ts'
-import type { Journal, JournalRow } from './disk/journal.ts'
-import type { Ledger } from './state/ledger.ts'
+import type { JournalRow } from './disk/journal.ts'
+import type { Parts } from './parts.ts'
 import { fulfilled, type Desired, type PathRecord, type Remote } from './record.ts'
 import { parentOf } from '../remote-path.ts'
-import type { Spool } from './disk/spool.ts'
-import { SpooledCopy, type CopyOwner } from './disk/spooled-copy.ts'
-
-export interface RecoveryOptions {
-  readonly journal: Journal
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly owner: CopyOwner
-  readonly boot: string
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly failpoint: Failpoint
-}
+import { SpooledCopy } from './disk/spooled-copy.ts'
 
 /** Fills the ledger; answers the records that have work to do or are in doubt. */
-export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
-  const { journal, ledger, spool, owner, logger, failpoint } = options
+export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> {
+  const { journal, ledger, spool, generations, logger, failpoint } = parts
   failpoint('recovery.before')
   const rows = journal.rows()
   const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
@@ -37,35 +22,36 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
   const sent = new Set(rows.flatMap(({ attempts }) => attempts.map(({ generation }) => generation)))
   for (const row of rows) {
     if (row.generation !== undefined) wanted.add(row.generation)
-    const desired = await desiredOf(row, options)
+    const desired = await desiredOf(row, boot, parts)
     if (typeof desired === 'string') {
-      setAside(row, desired, options)
+      setAside(row, desired, parts)
       lost.push(row.path)
       continue
     }
     const record = ledger.of(row.path, remoteOf(row))
-    ledger.records.apply(record, { desired, remote: remoteOf(row), heirs: row.heirs })
-    Object.assign(record, {
+    ledger.records.apply(record, {
+      desired,
+      remote: remoteOf(row),
+      heirs: row.heirs,
       since: row.since,
-      doubtSince: doubtSince(row, options),
+      doubtSince: doubtSince(row, parts),
       journalled: true,
       recovered: true,
       version: 1,
-      parked: undefined,
     })
     if (desired.is === 'file' && desired.from === 'spool') {
-      desired.copy.record = record
+      desired.copy.attach(record)
       // the bytes of an attempt stay as they were sent, also under another name
       if (sent.has(desired.copy.generation)) desired.copy.freeze()
     }
     ledger.adoptAttempts(record, row.attempts)
     records.add(record)
   }
-  for (const record of records) if (record.attempts.length > 0) markAbove(record.path, options)
-  for (const record of keepOldNames(lost, options)) records.delete(record)
+  for (const record of records) if (record.attempts.length > 0) markAbove(record.path, parts)
+  for (const record of keepOldNames(lost, parts)) records.delete(record)
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
-    if (!wanted.has(generation)) owner.discardGeneration(generation)
+    if (!wanted.has(generation)) generations.discard(generation)
   }
   if (records.size > 0)
     logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
@@ -74,7 +60,7 @@ export async function recover(options: RecoveryOptions): Promise<PathRecord[]> {
 }
 
 /** An upload that was under way may have made the directories above it. */
-function markAbove(path: string, { ledger }: RecoveryOptions): void {
+function markAbove(path: string, { ledger }: Parts): void {
   for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
     const record = ledger.records.get(above)
     if (record?.remote.is !== 'absent') continue
@@ -83,7 +69,7 @@ function markAbove(path: string, { ledger }: RecoveryOptions): void {
 }
 
 /** What was renamed to a name that is set aside is still on the service under its old one, and stays there. */
-function keepOldNames(lost: readonly string[], { ledger, logger }: RecoveryOptions): PathRecord[] {
+function keepOldNames(lost: readonly string[], { ledger, logger }: Parts): PathRecord[] {
   const kept: PathRecord[] = []
   for (const path of lost) {
     for (const old of [...ledger.records.waitingForHeir(path)]) {
@@ -97,7 +83,7 @@ function keepOldNames(lost: readonly string[], { ledger, logger }: RecoveryOptio
 }
 
 /** The wall clock may have been set meanwhile: a doubt from the future begins now. */
-function doubtSince(row: JournalRow, { clock }: RecoveryOptions): number | undefined {
+function doubtSince(row: JournalRow, { clock }: Parts): number | undefined {
   if (row.doubtSince !== undefined) return clock.now() - Math.max(0, clock.wallMs() - row.doubtSince)
   return row.attempts.length > 0 ? clock.now() : undefined
 }
@@ -109,8 +95,8 @@ function remoteOf(row: JournalRow): Remote {
 }
 
 /** The desired state a row speaks of, or why it cannot be trusted. */
-async function desiredOf(row: JournalRow, options: RecoveryOptions): Promise<Desired | string> {
-  const { spool, owner, boot } = options
+async function desiredOf(row: JournalRow, boot: string, parts: Parts): Promise<Desired | string> {
+  const { spool, owner } = parts
   if (row.desired !== 'file') return { is: row.desired }
   if (row.source) return { is: 'file', from: 'remote', ...row.source }
   const { generation } = row
@@ -128,11 +114,11 @@ async function desiredOf(row: JournalRow, options: RecoveryOptions): Promise<Des
   const dirty = !(remote.is === 'file' && remote.generation === generation)
   const copy = new SpooledCopy(spool, owner, { generation, size, dirty })
   // so that the next write takes it back: the row speaks of the bytes as they are, and of the boot they are from
-  copy.seal = row.seal
+  copy.sealed(row.seal)
   return { is: 'file', from: 'spool', copy }
 }
 
-function setAside(row: JournalRow, reason: string, { journal, clock, logger }: RecoveryOptions): void {
+function setAside(row: JournalRow, reason: string, { journal, clock, logger }: Parts): void {
   journal.transaction(() => {
     if (row.generation !== undefined) {
       journal.setAside({ generation: row.generation, path: row.path, reason, at: clock.wallMs() })

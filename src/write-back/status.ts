@@ -43,7 +43,7 @@ function isAtRest(record: PathRecord): boolean {
 }
 
 function pathStatus(record: PathRecord, clock: Clock): PathStatus {
-  const { desired, phase } = record
+  const { desired } = record
   const size =
     desired.is !== 'file'
       ? 0
@@ -52,12 +52,8 @@ function pathStatus(record: PathRecord, clock: Clock): PathStatus {
         : desired.from === 'remote'
           ? desired.listed.size
           : desired.size
-  const error =
-    phase.is === 'backingOff'
-      ? phase.error.message
-      : phase.is === 'parked'
-        ? phase.error.message
-        : record.parked?.message
+  const { phase } = record.work
+  const error = phase.is === 'backingOff' || phase.is === 'parked' ? phase.error.message : undefined
   return {
     path: record.path,
     state: stateOf(record),
@@ -71,7 +67,7 @@ function pathStatus(record: PathRecord, clock: Clock): PathStatus {
 function stateOf(record: PathRecord): PathStatus['state'] {
   if (record.scratch) return 'local'
   if (isDone(record)) return 'suspect'
-  switch (record.phase.is) {
+  switch (record.work.phase.is) {
     case 'calling':
       return 'uploading'
     case 'backingOff':

@@ -2,6 +2,10 @@
  * The write-back: local changes that lie over the remote listings and travel by themselves. Layer: write-back.
  * This file ties the parts together; each rule stands in the part that holds it (`record.ts` has the diagram).
  *
+ * The rooms, each of which knows only those to its right, types included:
+ * `write-back` → handover, interventions, name-changes, replay, status → `parts` → `calls/` → `queue/` →
+ * `state/` → `disk/` → `record` → `local-changes`.
+ *
  * Invariant: what a method here answered is in the journal, and stays there until the service has confirmed it.
  */
 import { join } from 'node:path'
@@ -10,32 +14,29 @@ import type { Logger } from '../log.ts'
 import type { Contents } from '../cache/contents.ts'
 import type { Listing, ListingObserver, Listings } from '../cache/listings.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
-import { Barriers } from './queue/barriers.ts'
+import type { CallParts } from './calls/call-parts.ts'
 import { Conflicts } from './calls/conflicts.ts'
 import { Doubts } from './calls/doubts.ts'
+import { RemoteCalls } from './calls/remote-calls.ts'
 import { noFailpoint, type Failpoint } from './disk/failpoints.ts'
 import { Generations } from './disk/generations.ts'
-import { Handover } from './handover.ts'
-import { Interventions } from './interventions.ts'
 import { Journal } from './disk/journal.ts'
-import { Ledger } from './state/ledger.ts'
-import {
-  type LocalAttributes,
-  type LocalChanges,
-  type LocalEntry,
-  type WorkingCopy,
-} from './local-changes.ts'
-import { entryOf } from './state/local-entry.ts'
-import { LocalNames } from './state/local-names.ts'
-import { Naming, settleMs } from './name-changes.ts'
-import { type PathRecord } from './record.ts'
-import { nameOf } from '../remote-path.ts'
-import { recover } from './replay.ts'
-import { RemoteCalls } from './calls/remote-calls.ts'
 import { Spool } from './disk/spool.ts'
 import { SpooledCopy, type CopyOwner } from './disk/spooled-copy.ts'
+import { Handover } from './handover.ts'
+import { discardWithin, retry } from './interventions.ts'
+import type { LocalAttributes, LocalChanges, LocalEntry, WorkingCopy } from './local-changes.ts'
+import { NameChanges } from './name-changes.ts'
+import type { Parts } from './parts.ts'
+import { Barriers } from './queue/barriers.ts'
+import { settleMs, UploadQueue } from './queue/upload-queue.ts'
+import type { DesiredCopy, PathRecord } from './record.ts'
+import { nameOf } from '../remote-path.ts'
+import { replay } from './replay.ts'
+import { Ledger } from './state/ledger.ts'
+import { entryOf } from './state/local-entry.ts'
+import { namesMatching } from './state/local-names.ts'
 import { statusOf, type WriteBackStatus } from './status.ts'
-import { UploadQueue } from './queue/upload-queue.ts'
 
 export interface WriteBackOptions {
   /** Private to this session and identity; holds `journal.db` and `spool/`. */
@@ -66,143 +67,97 @@ export interface WriteBackOptions {
   readonly failpoint?: Failpoint | undefined
   /** In [0, 1); for jitter. */
   readonly random?: () => number
+  /** Hears of states that cannot be, which are faults of this program; default: they are logged as errors. */
+  readonly onImpossible?: (error: Error) => void
 }
 
 export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   readonly maxFileBytes: number
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #journal: Journal
-  readonly #spool: Spool
-  readonly #ledger: Ledger
-  readonly #queue: UploadQueue
-  readonly #generations: Generations
-  readonly #naming: Naming
-  readonly #barriers: Barriers
-  readonly #doubts: Doubts
+  readonly #parts: Parts
+  readonly #names: NameChanges
   readonly #handover: Handover
-  readonly #interventions: Interventions
   readonly #ending = new AbortController()
-  readonly #dirtyExpireMs: number
   #unsubscribe: () => void = () => undefined
   #closing: Promise<void> | undefined
 
   /** Opens the journal of an earlier run or a new one, and starts sending what it holds. */
   static async open(options: WriteBackOptions): Promise<WriteBack> {
     const writeBack = new WriteBack(options)
-    await writeBack.#recover(options)
+    const records = await replay(options.boot, writeBack.#parts)
+    writeBack.#unsubscribe = options.listings.subscribe(writeBack)
+    for (const record of records) writeBack.#parts.queue.wake(record)
     return writeBack
   }
 
   private constructor(options: WriteBackOptions) {
     const { directory, boot, files, listings, contents, clock, logger } = options
-    const failpoint = options.failpoint ?? noFailpoint
-    const random = options.random ?? Math.random
-    const { timeoutMs } = options
+    const { failpoint = noFailpoint, timeoutMs } = options
     this.maxFileBytes = options.maxFileBytes
-    this.#dirtyExpireMs = options.dirtyExpireMs
-    this.#clock = clock
-    this.#logger = logger
-    this.#journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
-    this.#spool = new Spool(join(directory, 'spool'), this.#journal.newestGeneration())
-    const spool = this.#spool
-    const { signal } = this.#ending
-    this.#generations = new Generations({ spool, journal: this.#journal, clock, logger, failpoint })
-    const pin = (generation: number): (() => void) => this.#generations.pin(generation)
-    const ledger = new Ledger(this.#journal, clock, new LocalNames(options.localNames), pin)
-    this.#ledger = ledger
-    const wake = (record: PathRecord): void => this.#queue.wake(record)
-    const onProgress = (record: PathRecord): void => this.#barriers.progress(record)
-    const conflicts = new Conflicts({
+    const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
+    const spool = new Spool(join(directory, 'spool'), journal.newestGeneration())
+    const generations = new Generations(spool, journal, clock, logger, failpoint)
+    const isLocalName = namesMatching(options.localNames)
+    const ledger = new Ledger(journal, clock, isLocalName, (generation) => generations.pin(generation))
+    const callParts: CallParts = {
       ledger,
       spool,
-      listings,
-      files,
-      clock,
-      logger,
-      maxFileBytes: this.maxFileBytes,
-      mode: options.conflict,
-      wake,
-      onProgress,
-    })
-    const calls = new RemoteCalls({
-      ledger,
-      spool,
+      generations,
       files,
       listings,
       contents,
-      conflicts,
       clock,
       logger,
       failpoint,
       owner: this,
-      wasSessionGone: () => this.#queue.gate.wasGone,
-      checkSession: options.checkSession ?? (() => Promise.resolve()),
-      signal,
-      pin,
-      onProgress,
-      wake,
+      signal: this.#ending.signal,
+      onProgress: (record) => this.#parts.barriers.progress(record),
+      wake: (record) => this.#parts.queue.wake(record),
+    }
+    const conflicts = new Conflicts(callParts, options.conflict, this.maxFileBytes)
+    const calls = new RemoteCalls(callParts, conflicts, {
+      occupy: (...given) => queue.occupy(...given),
+      admit: async () => {
+        if (queue.gate.wasGone) await options.checkSession?.(this.#ending.signal)
+      },
     })
-    this.#queue = new UploadQueue({
+    const queue: UploadQueue = new UploadQueue({
       records: ledger.records,
       clock,
       logger,
       concurrency: options.uploads,
-      random,
+      random: options.random ?? Math.random,
       perform: calls.perform,
       mayMakeDirectory: calls.mayMakeDirectory,
       onRest: (record) => this.#handover.rested(record),
-      onEnded: () => this.#barriers.look(),
+      onEnded: () => this.#parts.barriers.look(),
       onPark: (record, error, code) => this.#parked(record, error, code),
+      onImpossible:
+        options.onImpossible ?? ((error) => logger.error({ err: error }, 'a fault of this program')),
     })
-    this.#barriers = new Barriers({ records: ledger.records, queue: this.#queue, clock, timeoutMs })
-    this.#doubts = new Doubts({
-      ledger,
-      spool,
-      files,
-      listings,
-      clock,
-      logger,
-      signal,
-      timeoutMs,
-      wake,
-      onCleared: (record) => this.#handover.rested(record),
-    })
-    this.#handover = new Handover({
-      ledger,
-      queue: this.#queue,
-      generations: this.#generations,
-      barriers: this.#barriers,
-      doubts: this.#doubts,
-    })
-    this.#interventions = new Interventions({
-      ledger,
-      queue: this.#queue,
-      generations: this.#generations,
-      barriers: this.#barriers,
-    })
-    this.#naming = new Naming({
-      ledger,
-      spool,
-      queue: this.#queue,
-      listings,
-      clock,
-      owner: this,
-      dirtyExpireMs: this.#dirtyExpireMs,
-    })
+    this.#parts = {
+      ...callParts,
+      journal,
+      queue,
+      barriers: new Barriers(ledger.records, queue, clock, timeoutMs),
+      doubts: new Doubts(callParts, timeoutMs, (record) => this.#handover.rested(record)),
+      dirtyExpireMs: options.dirtyExpireMs,
+    }
+    this.#handover = new Handover(this.#parts)
+    this.#names = new NameChanges(this.#parts)
   }
 
   get(path: string): LocalEntry | undefined {
-    const record = this.#ledger.records.get(path)
+    const record = this.#parts.ledger.records.get(path)
     return record && entryOf(record)
   }
 
   *children(directory: string): Iterable<readonly [string, LocalEntry]> {
-    for (const record of this.#ledger.records.in(directory)) yield [nameOf(record.path), entryOf(record)]
+    for (const record of this.#parts.ledger.records.in(directory))
+      yield [nameOf(record.path), entryOf(record)]
   }
 
   hasUploadsBelow(directory: string): boolean {
-    return this.#ledger.records.uploadsBelow(directory) > 0
+    return this.#parts.ledger.records.uploadsBelow(directory) > 0
   }
 
   observe(listing: Listing): void {
@@ -210,52 +165,52 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
       this.#handover.observe(listing)
     } catch (error) {
       // what did not give way yet does with a later listing; this one is good all the same
-      this.#logger.error({ directory: listing.directory, err: error }, 'the journal cannot be written')
+      this.#parts.logger.error({ directory: listing.directory, err: error }, 'the journal cannot be written')
     }
   }
 
   attributes(path: string): LocalAttributes | undefined {
-    return this.#ledger.attributes(path)
+    return this.#parts.ledger.attributes(path)
   }
 
   setAttributes(path: string, changes: LocalAttributes): void {
-    this.#ledger.setAttributes(path, { ...this.#ledger.attributes(path), ...changes })
+    this.#parts.ledger.setAttributes(path, { ...this.#parts.ledger.attributes(path), ...changes })
   }
 
   noteAttributes(path: string, changes: LocalAttributes): void {
-    this.#ledger.noteAttributes(path, { ...this.#ledger.attributes(path), ...changes })
+    this.#parts.ledger.noteAttributes(path, { ...this.#parts.ledger.attributes(path), ...changes })
   }
 
   create(path: string, over: RemoteEntry | undefined): WorkingCopy {
-    return this.#naming.create(path, over)
+    return this.#names.create(path, over)
   }
 
   stage(path: string, base: { readonly file: string; readonly listed: RemoteEntry }): Promise<WorkingCopy> {
-    return this.#naming.stage(path, base)
+    return this.#names.stage(path, base)
   }
 
   createUnnamed(): WorkingCopy {
-    return new SpooledCopy(this.#spool, this, {
-      generation: this.#spool.createEmpty(),
+    return new SpooledCopy(this.#parts.spool, this, {
+      generation: this.#parts.spool.createEmpty(),
       size: 0,
       dirty: false,
     })
   }
 
   removeFile(path: string, over: RemoteEntry | undefined): void {
-    this.#naming.removeFile(path, over)
+    this.#names.removeFile(path, over)
   }
 
   makeDirectory(path: string, over: RemoteEntry | undefined): void {
-    this.#naming.makeDirectory(path, over)
+    this.#names.makeDirectory(path, over)
   }
 
   removeDirectory(path: string, remote: boolean): void {
-    this.#naming.removeDirectory(path, remote)
+    this.#names.removeDirectory(path, remote)
   }
 
   renameFile(from: string, to: string, source: RemoteEntry | undefined, over: RemoteEntry | undefined): void {
-    this.#naming.renameFile(from, to, source, over)
+    this.#names.renameFile(from, to, source, over)
   }
 
   renameDirectory(
@@ -265,25 +220,25 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     remoteDirectory: boolean,
     over?: RemoteEntry,
   ): void {
-    this.#naming.renameDirectory(from, to, remote, remoteDirectory, over)
+    this.#names.renameDirectory(from, to, remote, remoteDirectory, over)
   }
 
   hold(path: string): () => void {
-    const release = this.#ledger.records.want(path)
+    const release = this.#parts.ledger.records.hold(path)
     return () => {
       release()
-      const record = this.#ledger.records.get(path)
-      if (record) this.#queue.wake(record)
+      const record = this.#parts.ledger.records.get(path)
+      if (record) this.#parts.queue.wake(record)
     }
   }
 
-  async barrier(what: string | SpooledCopy, signal: AbortSignal): Promise<void> {
-    if (typeof what === 'string') return this.#barriers.over(what, signal)
+  async barrier(what: string | DesiredCopy, signal: AbortSignal): Promise<void> {
+    if (typeof what === 'string') return this.#parts.barriers.over(what, signal)
     const { record } = what
     if (!record) return
-    if (record.scratch) return this.#spool.makeDurable(what.generation)
-    const goal = this.#barriers.goalOf(record)
-    return goal && this.#barriers.wait([goal], signal)
+    if (record.scratch) return this.#parts.spool.makeDurable(what.generation)
+    const goal = this.#parts.barriers.goalOf(record)
+    return goal && this.#parts.barriers.wait([goal], signal)
   }
 
   /**
@@ -294,23 +249,23 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     // what a call leaves behind (a version of somebody else's that is saved) has to go too
     let known: number
     do {
-      known = this.#ledger.ownChanges
+      known = this.#parts.ledger.ownChanges
       await this.barrier('', signal)
-      await this.#doubts.settled(signal)
-    } while (this.#ledger.ownChanges !== known)
+      await this.#parts.doubts.settled(signal)
+    } while (this.#parts.ledger.ownChanges !== known)
   }
 
   status(): WriteBackStatus {
-    return statusOf(this.#ledger.records, this.#queue.gate, this.#clock)
+    return statusOf(this.#parts.ledger.records, this.#parts.queue.gate, this.#parts.clock)
   }
 
-  /** What a person asks for: see `Interventions`. */
+  /** What a person asks for: see `interventions.ts`. */
   retry(): number {
-    return this.#interventions.retry()
+    return retry(this.#parts)
   }
 
   discardWithin(path: string): number {
-    return this.#interventions.discardWithin(path)
+    return discardWithin(path, this.#parts)
   }
 
   /** Stops sending and closes the journal; what is not confirmed stays in it. Any number of times. */
@@ -321,76 +276,54 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
 
   async #close(): Promise<void> {
     this.#unsubscribe()
-    this.#doubts.close()
+    this.#parts.doubts.close()
     this.#ending.abort(new Error('the mount is ending'))
-    await this.#queue.close()
-    await this.#generations.close()
-    this.#spool.close()
-    this.#journal.close()
+    await this.#parts.queue.close()
+    await this.#parts.generations.close()
+    this.#parts.spool.close()
+    this.#parts.journal.close()
   }
 
   // what the working copies tell
 
-  willChange(copy: SpooledCopy, generation: number): void {
+  willChange(copy: DesiredCopy, generation: number): void {
     const { record } = copy
     if (!record) return
     if (!copy.dirty || generation !== copy.generation) {
-      this.#ledger.changeGeneration(record, generation)
-      this.#queue.settle(record, this.#dirtyExpireMs)
-    } else if (copy.seal) this.#journal.unseal(record.path)
-    copy.seal = undefined
+      this.#parts.ledger.changeGeneration(record, generation)
+      this.#parts.queue.settle(record, this.#parts.dirtyExpireMs)
+    } else if (copy.seal) this.#parts.journal.unseal(record.path)
+    copy.sealed(undefined)
   }
 
   discardGeneration(generation: number): void {
-    this.#generations.discard(generation)
+    this.#parts.generations.discard(generation)
   }
 
-  flushed(copy: SpooledCopy): void {
+  flushed(copy: DesiredCopy): void {
     if (copy.record && copy.dirty) {
-      this.#queue.hasten(copy.record, copy.retained > 1 ? settleMs.open : settleMs.closed)
+      this.#parts.queue.hasten(copy.record, copy.retained > 1 ? settleMs.open : settleMs.closed)
     }
   }
 
-  released(copy: SpooledCopy): void {
+  released(copy: DesiredCopy): void {
     if (copy.retained > 0) return
     const { record } = copy
-    if (!record) this.#generations.discard(copy.generation)
+    if (!record) this.#parts.generations.discard(copy.generation)
     else if (copy.dirty) {
-      this.#queue.hasten(record, settleMs.closed)
-      this.#generations.seal(copy)
-    } else this.#handover.letGo(record)
+      this.#parts.queue.hasten(record, settleMs.closed)
+      this.#parts.generations.seal(copy)
+    } else this.#handover.unspool(record)
   }
 
-  backgroundError(copy: SpooledCopy): Error | undefined {
+  backgroundError(copy: DesiredCopy): Error | undefined {
     const { record } = copy
-    return record?.phase.is === 'parked' ? record.phase.error : undefined
+    return record?.work.phase.is === 'parked' ? record.work.phase.error : undefined
   }
 
   #parked(record: PathRecord, error: Error, code: string): void {
-    this.#logger.error(
-      { path: record.path, code },
-      `given up until it changes or is retried: ${error.message}`,
-    )
-    try {
-      this.#ledger.change(record, { parked: { code, message: error.message } })
-    } catch (journalError) {
-      this.#logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
-    }
-    this.#barriers.look()
-  }
-
-  async #recover(options: WriteBackOptions): Promise<void> {
-    const records = await recover({
-      journal: this.#journal,
-      ledger: this.#ledger,
-      spool: this.#spool,
-      owner: this,
-      boot: options.boot,
-      clock: this.#clock,
-      logger: this.#logger,
-      failpoint: options.failpoint ?? noFailpoint,
-    })
-    this.#unsubscribe = options.listings.subscribe(this)
-    for (const record of records) this.#queue.wake(record)
+    const message = `given up until it changes or is retried: ${error.message}`
+    this.#parts.logger.error({ path: record.path, code }, message)
+    this.#parts.barriers.look()
   }
 }

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WriteBackError, type WorkingCopy } from '../../src/write-back/local-changes.ts'
-import { LocalNames } from '../../src/write-back/state/local-names.ts'
+import { namesMatching } from '../../src/write-back/state/local-names.ts'
 import type { FailpointName } from '../../src/write-back/disk/failpoints.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -30,7 +30,7 @@ export interface ModelOptions {
 const names = ['a', 'b', 'c', '.#s'] as const
 const directories = ['', 'd', 'e', 'd/x', 'e/x'] as const
 const scratchNames = ['.#*']
-const scratch = new LocalNames(scratchNames)
+const isScratch = namesMatching(scratchNames)
 const latestCommitMs = 40_000
 const maxTurns = 600
 
@@ -40,7 +40,7 @@ export class ModelRun {
   readonly #options: ModelOptions
   readonly #clock = new FakeClock()
   readonly #files: MemoryFiles
-  readonly #tree = new ExpectedTree((path) => scratch.matches(path.slice(path.lastIndexOf('/') + 1)))
+  readonly #tree = new ExpectedTree((path) => isScratch(path.slice(path.lastIndexOf('/') + 1)))
   readonly #bases = mkdtempSync(join(tmpdir(), 'write-back-bases-'))
   #runs!: Incarnations
   #view!: ModelView

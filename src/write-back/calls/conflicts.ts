@@ -4,58 +4,44 @@
  * Invariant: nothing foreign is overwritten before it is saved: theirs goes to `NAME.conflict-…` and ours
  * takes the name, or, for what an earlier run left behind, the other way round. What cannot be saved parks ours.
  */
-import type { Clock } from '../../clock.ts'
-import type { Logger } from '../../log.ts'
-import type { SessionFiles, RemoteEntry } from '../../client/session-files.ts'
-import type { Listing, Listings } from '../../cache/listings.ts'
-import type { Ledger } from '../state/ledger.ts'
+import type { RemoteEntry } from '../../client/session-files.ts'
+import type { Listing } from '../../cache/listings.ts'
+import type { CallParts } from './call-parts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
 import { certain, fulfilled, remoteOf, type PathRecord } from '../record.ts'
 import { joinPath, nameOf, parentOf } from '../../remote-path.ts'
-import type { Spool } from '../disk/spool.ts'
-import type { Outcome } from '../queue/upload-queue.ts'
+import type { CallOutcome } from '../queue/upload-queue.ts'
 
 /** For this long nobody else is expected in a directory that we have made. */
 const ownDirectoryMs = 30_000
 const maxNameBytes = 255
 
-export interface ConflictsOptions {
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly listings: Listings
-  readonly files: SessionFiles
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly maxFileBytes: number
-  /** `overwrite`: the last writer wins without a look. */
-  readonly mode: 'keep' | 'overwrite'
-  readonly wake: (record: PathRecord) => void
-  readonly onProgress: (record: PathRecord) => void
-}
-
 export class Conflicts {
-  readonly #options: ConflictsOptions
+  readonly #parts: CallParts
+  readonly #mode: 'keep' | 'overwrite'
+  readonly #maxFileBytes: number
 
-  constructor(options: ConflictsOptions) {
-    this.#options = options
+  /** `mode` `overwrite`: the last writer wins without a look. */
+  constructor(parts: CallParts, mode: 'keep' | 'overwrite', maxFileBytes: number) {
+    this.#parts = parts
+    this.#mode = mode
+    this.#maxFileBytes = maxFileBytes
   }
 
   /** Before `record`'s file is sent: undefined to go on, else what to do instead. Throws `ServiceError`. */
-  async resolve(record: PathRecord, signal: AbortSignal): Promise<Outcome | undefined> {
-    if (this.#options.mode === 'overwrite' || this.#isInNewDirectory(record)) return undefined
+  async resolve(record: PathRecord, signal: AbortSignal): Promise<CallOutcome | undefined> {
+    if (this.#mode === 'overwrite' || this.#isInNewDirectory(record)) return undefined
     const listing = await this.#listing(record, signal)
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
-    const { files, spool, onProgress } = this.#options
-    const looking = { files, spool, signal, onProgress }
-    if (await isOwnOrGone(record, theirs, record.attempts, looking)) return undefined
+    if (await isOwnOrGone(record, theirs, record.attempts, { ...this.#parts, signal })) return undefined
     return this.#keepBoth(record, theirs, listing)
   }
 
   /** A directory that we made a moment ago, and that is not on the service yet, has nothing foreign in it. */
   #isInNewDirectory(record: PathRecord): boolean {
-    const { ledger, clock } = this.#options
+    const { ledger, clock } = this.#parts
     const parent = ledger.records.get(parentOf(record.path))
     if (parent?.remote.is !== 'absent') return false
     const ageMs = clock.wallMs() - parent.since
@@ -64,7 +50,7 @@ export class Conflicts {
   }
 
   #listing(record: PathRecord, signal: AbortSignal): Promise<Listing> {
-    const { listings, clock, ledger } = this.#options
+    const { listings, clock, ledger } = this.#parts
     const directory = parentOf(record.path)
     const own = ledger.records.get(directory)
     if (own?.desired.is === 'directory' && !record.recovered && certain(record.remote).is !== 'file') {
@@ -74,10 +60,10 @@ export class Conflicts {
     return listings.list(directory, { signal })
   }
 
-  #keepBoth(record: PathRecord, theirs: RemoteEntry, listing: Listing): Outcome {
-    const { ledger, logger, maxFileBytes, wake } = this.#options
+  #keepBoth(record: PathRecord, theirs: RemoteEntry, listing: Listing): CallOutcome {
+    const { ledger, logger, wake } = this.#parts
     const kept = this.#freeName(record.path, listing)
-    if (kept === undefined || theirs.size > maxFileBytes) {
+    if (kept === undefined || theirs.size > this.#maxFileBytes) {
       const why = kept === undefined ? 'its name is too long to add to' : 'it is over the size limit'
       return {
         is: 'parked',
@@ -95,7 +81,7 @@ export class Conflicts {
       if (record.recovered && desired.is === 'file' && desired.from === 'spool') {
         ledger.change(other, { desired })
         ledger.change(record, { desired: fulfilled(found), remote: found })
-        desired.copy.record = other
+        desired.copy.attach(other)
       } else {
         ledger.change(other, { desired: { is: 'file', from: 'remote', path: record.path, listed: theirs } })
         ledger.change(record, { remote: found })
@@ -112,12 +98,12 @@ export class Conflicts {
   }
 
   #freeName(path: string, listing: Listing): string | undefined {
-    const stamp = new Date(this.#options.clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')
+    const stamp = new Date(this.#parts.clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')
     for (let number = 1; ; number++) {
       const name = `${nameOf(path)}.conflict-${stamp}${number > 1 ? `-${number}` : ''}`
       if (Buffer.byteLength(name) > maxNameBytes) return undefined
       const candidate = joinPath(parentOf(path), name)
-      if (!listing.entries.has(name) && !this.#options.ledger.records.get(candidate)) return candidate
+      if (!listing.entries.has(name) && !this.#parts.ledger.records.get(candidate)) return candidate
     }
   }
 }

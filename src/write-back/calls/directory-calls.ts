@@ -7,39 +7,47 @@
  */
 import { markerName } from '../state/local-names.ts'
 import { createHash } from 'node:crypto'
-import type { Clock } from '../../clock.ts'
 import { ServiceError } from '../../client/errors.ts'
 import type { CallOptions } from '../../client/session-files.ts'
-import { foundLateFile, type LateFilesOptions } from './late-files.ts'
-import { certain, isDone, type Attempt, type PathRecord } from '../record.ts'
+import type { CallParts } from './call-parts.ts'
+import { foundLateFile } from './late-files.ts'
+import { certain, isDone, type PathRecord, type UploadAttempt } from '../record.ts'
 import { joinPath, nameOf, parentOf } from '../../remote-path.ts'
-import type { Outcome } from '../queue/upload-queue.ts'
+import type { CallOutcome, UploadQueue } from '../queue/upload-queue.ts'
 
-const emptyAttempt: Attempt = { generation: 0, size: 0, sha256: createHash('sha256').digest('hex') }
-
-export interface DirectoryCallsOptions extends LateFilesOptions {
-  readonly clock: Clock
-  readonly callOptions: (record: PathRecord) => CallOptions
+const emptyAttempt: UploadAttempt = {
+  generation: 0,
+  size: 0,
+  sha256: createHash('sha256').digest('hex'),
 }
 
 export class DirectoryCalls {
-  readonly #options: DirectoryCallsOptions
+  readonly #parts: CallParts
+  readonly #callOptions: (record: PathRecord) => CallOptions
+  readonly #occupy: UploadQueue['occupy']
   /** Directories that a marker was put into. */
   readonly #marked = new WeakSet<PathRecord>()
   /** Whether the service can make a directory; undefined until it was asked. */
   #makesDirectories: boolean | undefined
 
-  constructor(options: DirectoryCallsOptions) {
-    this.#options = options
+  /** `occupy` as `UploadQueue.occupy`. */
+  constructor(
+    parts: CallParts,
+    callOptions: (record: PathRecord) => CallOptions,
+    occupy: UploadQueue['occupy'],
+  ) {
+    this.#parts = parts
+    this.#callOptions = callOptions
+    this.#occupy = occupy
   }
 
   /** Where there is no call for it, an empty directory waits until somebody asks for it. */
   mayMake(record: PathRecord): boolean {
-    return this.#makesDirectories !== false || record.urgent
+    return this.#makesDirectories !== false || record.work.urgent
   }
 
-  async make(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, listings, clock, callOptions } = this.#options
+  async make(record: PathRecord): Promise<CallOutcome> {
+    const { ledger, files, listings } = this.#parts
     const { version, path, remote } = record
     // whatever becomes of the call and of us: taken back, it has to be removed
     const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
@@ -50,7 +58,7 @@ export class DirectoryCalls {
         const outcome = await this.#materialise(record, remote.is === 'uncertain')
         if (outcome) return outcome
       } else {
-        await files.makeDirectory(path, callOptions(record))
+        await files.makeDirectory(path, this.#callOptions(record))
         this.#makesDirectories = true
       }
     } catch (error) {
@@ -64,13 +72,12 @@ export class DirectoryCalls {
       }
       if (error.code !== 'conflict') throw error
       if (!(await this.isDirectory(path))) {
-        if (await foundLateFile(path, this.#options)) return { is: 'moved' }
+        if (await foundLateFile(path, this.#parts)) return { is: 'moved' }
         throw error
       }
     }
-    record.confirmedOrder = clock.order()
-    ledger.confirm(record, { remote: { is: 'directory' } })
-    if (record.desired.is === 'directory') record.doneVersion = Math.max(record.doneVersion, version)
+    const isWanted = record.desired.is === 'directory'
+    ledger.confirmed(record, { is: 'directory' }, { version: isWanted ? version : undefined })
     listings.knowPresent(path)
     this.markAbove(path, 'directory')
     return { is: 'moved' }
@@ -80,8 +87,8 @@ export class DirectoryCalls {
    * Parents come to be with an upload: puts a marker, which is a file like others that is not wanted, and when
    * the queue has taken it away sees what stays. Undefined: the directory is there.
    */
-  async #materialise(record: PathRecord, mayBeThere: boolean): Promise<Outcome | undefined> {
-    const { ledger, files, wake, clock, callOptions } = this.#options
+  async #materialise(record: PathRecord, mayBeThere: boolean): Promise<CallOutcome | undefined> {
+    const { ledger, files, clock } = this.#parts
     const path = joinPath(record.path, markerName)
     const earlier = ledger.records.get(path)
     if (earlier && !isDone(earlier)) return { is: 'waiting', for: earlier }
@@ -97,11 +104,10 @@ export class DirectoryCalls {
     ledger.change(marker, { remote: { is: 'uncertain', before, as: 'file' } })
     ledger.attempt(marker, emptyAttempt)
     // nobody has changed it, and yet there is work to do
-    marker.version++
-    marker.urgent = record.urgent
-    marker.phase = { is: 'calling', since: clock.wallMs(), what: 'upload' }
+    ledger.records.apply(marker, { version: marker.version + 1 })
+    const leave = this.#occupy(marker, 'upload', record.work.urgent)
     try {
-      await files.upload(marker.path, new Uint8Array(), callOptions(record))
+      await files.upload(marker.path, new Uint8Array(), this.#callOptions(record))
       this.#marked.add(record)
     } catch (error) {
       if (error instanceof ServiceError && error.ambiguous) {
@@ -110,37 +116,35 @@ export class DirectoryCalls {
         ledger.clearAttempts(marker)
         ledger.change(marker, { remote: before })
       }
-      marker.phase = { is: 'idle' }
-      wake(marker)
+      leave('wake')
       throw error
     }
-    marker.phase = { is: 'idle' }
+    leave()
     return { is: 'waiting', for: marker }
   }
 
   /** Whether an upload below is under way, or has ended ambiguously. */
   #isComing(directory: string): boolean {
-    for (const { path, remote } of this.#options.ledger.records.within(directory))
+    for (const { path, remote } of this.#parts.ledger.records.within(directory))
       if (path !== directory && remote.is === 'uncertain') return true
     return false
   }
 
   async isDirectory(path: string): Promise<boolean> {
-    const { listings, signal } = this.#options
+    const { listings, signal } = this.#parts
     const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
     return listing.entries.get(nameOf(path))?.isDirectory ?? false
   }
 
   /** Directories above come to be with what is put below them. */
   markAbove(path: string, remote: 'uncertain' | 'directory'): void {
-    const { ledger, clock, listings } = this.#options
+    const { ledger, listings } = this.#parts
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const record = ledger.records.get(above)
       if (!record || record.remote.is === 'directory') continue
       if (remote === 'directory') {
-        record.confirmedOrder = clock.order()
-        ledger.change(record, { remote: { is: 'directory' } }, 'confirm')
-        if (isDone(record)) record.doneVersion = record.version
+        const version = record.desired.is === 'directory' ? record.version : undefined
+        ledger.confirmed(record, { is: 'directory' }, { version })
         listings.knowPresent(above)
       } else if (record.remote.is === 'absent') {
         ledger.records.apply(record, { remote: { is: 'uncertain', before: record.remote, as: 'directory' } })

@@ -6,50 +6,40 @@
  * the newest state goes again; only then are the kept bytes and the attempts let go. A commit that comes
  * later than that is a stated limit of the service.
  */
-import { sleep, type Clock } from '../../clock.ts'
-import type { Logger } from '../../log.ts'
-import type { Listings } from '../../cache/listings.ts'
+import { sleep } from '../../clock.ts'
 import { ServiceError } from '../../client/errors.ts'
-import type { RemoteEntry, SessionFiles } from '../../client/session-files.ts'
-import type { Ledger } from '../state/ledger.ts'
+import type { RemoteEntry } from '../../client/session-files.ts'
+import type { CallParts } from './call-parts.ts'
 import { WriteBackError } from '../local-changes.ts'
 import { isOwnUpload } from './own-uploads.ts'
-import { isDone, remoteOf, type Attempt, type PathRecord } from '../record.ts'
+import { isDone, remoteOf, type PathRecord, type UploadAttempt } from '../record.ts'
 import { nameOf, parentOf } from '../../remote-path.ts'
-import type { Spool } from '../disk/spool.ts'
 
 export const quietMs = [10_000, 60_000] as const
 const retryMs = 10_000
 const pollMs = 200
 
-export interface DoubtsOptions {
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly files: SessionFiles
-  readonly listings: Listings
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly signal: AbortSignal
-  /** Milliseconds without an answer after which waiting for the end of all doubt fails. */
-  readonly timeoutMs: number
-  readonly wake: (record: PathRecord) => void
-  /** The doubt is over, and the path at rest. */
-  readonly onCleared: (record: PathRecord) => void
-}
-
 export class Doubts {
-  readonly #options: DoubtsOptions
+  readonly #parts: CallParts
+  readonly #timeoutMs: number
+  readonly #onCleared: (record: PathRecord) => void
   readonly #checks = new Map<PathRecord, () => void>()
   /** Since when no check has got an answer. */
   #failure: { readonly since: number; readonly path: string; readonly error: Error } | undefined
 
-  constructor(options: DoubtsOptions) {
-    this.#options = options
+  /**
+   * `timeoutMs`: without an answer, after which waiting for the end of all doubt fails. `onCleared`: the doubt
+   * is over, and the path at rest.
+   */
+  constructor(parts: CallParts, timeoutMs: number, onCleared: (record: PathRecord) => void) {
+    this.#parts = parts
+    this.#timeoutMs = timeoutMs
+    this.#onCleared = onCleared
   }
 
   /** A path has come to rest that is in doubt: looks when the next check is due. */
   schedule(record: PathRecord): void {
-    const { clock } = this.#options
+    const { clock } = this.#parts
     if (record.doubtSince === undefined || this.#checks.has(record)) return
     const age = clock.now() - record.doubtSince
     const due = quietMs.find((ms) => ms > age) ?? age
@@ -58,10 +48,10 @@ export class Doubts {
 
   /** Resolves when nothing is in doubt any more; rejects when no check has got an answer for the time limit. */
   async settled(signal: AbortSignal): Promise<void> {
-    const { clock, timeoutMs } = this.#options
+    const { clock } = this.#parts
     const begun = clock.now()
     while (this.#checks.size > 0) {
-      if (this.#failure && clock.now() - Math.max(begun, this.#failure.since) >= timeoutMs) {
+      if (this.#failure && clock.now() - Math.max(begun, this.#failure.since) >= this.#timeoutMs) {
         const { path, error } = this.#failure
         throw new WriteBackError(
           'timedOut',
@@ -80,14 +70,14 @@ export class Doubts {
   }
 
   #checkAfter(record: PathRecord, ms: number): void {
-    const cancel = this.#options.clock.after(ms, () => {
+    const cancel = this.#parts.clock.after(ms, () => {
       void this.#check(record)
     })
     this.#checks.set(record, cancel)
   }
 
   async #check(record: PathRecord): Promise<void> {
-    const { ledger, logger, clock } = this.#options
+    const { ledger, logger, clock } = this.#parts
     const { version, doubtSince } = record
     const unchanged = (): boolean =>
       ledger.records.get(record.path) === record &&
@@ -130,7 +120,7 @@ export class Doubts {
   }
 
   #conclude(record: PathRecord, found: RemoteEntry | undefined, agrees: boolean, age: number): void {
-    const { ledger, logger, wake, onCleared } = this.#options
+    const { ledger, logger, wake } = this.#parts
     if (!agrees) {
       logger.warn(
         { path: record.path },
@@ -142,12 +132,12 @@ export class Doubts {
     } else if (age >= quietMs[1]) {
       ledger.clearAttempts(record)
       ledger.change(record, { doubtSince: undefined }, 'confirm')
-      onCleared(record)
+      this.#onCleared(record)
     } else this.schedule(record)
   }
 
   async #listed(record: PathRecord): Promise<RemoteEntry | undefined> {
-    const { listings, signal } = this.#options
+    const { listings, signal } = this.#parts
     const listing = await listings.list(parentOf(record.path), { signal, maxAgeMs: 0 })
     return listing.entries.get(nameOf(record.path))
   }
@@ -180,14 +170,14 @@ export class Doubts {
   #isOurs(
     record: PathRecord,
     found: RemoteEntry,
-    suspects: readonly Attempt[],
-    current?: Attempt,
+    suspects: readonly UploadAttempt[],
+    current?: UploadAttempt,
   ): Promise<boolean> {
-    return isOwnUpload(record, found, suspects, this.#options, current)
+    return isOwnUpload(record, found, suspects, this.#parts, current)
   }
 
   #isInDoubtBelow(path: string): boolean {
-    for (const { path: below, doubtSince } of this.#options.ledger.records.within(path)) {
+    for (const { path: below, doubtSince } of this.#parts.ledger.records.within(path)) {
       if (below !== path && doubtSince !== undefined) return true
     }
     return false
@@ -195,7 +185,7 @@ export class Doubts {
 
   /** A file that came late brought back the directories above it that were removed meanwhile. */
   #reopenAbove(path: string): void {
-    const { ledger, wake } = this.#options
+    const { ledger, wake } = this.#parts
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const record = ledger.records.get(above)
       if (record?.desired.is !== 'absent' || record.remote.is !== 'absent') continue

@@ -3,36 +3,24 @@
  *
  * Invariant: told by the bytes, as everywhere; somebody else's file stays where it is.
  */
-import type { Listings } from '../../cache/listings.ts'
-import type { SessionFiles } from '../../client/session-files.ts'
-import type { Ledger } from '../state/ledger.ts'
+import type { CallParts } from './call-parts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
-import { remoteOf, type PathRecord } from '../record.ts'
+import { remoteOf } from '../record.ts'
 import { nameOf, parentOf } from '../../remote-path.ts'
-import type { Spool } from '../disk/spool.ts'
-
-export interface LateFilesOptions {
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly files: SessionFiles
-  readonly listings: Listings
-  readonly signal: AbortSignal
-  readonly wake: (record: PathRecord) => void
-}
 
 /**
  * A call on `path` met with a conflict: whether such a file is there or above. It is known as what is there
  * from then on, so that it is deleted before what it was in the way of. Throws `ServiceError`.
  */
-export async function foundLateFile(path: string, options: LateFilesOptions): Promise<boolean> {
-  const { ledger, listings, signal, wake } = options
+export async function foundLateFile(path: string, parts: CallParts): Promise<boolean> {
+  const { ledger, listings, signal, wake } = parts
   for (let at = path; at !== ''; at = parentOf(at)) {
     const record = ledger.records.get(at)
     if (record?.desired.is !== 'directory' || record.attempts.length === 0) continue
     const listing = await listings.list(parentOf(at), { signal, maxAgeMs: 0, priority: 1 })
     const found = listing.entries.get(nameOf(at))
     if (!found || found.isDirectory) continue
-    if (!(await isOwnOrGone(record, found, record.attempts, options))) continue
+    if (!(await isOwnOrGone(record, found, record.attempts, parts))) continue
     // whatever has become of the name meanwhile, that is what is there
     if (ledger.records.get(at) !== record) return true
     ledger.change(record, { remote: remoteOf(found) })

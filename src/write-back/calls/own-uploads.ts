@@ -7,9 +7,9 @@
  */
 import { createHash } from 'node:crypto'
 import { ServiceError } from '../../client/errors.ts'
-import type { RemoteEntry, SessionFiles } from '../../client/session-files.ts'
-import type { Attempt, PathRecord } from '../record.ts'
-import type { Spool } from '../disk/spool.ts'
+import type { RemoteEntry } from '../../client/session-files.ts'
+import type { PathRecord, UploadAttempt } from '../record.ts'
+import type { CallParts } from './call-parts.ts'
 
 /** As `isOwnUpload`; what has gone since it was listed is nobody's. */
 export async function isOwnOrGone(...given: Parameters<typeof isOwnUpload>): Promise<boolean> {
@@ -21,14 +21,6 @@ export async function isOwnOrGone(...given: Parameters<typeof isOwnUpload>): Pro
   }
 }
 
-export interface OwnUploadsOptions {
-  readonly files: SessionFiles
-  readonly spool: Spool
-  readonly signal: AbortSignal
-  /** A piece of what is there has come. */
-  readonly onProgress?: (record: PathRecord) => void
-}
-
 /**
  * Whether `listed` is one of the attempts, or the beginning of one, and not the whole of `current`.
  * Throws `ServiceError`.
@@ -36,9 +28,9 @@ export interface OwnUploadsOptions {
 export async function isOwnUpload(
   record: PathRecord,
   listed: RemoteEntry,
-  attempts: readonly Attempt[],
-  { files, spool, signal, onProgress }: OwnUploadsOptions,
-  current?: Attempt,
+  attempts: readonly UploadAttempt[],
+  { files, spool, signal, onProgress }: CallParts,
+  current?: UploadAttempt,
 ): Promise<boolean> {
   if (!attempts.some(({ size }) => size >= listed.size)) return false
   // by what is there now, which may be another attempt than the one that was listed
@@ -48,7 +40,7 @@ export async function isOwnUpload(
   let offset = 0
   for await (const piece of body) {
     hash.update(piece)
-    onProgress?.(record)
+    onProgress(record)
     const at = offset
     begun = begun.filter(
       ({ generation }) => Buffer.compare(piece, spool.read(generation, at, piece.length)) === 0,

@@ -4,78 +4,59 @@
  * Invariant: an upload is announced to the journal before it is sent, and its result is written down for the
  * generation that was sent, whatever has become of the path meanwhile. Nothing here decides when.
  */
-import type { Clock } from '../../clock.ts'
-import type { Logger } from '../../log.ts'
-import type { Content, Contents } from '../../cache/contents.ts'
-import type { Listing, Listings } from '../../cache/listings.ts'
+import type { Content } from '../../cache/contents.ts'
+import type { Listing } from '../../cache/listings.ts'
 import { ServiceError } from '../../client/errors.ts'
-import type { CallOptions, SessionFiles } from '../../client/session-files.ts'
+import type { CallOptions } from '../../client/session-files.ts'
+import type { CallParts } from './call-parts.ts'
 import { isSame, type Conflicts } from './conflicts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
 import { DirectoryCalls } from './directory-calls.ts'
-import type { Failpoint } from '../disk/failpoints.ts'
-import type { Ledger } from '../state/ledger.ts'
 import { foundLateFile } from './late-files.ts'
 import { nextCall, obstacle } from '../state/next-call.ts'
-import { certain, isDone, type Call, type PathRecord } from '../record.ts'
+import { certain, isDone, type NextCall, type PathRecord } from '../record.ts'
 import { nameOf, parentOf } from '../../remote-path.ts'
-import { smallBytes, type Spool } from '../disk/spool.ts'
-import { localFailure, SpooledCopy, type CopyOwner } from '../disk/spooled-copy.ts'
-import type { Outcome } from '../queue/upload-queue.ts'
+import { smallBytes } from '../disk/spool.ts'
+import { localFailure, SpooledCopy } from '../disk/spooled-copy.ts'
+import type { CallOutcome, UploadQueue } from '../queue/upload-queue.ts'
 
 /** Of a download that is waited for, so often is its coming noticed. */
 const pieceBytes = 256 * 1024
 
-export interface RemoteCallsOptions {
-  readonly ledger: Ledger
-  readonly spool: Spool
-  readonly files: SessionFiles
-  readonly listings: Listings
-  readonly contents: Contents
-  readonly conflicts: Conflicts
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly failpoint: Failpoint
-  readonly owner: CopyOwner
-  readonly signal: AbortSignal
-  /** Whether there was no such session since a call last went well. */
-  readonly wasSessionGone: () => boolean
-  /** See `WriteBackOptions`. */
-  readonly checkSession: (signal: AbortSignal) => Promise<void>
-  /** Keeps a generation's file while it is read. */
-  readonly pin: (generation: number) => () => void
-  /** A byte has moved, or a call on this path has gone through. */
-  readonly onProgress: (record: PathRecord) => void
-  readonly wake: (record: PathRecord) => void
-}
-
 export class RemoteCalls {
-  readonly #options: RemoteCallsOptions
+  readonly #parts: CallParts
+  readonly #conflicts: Conflicts
   readonly #directories: DirectoryCalls
 
-  constructor(options: RemoteCallsOptions) {
-    this.#options = options
-    this.#directories = new DirectoryCalls({
-      ...options,
-      callOptions: (record) => this.#callOptions(record),
-    })
+  readonly #admit: () => Promise<void>
+
+  /** `occupy` as `UploadQueue.occupy`. `admit`: asked before each call, rejects when none may be sent. */
+  constructor(
+    parts: CallParts,
+    conflicts: Conflicts,
+    { occupy, admit }: { occupy: UploadQueue['occupy']; admit: () => Promise<void> },
+  ) {
+    this.#parts = parts
+    this.#conflicts = conflicts
+    this.#admit = admit
+    this.#directories = new DirectoryCalls(parts, (record) => this.#callOptions(record), occupy)
   }
 
   mayMakeDirectory = (record: PathRecord): boolean => this.#directories.mayMake(record)
 
-  perform = async (record: PathRecord, call: Call): Promise<Outcome> => {
-    const { wasSessionGone, checkSession, signal } = this.#options
+  /** Never throws. */
+  perform = async (record: PathRecord, call: NextCall): Promise<CallOutcome> => {
     try {
-      if (wasSessionGone()) await checkSession(signal)
+      await this.#admit()
       const outcome = await this.#send(record, call)
-      if (outcome.is === 'moved') this.#options.onProgress(record)
+      if (outcome.is === 'moved') this.#parts.onProgress(record)
       return outcome
     } catch (error) {
       return this.#failed(record, error)
     }
   }
 
-  async #send(record: PathRecord, call: Call): Promise<Outcome> {
+  async #send(record: PathRecord, call: NextCall): Promise<CallOutcome> {
     switch (call.do) {
       case 'nothing':
         return { is: 'moved' }
@@ -90,18 +71,18 @@ export class RemoteCalls {
     }
   }
 
-  async #upload(record: PathRecord): Promise<Outcome> {
-    const { ledger, spool, files, conflicts, contents, clock, pin, signal } = this.#options
+  async #upload(record: PathRecord): Promise<CallOutcome> {
+    const { ledger, spool, files, contents, generations, signal } = this.#parts
     const { desired } = record
     if (desired.is !== 'file' || desired.from !== 'spool') return { is: 'moved' }
     const { copy } = desired
     const { generation } = copy
     const { version } = record
     copy.freeze()
-    const unpin = pin(generation)
+    const unpin = generations.pin(generation)
     try {
       const { size, sha256 } = await copy.digest()
-      const clash = await conflicts.resolve(record, signal)
+      const clash = await this.#conflicts.resolve(record, signal)
       if (clash) return clash
       if (record.desired !== desired || copy.generation !== generation) return { is: 'moved' }
       const before = certain(record.remote)
@@ -121,18 +102,14 @@ export class RemoteCalls {
         if (!(error instanceof ServiceError) || error.code !== 'conflict') throw error
         if (await this.#directories.isDirectory(record.path))
           ledger.change(record, { remote: { is: 'directory' } })
-        else if (!(await foundLateFile(parentOf(record.path), this.#options))) throw error
+        else if (!(await foundLateFile(parentOf(record.path), this.#parts))) throw error
         return { is: 'moved' }
       }
-      record.confirmedOrder = clock.order()
       // from here on it is no more what its heirs took
+      const heirs = record.desired === desired ? [] : record.heirs
       const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const
-      ledger.confirm(record, { remote, heirs: record.desired === desired ? [] : record.heirs })
-      record.doneVersion = Math.max(record.doneVersion, version)
-      if (copy.record === record) {
-        copy.confirmedGeneration = generation
-        if (copy.generation === generation) copy.dirty = false
-      }
+      ledger.confirmed(record, remote, { version, heirs })
+      if (copy.record === record) copy.confirmed(generation)
       contents.adopt(record.path, spool.file(generation), size)
       this.#directories.markAbove(record.path, 'directory')
       return { is: 'moved' }
@@ -141,8 +118,8 @@ export class RemoteCalls {
     }
   }
 
-  async #delete(record: PathRecord): Promise<Outcome> {
-    const { ledger, files, clock, listings, logger, contents } = this.#options
+  async #delete(record: PathRecord): Promise<CallOutcome> {
+    const { ledger, files, listings, logger, contents } = this.#parts
     const { version, path } = record
     if (record.heirs.length > 0) {
       const why = await this.#whyNotGone(record)
@@ -164,9 +141,7 @@ export class RemoteCalls {
       if (isFirst && !error.ambiguous && error.code !== 'not_found') ledger.change(record, { remote: before })
       if (error.code === 'conflict' && record.desired.is === 'directory') {
         // a file is never refused so: what was taken for an upload of ours is the directory that is wanted
-        record.confirmedOrder = clock.order()
-        ledger.confirm(record, { remote: { is: 'directory' } })
-        record.doneVersion = Math.max(record.doneVersion, version)
+        ledger.confirmed(record, { is: 'directory' }, { version })
         return { is: 'moved' }
       }
       if (
@@ -191,21 +166,20 @@ export class RemoteCalls {
       const isNoName = error.code === 'bad_request' && certain(record.remote).is === 'absent'
       if (error.code !== 'not_found' && !isNoName) throw error
     }
-    record.confirmedOrder = clock.order()
     contents.drop(path)
-    ledger.confirm(record, { remote: { is: 'absent' }, heirs: [] })
-    if (record.desired.is === 'absent') record.doneVersion = Math.max(record.doneVersion, version)
+    const isWanted = record.desired.is === 'absent'
+    ledger.confirmed(record, { is: 'absent' }, { version: isWanted ? version : undefined, heirs: [] })
     return { is: 'moved' }
   }
 
   /** What it shows now may be an earlier upload that took effect late, and the newest goes again. */
   #isHeirInDoubt({ heirs }: PathRecord): boolean {
-    const { records } = this.#options.ledger
+    const { records } = this.#parts.ledger
     return heirs.some((path) => records.get(path)?.doubtSince !== undefined)
   }
 
-  #keepOldName(record: PathRecord, why: string): Outcome {
-    const { ledger, logger } = this.#options
+  #keepOldName(record: PathRecord, why: string): CallOutcome {
+    const { ledger, logger } = this.#parts
     const message = `renamed, but the old name stays: ${why}`
     if (record.desired.is !== 'absent') {
       return { is: 'parked', code: 'conflict', error: new Error(`${record.path}: ${message}`) }
@@ -217,7 +191,7 @@ export class RemoteCalls {
 
   /** The last look before the delete that ends a rename: what was copied must be there, and the old name unchanged. */
   async #whyNotGone(record: PathRecord): Promise<string | undefined> {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     for (const path of record.heirs) {
       const heir = ledger.records.get(path)
       if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
@@ -233,22 +207,22 @@ export class RemoteCalls {
     const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
     const own = listing.entries.get(nameOf(record.path))
     if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
-      if (await isOwnOrGone(record, own, record.attempts, this.#options)) return undefined
+      if (await isOwnOrGone(record, own, record.attempts, this.#parts)) return undefined
       return 'somebody has changed it meanwhile'
     }
     return undefined
   }
 
   #listingAfter(directory: string, order: number): Promise<Listing> {
-    const { listings, signal } = this.#options
+    const { listings, signal } = this.#parts
     const newest = listings.newest(directory)
     if (newest && newest.begunOrder > order) return Promise.resolve(newest)
     return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
   }
 
   /** Brings the bytes of a renamed file into the spool, from where they can be uploaded under the new name. */
-  async #fetch(record: PathRecord): Promise<Outcome> {
-    const { ledger, spool, contents, listings, clock, logger, failpoint, signal, wake } = this.#options
+  async #fetch(record: PathRecord): Promise<CallOutcome> {
+    const { ledger, spool, contents, listings, clock, logger, failpoint, signal, wake } = this.#parts
     const { desired } = record
     if (desired.is !== 'file' || desired.from !== 'remote') return { is: 'moved' }
     const newest = listings.newest(parentOf(desired.path))
@@ -279,7 +253,7 @@ export class RemoteCalls {
 
   /** Waits for the bytes piece by piece, so that those who wait for the path see them come. */
   async #arrival(record: PathRecord, content: Content): Promise<void> {
-    const { signal, onProgress } = this.#options
+    const { signal, onProgress } = this.#parts
     for (let at = pieceBytes; at < content.size && !content.complete; at += pieceBytes) {
       await content.read(at, 1, signal)
       onProgress(record)
@@ -288,7 +262,7 @@ export class RemoteCalls {
 
   /** The bytes of a renamed file are in the spool; false: it has changed meanwhile. */
   #hasCome(record: PathRecord, desired: PathRecord['desired'], generation: number): boolean {
-    const { ledger, spool, owner } = this.#options
+    const { ledger, spool, owner } = this.#parts
     try {
       if (record.desired !== desired) {
         spool.unlink(generation)
@@ -296,7 +270,7 @@ export class RemoteCalls {
       }
       const copy = new SpooledCopy(spool, owner, { generation, size: spool.size(generation), dirty: true })
       ledger.change(record, { desired: { is: 'file', from: 'spool', copy } })
-      copy.record = record
+      copy.attach(record)
       return true
     } catch (error) {
       spool.unlink(generation)
@@ -306,7 +280,7 @@ export class RemoteCalls {
 
   /** What may take effect late may bring back the directories above that are not wanted any more. */
   #doubt(record: PathRecord, doubtSince: number): void {
-    const { ledger } = this.#options
+    const { ledger } = this.#parts
     ledger.change(record, { doubtSince })
     for (let above = parentOf(record.path); above !== ''; above = parentOf(above)) {
       const directory = ledger.records.get(above)
@@ -315,16 +289,16 @@ export class RemoteCalls {
   }
 
   #callOptions(record: PathRecord): CallOptions {
-    const { signal, onProgress } = this.#options
-    const priority = record.urgent ? 1 : 0
+    const { signal, onProgress } = this.#parts
+    const priority = record.work.urgent ? 1 : 0
     return { signal, retry: false, priority, onProgress: () => onProgress(record) }
   }
 
-  #failed(record: PathRecord, error: unknown): Outcome {
-    const { clock, logger } = this.#options
+  #failed(record: PathRecord, error: unknown): CallOutcome {
+    const { clock, logger } = this.#parts
     if (!(error instanceof ServiceError)) {
       const failure = localFailure(record.path, error)
-      if (failure.reason === 'diskFull') this.#options.spool.makeRoom()
+      if (failure.reason === 'diskFull') this.#parts.spool.makeRoom()
       logger.error({ path: record.path, err: error }, failure.message)
       return { is: 'failed', error: failure }
     }
@@ -333,7 +307,7 @@ export class RemoteCalls {
         this.#doubt(record, clock.now())
       } catch (journalError) {
         logger.error({ path: record.path, err: journalError }, 'the journal cannot be written')
-        record.doubtSince = clock.now()
+        this.#parts.ledger.records.apply(record, { doubtSince: clock.now() })
       }
     }
     if (error.code === 'aborted') return { is: 'waiting' }

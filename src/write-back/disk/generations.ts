@@ -8,7 +8,7 @@ import type { Logger } from '../../log.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Journal } from './journal.ts'
 import type { Spool } from './spool.ts'
-import type { SpooledCopy } from './spooled-copy.ts'
+import type { DesiredCopy } from '../record.ts'
 
 const unlinkDelayMs = 1000
 /** Most files are on the service sooner, and need not survive a power cut here. */
@@ -17,28 +17,28 @@ const sealDelayMs = 1000
 const unlinkAgainMs = 10_000
 const sealsAtOnce = 2
 
-export interface GenerationsOptions {
-  readonly spool: Spool
-  readonly journal: Journal
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly failpoint: Failpoint
-}
-
 export class Generations {
-  readonly #options: GenerationsOptions
+  readonly #spool: Spool
+  readonly #journal: Journal
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #failpoint: Failpoint
   readonly #pinned = new Map<number, number>()
   readonly #discarded = new Set<number>()
   readonly #seals = new PQueue({ concurrency: sealsAtOnce })
-  #unsealed = new Set<SpooledCopy>()
+  #unsealed = new Set<DesiredCopy>()
   #cancelSeals: (() => void) | undefined
   #retired: number[] = []
   #cancelUnlink: (() => void) | undefined
   #unlinking: Promise<unknown> | undefined
   #closed = false
 
-  constructor(options: GenerationsOptions) {
-    this.#options = options
+  constructor(spool: Spool, journal: Journal, clock: Clock, logger: Logger, failpoint: Failpoint) {
+    this.#spool = spool
+    this.#journal = journal
+    this.#clock = clock
+    this.#logger = logger
+    this.#failpoint = failpoint
   }
 
   pin(generation: number): () => void {
@@ -60,10 +60,10 @@ export class Generations {
   }
 
   /** A dirty copy was closed: soon writes down what the spool must hold of it, and makes the bytes durable. */
-  seal(copy: SpooledCopy): void {
+  seal(copy: DesiredCopy): void {
     if (this.#closed) return
     this.#unsealed.add(copy)
-    this.#cancelSeals ??= this.#options.clock.after(sealDelayMs, () => {
+    this.#cancelSeals ??= this.#clock.after(sealDelayMs, () => {
       this.#sealAll()
     })
   }
@@ -76,7 +76,7 @@ export class Generations {
     for (const copy of copies) void this.#seals.add(() => this.#seal(copy))
   }
 
-  async #seal(copy: SpooledCopy): Promise<void> {
+  async #seal(copy: DesiredCopy): Promise<void> {
     const { generation, version } = copy
     // it may be renamed meanwhile
     const path = (): string | undefined =>
@@ -85,14 +85,14 @@ export class Generations {
     const unpin = this.pin(generation)
     try {
       const { size, crc32 } = await copy.digest()
-      await this.#options.spool.makeDurable(generation)
+      await this.#spool.makeDurable(generation)
       const sealed = path()
       if (sealed === undefined) return
       const seal = { size, crc32 }
-      this.#options.journal.seal(sealed, generation, seal)
-      copy.seal = seal
+      this.#journal.seal(sealed, generation, seal)
+      copy.sealed(seal)
     } catch (error) {
-      this.#options.logger.error({ err: error, path: path() }, 'a closed file could not be made durable')
+      this.#logger.error({ err: error, path: path() }, 'a closed file could not be made durable')
     } finally {
       unpin()
     }
@@ -110,19 +110,18 @@ export class Generations {
   #retire(generation: number, afterMs: number = unlinkDelayMs): void {
     this.#retired.push(generation)
     if (this.#closed) return
-    this.#cancelUnlink ??= this.#options.clock.after(afterMs, () => {
+    this.#cancelUnlink ??= this.#clock.after(afterMs, () => {
       this.#cancelUnlink = undefined
       this.#unlinkRetired()
     })
   }
 
   #unlinkRetired(): void {
-    const { journal } = this.#options
     const batch = this.#retired
     this.#retired = []
     const unlinked = Promise.withResolvers<undefined>()
     this.#unlinking = Promise.all([this.#unlinking, unlinked.promise])
-    journal.whenDurable((error) => {
+    this.#journal.whenDurable((error) => {
       unlinked.resolve(undefined)
       const kept = error ? batch : batch.filter((generation) => !this.#unlink(generation))
       for (const generation of kept) this.#retire(generation, unlinkAgainMs)
@@ -131,14 +130,13 @@ export class Generations {
 
   /** False when the disk does not let go of it. */
   #unlink(generation: number): boolean {
-    const { spool, failpoint, logger } = this.#options
-    failpoint('spool.unlink.before')
+    this.#failpoint('spool.unlink.before')
     try {
-      spool.unlink(generation)
-      failpoint('spool.unlink.after')
+      this.#spool.unlink(generation)
+      this.#failpoint('spool.unlink.after')
       return true
     } catch (error) {
-      logger.debug({ generation, err: error }, 'a file of the spool cannot be removed yet')
+      this.#logger.debug({ generation, err: error }, 'a file of the spool cannot be removed yet')
       return false
     }
   }

@@ -10,8 +10,14 @@ import { closeSync, fdatasync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { RemoteEntry } from '../../client/session-files.ts'
 import type { LocalAttributes } from '../local-changes.ts'
-import { certain, type Attempt, type Parked, type PathRecord, type Remote } from '../record.ts'
-import type { Seal } from './spool.ts'
+import {
+  certain,
+  type DesiredCopy,
+  type PathRecord,
+  type Remote,
+  type Seal,
+  type UploadAttempt,
+} from '../record.ts'
 import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
 
 /** Each entry upgrades by one version; never edit one that was released. */
@@ -42,17 +48,15 @@ const upgrades = [
    CREATE TABLE set_aside (
      generation INTEGER PRIMARY KEY, path TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
    );`,
+  'ALTER TABLE paths DROP COLUMN parked;',
 ]
 
 /** Bytes in the spool; without a seal they may still change. */
-export interface Spooled {
-  readonly generation: number
-  readonly seal: Seal | undefined
-}
+export type Spooled = Pick<DesiredCopy, 'generation' | 'seal'>
 
 /** What of a record is written down; `doubtSince` by the wall clock. */
 export type DurableState = Readonly<
-  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'parked'>
+  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince'>
 >
 
 export interface JournalRow {
@@ -67,8 +71,7 @@ export interface JournalRow {
   readonly since: number
   /** Unix milliseconds. */
   readonly doubtSince: number | undefined
-  readonly parked: Parked | undefined
-  readonly attempts: readonly Attempt[]
+  readonly attempts: readonly UploadAttempt[]
 }
 
 export interface SetAside {
@@ -79,14 +82,6 @@ export interface SetAside {
   readonly at: number
 }
 
-export interface JournalOptions {
-  /** The database file; made when missing, upgraded in place when older. */
-  readonly file: string
-  /** Identity of this boot of the machine: decides whether the page cache that held the spool is still the same. */
-  readonly boot: string
-  readonly failpoint?: Failpoint
-}
-
 export class Journal {
   readonly #database: DatabaseSync
   readonly #boot: string
@@ -95,7 +90,19 @@ export class Journal {
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
 
-  constructor({ file, boot, failpoint = noFailpoint }: JournalOptions) {
+  /**
+   * `file`: the database, made when missing, upgraded in place when older. `boot`: identity of this boot of the
+   * machine, which decides whether the page cache that held the spool is still the same.
+   */
+  constructor({
+    file,
+    boot,
+    failpoint = noFailpoint,
+  }: {
+    readonly file: string
+    readonly boot: string
+    readonly failpoint?: Failpoint
+  }) {
     this.#boot = boot
     this.#failpoint = failpoint
     this.#database = new DatabaseSync(file)
@@ -142,7 +149,7 @@ export class Journal {
     const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
     this.#write(
       point,
-      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       record.path,
       desired.is,
       spooled?.generation ?? null,
@@ -154,7 +161,6 @@ export class Journal {
       JSON.stringify(record.heirs),
       record.since,
       record.doubtSince ?? null,
-      record.parked ? JSON.stringify(record.parked) : null,
     )
   }
 
@@ -178,7 +184,7 @@ export class Journal {
     this.#write('unseal', sql, this.#boot, path)
   }
 
-  attempt(path: string, { generation, size, sha256 }: Attempt): void {
+  attempt(path: string, { generation, size, sha256 }: UploadAttempt): void {
     const sql = 'INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)'
     this.#write('attempt', sql, path, generation, size, sha256)
   }
@@ -188,7 +194,7 @@ export class Journal {
   }
 
   rows(): JournalRow[] {
-    const attempts = new Map<string, Attempt[]>()
+    const attempts = new Map<string, UploadAttempt[]>()
     for (const row of this.#prepare('SELECT * FROM attempts').all()) {
       const list = attempts.get(row['path'] as string) ?? []
       list.push({
@@ -212,7 +218,6 @@ export class Journal {
         heirs: JSON.parse(row['heirs'] as string) as string[],
         since: row['since'] as number,
         doubtSince: (row['doubt_since'] ?? undefined) as number | undefined,
-        parked: parse(row['parked']) as Parked | undefined,
         attempts: attempts.get(row['path'] as string) ?? [],
       }))
   }

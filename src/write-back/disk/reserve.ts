@@ -20,31 +20,31 @@ export function releaseReserve(journalDirectory: string): void {
 
 export class Reserve {
   readonly #file: string
-  #isHeld = false
+  #isReserved = false
 
   constructor(file: string) {
     this.#file = file
-    this.#hold(reservedBytes)
+    this.#reserve(reservedBytes)
   }
 
   /** Whether the spool may grow; takes the room back when the disk has it again. */
-  get isHeld(): boolean {
-    if (!this.#isHeld) this.#hold(2 * reservedBytes)
-    return this.#isHeld
+  get isReserved(): boolean {
+    if (!this.#isReserved) this.#reserve(2 * reservedBytes)
+    return this.#isReserved
   }
 
   /** Gives the room to the journal. */
   release(): void {
     rmSync(this.#file, { force: true })
-    this.#isHeld = false
+    this.#isReserved = false
   }
 
-  #hold(wantedBytes: number): void {
+  #reserve(wantedBytes: number): void {
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#file))
       if (bavail * bsize < wantedBytes) return
       writeFileSync(this.#file, Buffer.alloc(reservedBytes), { mode: 0o600 })
-      this.#isHeld = true
+      this.#isReserved = true
     } catch {
       // a disk that is full already has nothing to keep
       this.release()

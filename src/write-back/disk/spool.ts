@@ -23,6 +23,7 @@ import { copyFile, open } from 'node:fs/promises'
 import { createHash, hash } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { Digest } from '../record.ts'
 import { Reserve, reserveName } from './reserve.ts'
 
 const maxOpenFiles = 256
@@ -31,16 +32,6 @@ const maxOpenFiles = 256
 export const smallBytes = 64 * 1024
 
 const zeroes = Buffer.alloc(1 << 20)
-
-/** What a closed generation holds. */
-export interface Seal {
-  readonly size: number
-  readonly crc32: number
-}
-
-export interface Digest extends Seal {
-  readonly sha256: string
-}
 
 export class Spool {
   readonly #directory: string
@@ -182,7 +173,7 @@ export class Spool {
   }
 
   #mayGrow(): void {
-    if (this.#reserve.isHeld) return
+    if (this.#reserve.isReserved) return
     throw Object.assign(new Error('what is left of the disk is for the journal'), { code: 'ENOSPC' })
   }
 

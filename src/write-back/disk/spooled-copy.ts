@@ -4,45 +4,40 @@
  * Invariant: a generation that an upload has begun to read, or that the content cache shares, is frozen; the
  * first change after that goes to a new generation. The record hears of a change before it is answered.
  */
-import { WriteBackError, type WorkingCopy } from '../local-changes.ts'
-import type { PathRecord } from '../record.ts'
-import type { Digest, Seal, Spool } from './spool.ts'
+import { WriteBackError } from '../local-changes.ts'
+import type { DesiredCopy, Digest, PathRecord, Seal } from '../record.ts'
+import type { Spool } from './spool.ts'
 
 /** What a copy tells of itself to the layer's middle; every call may throw and then nothing has changed. */
 export interface CopyOwner {
   readonly maxFileBytes: number
   /** The bytes of `copy` are about to change; `generation` is where they will be. */
-  willChange(copy: SpooledCopy, generation: number): void
+  willChange(copy: DesiredCopy, generation: number): void
   /** Nobody needs this generation any more. */
   discardGeneration(generation: number): void
-  flushed(copy: SpooledCopy): void
-  released(copy: SpooledCopy): void
-  barrier(copy: SpooledCopy, signal: AbortSignal): Promise<void>
-  backgroundError(copy: SpooledCopy): Error | undefined
+  flushed(copy: DesiredCopy): void
+  released(copy: DesiredCopy): void
+  barrier(copy: DesiredCopy, signal: AbortSignal): Promise<void>
+  backgroundError(copy: DesiredCopy): Error | undefined
 }
 
-export class SpooledCopy implements WorkingCopy {
+export class SpooledCopy implements DesiredCopy {
   readonly #spool: Spool
   readonly #owner: CopyOwner
+  record: PathRecord | undefined
   generation: number
   size: number
   version = 1
-  /** The record whose desired state this is; undefined once unlinked, replaced or given up. */
-  record: PathRecord | undefined
-  /** False until it differs from what the service has. */
   dirty: boolean
   current = true
-  /** The newest generation that the service has confirmed under some name of this file. */
-  confirmedGeneration = 0
-  /** Whether it was never written to since it was staged. */
+  confirmedGeneration: number
   pristine: boolean
-  /** Length and checksum of it as the journal has them. */
   seal: Seal | undefined
-  /** Open handles that may write. */
   retained = 0
   #frozen = false
   #digest: Promise<Digest> | undefined
 
+  /** `dirty` false: the generation is what the service has. */
   constructor(
     spool: Spool,
     owner: CopyOwner,
@@ -54,6 +49,36 @@ export class SpooledCopy implements WorkingCopy {
     this.size = size
     this.dirty = dirty
     this.pristine = !dirty
+    this.confirmedGeneration = dirty ? 0 : generation
+  }
+
+  attach(record: PathRecord): void {
+    this.record = record
+  }
+
+  detach(): void {
+    this.record = undefined
+    if (this.retained === 0) this.#owner.discardGeneration(this.generation)
+  }
+
+  giveWay(): void {
+    this.current = false
+    this.detach()
+  }
+
+  differs(): void {
+    this.dirty = true
+    this.pristine = false
+    this.confirmedGeneration = 0
+  }
+
+  confirmed(generation: number): void {
+    this.confirmedGeneration = generation
+    if (this.generation === generation) this.dirty = false
+  }
+
+  sealed(seal: Seal | undefined): void {
+    this.seal = seal
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -117,12 +142,10 @@ export class SpooledCopy implements WorkingCopy {
     return this.#owner.barrier(this, signal)
   }
 
-  /** From here on the generation's bytes stay as they are. */
   freeze(): void {
     this.#frozen = true
   }
 
-  /** Size and checksums of the bytes as they are now, computed once for each state of them. */
   digest(): Promise<Digest> {
     if (this.#digest) return this.#digest
     const digest = this.#spool.digest(this.generation)

@@ -8,40 +8,37 @@
 import type { Clock } from '../../clock.ts'
 import { isMarker } from '../state/local-names.ts'
 import { WriteBackError } from '../local-changes.ts'
-import { isDone, type Desired, type PathRecord } from '../record.ts'
+import { isDone, type Desired, type DesiredCopy, type PathRecord } from '../record.ts'
 import type { Records } from '../state/records.ts'
-import type { SpooledCopy } from '../disk/spooled-copy.ts'
 import type { UploadQueue } from './upload-queue.ts'
 
 export type Goal =
-  | { readonly of: 'copy'; readonly copy: SpooledCopy; readonly generation: number }
+  | { readonly of: 'copy'; readonly copy: DesiredCopy; readonly generation: number }
   | { readonly of: 'record'; readonly record: PathRecord; readonly version: number }
 
-export interface BarriersOptions {
-  readonly records: Records
-  readonly queue: UploadQueue
-  readonly clock: Clock
-  /** Milliseconds without a byte or a call completed. */
-  readonly timeoutMs: number
-}
-
 export class Barriers {
-  readonly #options: BarriersOptions
+  readonly #records: Records
+  readonly #queue: UploadQueue
+  readonly #clock: Clock
+  readonly #timeoutMs: number
   readonly #waiting = new Set<() => void>()
   #lastProgress = 0
   /** By record or copy: the path it had. */
-  readonly #givenUp = new WeakMap<PathRecord | SpooledCopy, string>()
+  readonly #givenUp = new WeakMap<PathRecord | DesiredCopy, string>()
   #announced = false
 
-  constructor(options: BarriersOptions) {
-    this.#options = options
+  /** `timeoutMs`: without a byte or a call completed. */
+  constructor(records: Records, queue: UploadQueue, clock: Clock, timeoutMs: number) {
+    this.#records = records
+    this.#queue = queue
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
   }
 
   /** A byte or a call has gone through; what fails again and again is none, however many bytes it sends. */
   progress(record: PathRecord): void {
-    const { clock, timeoutMs } = this.#options
-    const now = clock.now()
-    if (now - (record.failingSince ?? now) < timeoutMs) this.#lastProgress = now
+    const now = this.#clock.now()
+    if (now - (record.work.failingSince ?? now) < this.#timeoutMs) this.#lastProgress = now
   }
 
   /** Somebody has given these up: who waits for one of them is told, for the service will never have it. */
@@ -81,7 +78,7 @@ export class Barriers {
 
   #goalsWithin(path: string): Goal[] {
     const goals: Goal[] = []
-    for (const record of this.#options.records.within(path)) {
+    for (const record of this.#records.within(path)) {
       const goal = this.goalOf(record)
       if (goal) goals.push(goal)
     }
@@ -89,13 +86,12 @@ export class Barriers {
   }
 
   wait(goals: readonly Goal[], signal: AbortSignal): Promise<void> {
-    const { queue, clock, timeoutMs } = this.#options
     let open = goals.filter((goal) => !this.#isReached(goal))
     if (open.length === 0) return Promise.resolve()
-    const refusalsBefore = queue.gate.refusals
+    const refusalsBefore = this.#queue.gate.refusals
     // whoever waits wants to know how things are now, not at the next try of the background
-    queue.gate.probe()
-    const begun = clock.now()
+    this.#queue.gate.probe()
+    const begun = this.#clock.now()
     return new Promise((resolve, reject) => {
       let cancelTimer = (): void => undefined
       const end = (error?: WriteBackError): void => {
@@ -123,9 +119,9 @@ export class Barriers {
         }
       }
       const watch = (): void => {
-        const left = Math.max(begun, this.#lastProgress) + timeoutMs - clock.now()
+        const left = Math.max(begun, this.#lastProgress) + this.#timeoutMs - this.#clock.now()
         const failing = open.map(recordOf).find((record) => record && this.#isFailing(record, begun))
-        if (left > 0 && !failing) cancelTimer = clock.after(left, watch)
+        if (left > 0 && !failing) cancelTimer = this.#clock.after(left, watch)
         else end(this.#timedOut(failing, open))
       }
       if (signal.aborted) {
@@ -146,29 +142,26 @@ export class Barriers {
       return goal.copy.record === undefined || goal.copy.confirmedGeneration >= goal.generation
     }
     const { record, version } = goal
-    return (
-      record.doneVersion >= version || this.#options.records.get(record.path) !== record || isDone(record)
-    )
+    return record.doneVersion >= version || this.#records.get(record.path) !== record || isDone(record)
   }
 
   /** `anew`: also what backs off for an earlier barrier is tried at once. */
   #urge(goal: Goal, anew: boolean): void {
-    const { queue, records } = this.#options
     const record = recordOf(goal)
     if (!record) return
-    for (const due of [record, records.missingHeir(record)]) {
-      if (due && (!due.urgent || (anew && due.phase.is === 'backingOff'))) queue.urge(due)
+    for (const due of [record, this.#records.missingHeir(record)]) {
+      if (due && (!due.work.urgent || (anew && due.work.phase.is === 'backingOff'))) this.#queue.urge(due)
     }
   }
 
   /** One refusal may be a slip, such as a token that is renewed this moment. */
   #askAgain(): void {
-    const { gate } = this.#options.queue
+    const { gate } = this.#queue
     if (gate.failures === 1 && gate.error?.code !== 'session_not_ready') gate.probe()
   }
 
   #failure(open: readonly Goal[], refusalsBefore: number): WriteBackError | undefined {
-    const { gate } = this.#options.queue
+    const { gate } = this.#queue
     for (const goal of open) {
       const givenUp = this.#givenUp.get(goal.of === 'copy' ? goal.copy : goal.record)
       if (givenUp !== undefined)
@@ -185,29 +178,28 @@ export class Barriers {
   }
 
   /** Whether it does nothing but fail, for the time limit, whatever goes well beside it. */
-  #isFailing({ phase, failingSince }: PathRecord, begun: number): boolean {
-    const { clock, timeoutMs } = this.#options
+  #isFailing({ work: { phase, failingSince } }: PathRecord, begun: number): boolean {
     if (phase.is !== 'backingOff' || failingSince === undefined) return false
-    return clock.now() - Math.max(begun, failingSince) >= timeoutMs
+    return this.#clock.now() - Math.max(begun, failingSince) >= this.#timeoutMs
   }
 
   /** Why the record itself, or what it waits for, was given up. */
   #parked(record: PathRecord): WriteBackError | undefined {
-    if (record.phase.is === 'parked') return record.phase.error
-    const heir = this.#options.records.missingHeir(record)
-    return heir?.phase.is === 'parked' ? heir.phase.error : undefined
+    const { phase } = record.work
+    if (phase.is === 'parked') return phase.error
+    const heir = this.#records.missingHeir(record)
+    return heir?.work.phase.is === 'parked' ? heir.work.phase.error : undefined
   }
 
   #timedOut(failing: PathRecord | undefined, open: readonly Goal[]): WriteBackError {
-    const { queue, timeoutMs } = this.#options
-    const record = failing ?? open.map(recordOf).find((candidate) => candidate?.phase.is === 'backingOff')
-    const cause = record?.phase.is === 'backingOff' ? record.phase.error : queue.gate.error
+    const { gate } = this.#queue
+    const record =
+      failing ?? open.map(recordOf).find((candidate) => candidate?.work.phase.is === 'backingOff')
+    const cause = record?.work.phase.is === 'backingOff' ? record.work.phase.error : gate.error
     const path = record?.path ?? nameOfGoal(open[0])
     const why = cause ? `: ${cause.message}` : ''
-    const text = `${path}: not on the service yet, no progress for ${timeoutMs / 1000} s${why}; it is kept here and goes on in the background`
-    return queue.gate.error
-      ? new WriteBackError('session', path, text, { cause })
-      : new WriteBackError('timedOut', path, text, { cause })
+    const text = `${path}: not on the service yet, no progress for ${this.#timeoutMs / 1000} s${why}; it is kept here and goes on in the background`
+    return new WriteBackError(gate.error ? 'session' : 'timedOut', path, text, { cause })
   }
 }
 

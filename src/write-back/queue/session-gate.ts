@@ -13,7 +13,7 @@ import type { Logger } from '../../log.ts'
 import type { ServiceError } from '../../client/errors.ts'
 import { backoffMs } from './backoff.ts'
 
-type State =
+type GateState =
   | { readonly is: 'open' }
   | {
       readonly is: 'paused'
@@ -23,23 +23,27 @@ type State =
     }
   | { readonly is: 'probing'; readonly failures: number; readonly error: ServiceError }
 
-export interface SessionGateOptions {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly random: () => number
-  /** No call may start / one may / all may. */
-  readonly onChange: (state: 'paused' | 'probing' | 'open') => void
-}
-
 export class SessionGate {
-  readonly #options: SessionGateOptions
-  #state: State = { is: 'open' }
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #random: () => number
+  readonly #onChange: (state: 'paused' | 'probing' | 'open') => void
+  #state: GateState = { is: 'open' }
   #refusals = 0
   #since = 0
   #wasGone = false
 
-  constructor(options: SessionGateOptions) {
-    this.#options = options
+  /** `random`: in [0, 1). `onChange`: no call may start, one may, all may. */
+  constructor(
+    clock: Clock,
+    logger: Logger,
+    random: () => number,
+    onChange: (state: 'paused' | 'probing' | 'open') => void,
+  ) {
+    this.#clock = clock
+    this.#logger = logger
+    this.#random = random
+    this.#onChange = onChange
   }
 
   /** Why the session takes no calls; undefined while it does. */
@@ -69,18 +73,19 @@ export class SessionGate {
 
   /** A call ended with an error that is a state of the session. */
   refused(error: ServiceError): void {
-    const { clock, logger, random, onChange } = this.#options
     this.#refusals++
     if (error.code === 'session_not_found') this.#wasGone = true
     if (this.#state.is === 'paused') return
     const failures = this.failures + 1
     if (failures === 1) {
-      this.#since = clock.wallMs()
-      logger.warn({ code: error.code, status: error.status }, `uploads pause: ${error.message}`)
+      this.#since = this.#clock.wallMs()
+      this.#logger.warn({ code: error.code, status: error.status }, `uploads pause: ${error.message}`)
     }
-    const cancel = clock.after(backoffMs(failures, error.retryAfterMs, random()), () => this.probe())
+    const cancel = this.#clock.after(backoffMs(failures, error.retryAfterMs, this.#random()), () =>
+      this.probe(),
+    )
     this.#state = { is: 'paused', failures, error, cancel }
-    onChange('paused')
+    this.#onChange('paused')
   }
 
   /** A call ended in any other way: the session answers. */
@@ -89,8 +94,8 @@ export class SessionGate {
     if (this.#state.is === 'paused') this.#state.cancel()
     this.#wasGone = false
     this.#state = { is: 'open' }
-    this.#options.logger.info({}, 'uploads go on: the session answers again')
-    this.#options.onChange('open')
+    this.#logger.info({}, 'uploads go on: the session answers again')
+    this.#onChange('open')
   }
 
   /** Lets one call try now. */
@@ -98,7 +103,7 @@ export class SessionGate {
     if (this.#state.is !== 'paused') return
     this.#state.cancel()
     this.#state = { is: 'probing', failures: this.#state.failures, error: this.#state.error }
-    this.#options.onChange('probing')
+    this.#onChange('probing')
   }
 
   close(): void {

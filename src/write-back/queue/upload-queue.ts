@@ -12,12 +12,17 @@ import type { ServiceError } from '../../client/errors.ts'
 import { backoffMs } from './backoff.ts'
 import { WriteBackError } from '../local-changes.ts'
 import { nextCall, obstacle } from '../state/next-call.ts'
-import { isDone, mayBeFile, type Call, type PathRecord } from '../record.ts'
+import { isDone, mayBeFile, type NextCall, type PathRecord, type Phase } from '../record.ts'
 import { parentOf } from '../../remote-path.ts'
 import type { Records } from '../state/records.ts'
+import { changeWork, enter } from './phases.ts'
 import { SessionGate } from './session-gate.ts'
 
-export type Outcome =
+/** Quiet after which a change is sent, in milliseconds. */
+export const settleMs = { closed: 100, open: 1000, renamed: 1000 } as const
+
+/** What came of a call. */
+export type CallOutcome =
   /* something about the path has changed: decide anew */
   | { readonly is: 'moved' }
   /* nothing can be done until something else happens, which will wake the path; `for`: until this one is done */
@@ -34,12 +39,14 @@ export interface UploadQueueOptions {
   readonly concurrency: number
   readonly random: () => number
   /** Sends one call; never throws. */
-  readonly perform: (record: PathRecord, call: Call) => Promise<Outcome>
+  readonly perform: (record: PathRecord, call: NextCall) => Promise<CallOutcome>
   /** The path has nothing left to do, or is given up; what waits for it may look. */
   readonly onRest: (record: PathRecord) => void
   /** A call has ended, in whatever way. */
   readonly onEnded: () => void
   readonly onPark: (record: PathRecord, error: Error, code: string) => void
+  /** The phases of a path went a way that there is none: a fault of this program. */
+  readonly onImpossible: (error: Error) => void
   /** Whether an empty directory may be made now: false where the service has no call for it and nobody waits. */
   readonly mayMakeDirectory: (record: PathRecord) => boolean
 }
@@ -53,47 +60,42 @@ export class UploadQueue {
   constructor(options: UploadQueueOptions) {
     this.#options = options
     this.#slots = new PQueue({ concurrency: options.concurrency })
-    this.gate = new SessionGate({
-      clock: options.clock,
-      logger: options.logger,
-      random: options.random,
-      onChange: (state) => {
-        this.#slots.concurrency = state === 'open' ? options.concurrency : 1
-        if (state === 'paused') this.#slots.pause()
-        else if (!this.#closed) this.#slots.start()
-      },
+    this.gate = new SessionGate(options.clock, options.logger, options.random, (state) => {
+      this.#slots.concurrency = state === 'open' ? options.concurrency : 1
+      if (state === 'paused') this.#slots.pause()
+      else if (!this.#closed) this.#slots.start()
     })
   }
 
   /** The path's desired state has changed: it goes after `ms` without a further change. */
   settle(record: PathRecord, ms: number): void {
-    record.notBefore = this.#options.clock.now() + ms
-    record.failures = 0
-    if (record.phase.is === 'calling' || this.#closed) return
+    changeWork(record, { notBefore: this.#options.clock.now() + ms, failures: 0 })
+    if (record.work.phase.is === 'calling' || this.#closed) return
     this.#leave(record)
     this.wake(record)
   }
 
   /** As `settle`, but never later than it was due. */
   hasten(record: PathRecord, ms: number): void {
-    if (record.notBefore <= this.#options.clock.now() + ms && record.phase.is !== 'calling') return
-    if (record.phase.is === 'settling' || record.phase.is === 'idle' || record.phase.is === 'calling') {
-      this.settle(record, ms)
-    }
+    const { phase, notBefore } = record.work
+    if (notBefore <= this.#options.clock.now() + ms && phase.is !== 'calling') return
+    if (phase.is === 'settling' || phase.is === 'idle' || phase.is === 'calling') this.settle(record, ms)
   }
 
   /** Somebody waits for this path: no settling, no backing off but what the service asked for, first in the queue. */
   urge(record: PathRecord): void {
-    record.urgent = true
-    const { phase } = record
+    changeWork(record, { urgent: true })
+    const { phase } = record.work
     if (phase.is === 'backingOff') {
       phase.cancel()
       // for who waits it begins anew
-      record.failures = 0
-      this.#backOff(record, phase.error, phase.notBefore - this.#options.clock.now(), phase.notBefore)
+      changeWork(record, { failures: 0 })
+      const leftMs = phase.notBefore - this.#options.clock.now()
+      if (leftMs > 0) this.#backOff(record, phase.error, leftMs, phase.notBefore)
+      else this.#enter(record, { is: 'idle' })
     }
     if (phase.is === 'settling') this.#leave(record)
-    if (record.phase.is === 'ready' && record.phase.queued) this.#slots.setPriority(record.path, 1)
+    if (phase.is === 'ready' && phase.queued) this.#slots.setPriority(record.path, 1)
     this.wake(record)
     this.gate.probe()
   }
@@ -101,40 +103,57 @@ export class UploadQueue {
   /** Something that the path may have waited for has happened. */
   wake(record: PathRecord): void {
     if (this.#closed) return
-    const { phase } = record
+    const { phase, notBefore, urgent } = record.work
     if (phase.is === 'ready' ? phase.queued : phase.is !== 'idle') return
     // given up: another record may have taken the name since
     if (this.#options.records.get(record.path) !== record) return
     const call = nextCall(record)
     if (call.do === 'nothing') {
-      record.phase = { is: 'idle' }
+      if (phase.is !== 'idle') this.#enter(record, { is: 'idle' })
+      if (isDone(record)) changeWork(record, { urgent: false })
       this.#options.onRest(record)
       return
     }
-    if (!record.urgent && record.notBefore > this.#options.clock.now()) {
-      const cancel = this.#options.clock.after(record.notBefore - this.#options.clock.now(), () => {
-        record.phase = { is: 'idle' }
-        record.notBefore = 0
+    if (!urgent && notBefore > this.#options.clock.now()) {
+      const cancel = this.#options.clock.after(notBefore - this.#options.clock.now(), () => {
+        this.#enter(record, { is: 'idle' })
+        changeWork(record, { notBefore: 0 })
         this.wake(record)
       })
-      record.phase = { is: 'settling', cancel }
+      this.#enter(record, { is: 'settling', cancel })
       return
     }
-    const blocked = this.#blocked(record, call)
-    record.phase = { is: 'ready', queued: !blocked }
-    if (blocked) return
-    void this.#slots.add(() => this.#run(record), { priority: record.urgent ? 1 : 0, id: record.path })
+    const isBlocked = this.#isBlocked(record, call)
+    this.#enter(record, { is: 'ready', queued: !isBlocked })
+    if (isBlocked) return
+    void this.#slots.add(() => this.#run(record), { priority: urgent ? 1 : 0, id: record.path })
   }
 
   /** Forgets about a path that has nothing left to do. */
-  drop(record: PathRecord): void {
+  forget(record: PathRecord): void {
     this.#leave(record)
   }
 
-  /** Takes a path out of parking. */
-  unpark(record: PathRecord): void {
-    if (record.phase.is === 'parked') record.phase = { is: 'idle' }
-    this.wake(record)
+  /** Takes a path out of parking, or out of backing off; false if it is in neither. */
+  retry(record: PathRecord): boolean {
+    const { phase } = record.work
+    if (phase.is === 'backingOff') this.settle(record, 0)
+    else if (phase.is === 'parked') {
+      this.#leave(record)
+      this.wake(record)
+    } else return false
+    return true
+  }
+
+  /** A call beside the queue is under way on this path, until the returned function is called. */
+  occupy(record: PathRecord, what: NextCall['do'], isUrgent: boolean): (then?: 'wake') => void {
+    this.#leave(record)
+    changeWork(record, { urgent: isUrgent })
+    this.#enter(record, { is: 'calling', since: this.#options.clock.wallMs(), what })
+    return (then) => {
+      this.#enter(record, { is: 'idle' })
+      if (then === 'wake') this.wake(record)
+    }
   }
 
   /** Stops starting calls; resolves when those under way have ended. */
@@ -147,20 +166,20 @@ export class UploadQueue {
     await this.#slots.onIdle()
   }
 
-  #blocked(record: PathRecord, call: Call): boolean {
+  #isBlocked(record: PathRecord, call: NextCall): boolean {
     if (call.do === 'makeDirectory' && !this.#options.mayMakeDirectory(record)) return true
     return obstacle(record, call, this.#options.records) !== undefined
   }
 
   async #run(record: PathRecord): Promise<void> {
-    if (this.#closed || record.phase.is !== 'ready') return
+    if (this.#closed || record.work.phase.is !== 'ready') return
     const call = nextCall(record)
-    if (call.do === 'nothing' || this.#blocked(record, call)) {
-      record.phase = { is: 'ready', queued: false }
+    if (call.do === 'nothing' || this.#isBlocked(record, call)) {
+      this.#enter(record, { is: 'ready', queued: false })
       this.wake(record)
       return
     }
-    record.phase = { is: 'calling', since: this.#options.clock.wallMs(), what: call.do }
+    this.#enter(record, { is: 'calling', since: this.#options.clock.wallMs(), what: call.do })
     const { version } = record
     const outcome = await this.#options.perform(record, call)
     // what was refused for good is not what the path holds now, or it has come to be otherwise
@@ -168,58 +187,61 @@ export class UploadQueue {
     this.#ended(record, isOutdated ? { is: 'moved' } : outcome)
   }
 
-  #ended(record: PathRecord, outcome: Outcome): void {
-    const { clock, random } = this.#options
-    record.phase = { is: 'idle' }
+  #ended(record: PathRecord, outcome: CallOutcome): void {
     if (outcome.is === 'refused') this.gate.refused(outcome.error)
     else if (outcome.is === 'moved' || outcome.is === 'parked') this.gate.answered()
     switch (outcome.is) {
       case 'moved':
-        record.failures = 0
-        record.failingSince = undefined
+        this.#enter(record, { is: 'idle' })
         // whoever still waits says so again: a newer generation is not urgent for an older barrier
-        record.urgent = false
+        changeWork(record, { failures: 0, failingSince: undefined, urgent: false })
         this.wake(record)
         break
       case 'waiting':
-        record.phase = { is: 'ready', queued: false }
+        this.#enter(record, { is: 'ready', queued: false })
         // only now, so that its end cannot come before somebody waits for it
         if (outcome.for !== undefined) this.wake(isDone(outcome.for) ? record : outcome.for)
         break
       case 'refused':
+        this.#enter(record, { is: 'idle' })
         this.wake(record)
         break
-      case 'failed': {
-        record.failures++
-        record.failingSince ??= clock.now()
-        const ms = backoffMs(record.failures, outcome.retryAfterMs, random())
-        this.#backOff(record, outcome.error, ms, clock.now() + (outcome.retryAfterMs ?? 0))
+      case 'failed':
+        this.#failed(record, outcome.error, outcome.retryAfterMs)
         break
-      }
-      case 'parked':
-        record.failingSince = undefined
-        record.phase = {
-          is: 'parked',
-          error: new WriteBackError('parked', record.path, outcome.error.message, { cause: outcome.error }),
-        }
+      case 'parked': {
+        const { message } = outcome.error
+        const error = new WriteBackError('parked', record.path, message, { cause: outcome.error })
+        changeWork(record, { failingSince: undefined })
+        this.#enter(record, { is: 'parked', error })
         this.#options.onPark(record, outcome.error, outcome.code)
         break
+      }
     }
     // who waits has changed nothing: two that wait for one another's neighbourhood would wake each other for ever
     if (outcome.is !== 'waiting') this.wakeNeighbours(record)
     this.#options.onEnded()
   }
 
+  #failed(record: PathRecord, error: Error, retryAfterMs: number | undefined): void {
+    const { clock, random } = this.#options
+    const { failures, failingSince = clock.now() } = record.work
+    changeWork(record, { failures: failures + 1, failingSince })
+    const ms = backoffMs(failures + 1, retryAfterMs, random())
+    this.#backOff(record, error, ms, clock.now() + (retryAfterMs ?? 0))
+  }
+
   #backOff(record: PathRecord, error: Error, ms: number, notBefore: number): void {
-    if (ms <= 0) {
-      record.phase = { is: 'idle' }
-      return
-    }
     const cancel = this.#options.clock.after(ms, () => {
-      record.phase = { is: 'idle' }
+      this.#enter(record, { is: 'idle' })
       this.wake(record)
     })
-    record.phase = { is: 'backingOff', failures: record.failures, error, notBefore, cancel }
+    const { failures } = record.work
+    this.#enter(record, { is: 'backingOff', failures, error, notBefore, cancel })
+  }
+
+  #enter(record: PathRecord, phase: Phase): void {
+    enter(record, phase, this.#options.onImpossible)
   }
 
   /** There is less to do below the directories above a path. */
@@ -240,10 +262,11 @@ export class UploadQueue {
     }
   }
 
+  /** Whatever it waits for by itself, it does not any more. */
   #leave(record: PathRecord): void {
-    const { phase } = record
+    const { phase } = record.work
     if (phase.is === 'settling' || phase.is === 'backingOff') phase.cancel()
     if (phase.is === 'settling' || phase.is === 'backingOff' || phase.is === 'parked')
-      record.phase = { is: 'idle' }
+      this.#enter(record, { is: 'idle' })
   }
 }

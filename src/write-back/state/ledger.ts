@@ -7,29 +7,18 @@
 import type { Clock } from '../../clock.ts'
 import { WriteBackError, type LocalAttributes } from '../local-changes.ts'
 import type { DurableState, Journal, Spooled } from '../disk/journal.ts'
-import type { LocalNames } from './local-names.ts'
 import {
   certain,
   fulfilled,
   isDone,
-  type Attempt,
   type Desired,
-  type Parked,
   type PathRecord,
   type Remote,
+  type UploadAttempt,
 } from '../record.ts'
 import { nameOf } from '../../remote-path.ts'
-import { Records } from './records.ts'
+import { Records, type RecordChange } from './records.ts'
 import { localFailure } from '../disk/spooled-copy.ts'
-
-export interface LedgerChange {
-  readonly desired?: Desired
-  readonly remote?: Remote
-  readonly heirs?: readonly string[]
-  readonly doubtSince?: number | undefined
-  readonly parked?: Parked | undefined
-  readonly since?: number
-}
 
 export class Ledger {
   readonly records = new Records()
@@ -37,23 +26,26 @@ export class Ledger {
   ownChanges = 0
   readonly #journal: Journal
   readonly #clock: Clock
-  readonly #localNames: LocalNames
+  readonly #isLocalName: (name: string) => boolean
   readonly #attributes: Map<string, LocalAttributes>
-  readonly #keep: (generation: number) => () => void
-  readonly #kept = new Map<PathRecord, () => void>()
+  readonly #pin: (generation: number) => () => void
+  readonly #pinned = new Map<PathRecord, readonly (() => void)[]>()
   #undo: (() => void)[] | undefined
 
-  /** `keep`: the generation's file stays until the returned function is called. */
+  /**
+   * `isLocalName`: whether a new file of this name stays here. `pin`: the generation's file stays until the
+   * returned function is called.
+   */
   constructor(
     journal: Journal,
     clock: Clock,
-    localNames: LocalNames,
-    keep: (generation: number) => () => void,
+    isLocalName: (name: string) => boolean,
+    pin: (generation: number) => () => void,
   ) {
-    this.#keep = keep
+    this.#pin = pin
     this.#journal = journal
     this.#clock = clock
-    this.#localNames = localNames
+    this.#isLocalName = isLocalName
     this.#attributes = journal.attributes()
   }
 
@@ -81,58 +73,43 @@ export class Ledger {
       heirs: [],
       since: this.#clock.wallMs(),
       doubtSince: undefined,
-      parked: undefined,
       attempts: [],
       version: 0,
       doneVersion: 0,
       confirmedOrder: 0,
-      phase: { is: 'idle' },
-      notBefore: 0,
-      failures: 0,
-      failingSince: undefined,
-      urgent: false,
-      scratch: remote.is === 'absent' && this.#localNames.matches(nameOf(path)),
+      scratch: remote.is === 'absent' && this.#isLocalName(nameOf(path)),
       recovered: false,
       journalled: false,
+      work: { phase: { is: 'idle' }, notBefore: 0, failures: 0, failingSince: undefined, urgent: false },
     }
-    this.adopt(record)
+    this.records.add(record)
     this.#undo?.push(() => this.records.remove(record))
     return record
   }
 
-  /** Takes up a record that the journal has, or that needs no row. */
-  adopt(record: PathRecord): void {
-    this.records.add(record)
-  }
-
   /** Writes down and carries out a change. A row that has nothing left to say goes. */
-  change(record: PathRecord, change: LedgerChange, point: 'change' | 'confirm' = 'change'): void {
-    const before = {
-      desired: record.desired,
-      remote: record.remote,
-      heirs: record.heirs,
-      doubtSince: record.doubtSince,
-      parked: record.parked,
-      since: record.since,
+  change(record: PathRecord, change: RecordChange, point: 'change' | 'confirm' = 'change'): void {
+    const { desired, remote, heirs, doubtSince, since, version, journalled } = record
+    const next = {
+      ...record,
+      since: isDone(record) && change.desired ? this.#clock.wallMs() : since,
+      version: change.desired ? version + 1 : version,
+      ...change,
     }
-    const { version, journalled } = record
-    const wasDone = isDone(record)
-    const since = wasDone && change.desired ? this.#clock.wallMs() : record.since
-    const next = { ...record, since, ...change }
-    const needsRow = next.scratch
+    next.journalled = next.scratch
       ? next.desired.is !== 'absent'
       : !isDone(next) || next.doubtSince !== undefined
-    if (needsRow) {
-      this.#save(next, spooledOf(next.desired), point)
-    } else if (journalled) this.#journal.forget(record.path)
+    if (next.journalled) this.#save(next, spooledOf(next.desired), point)
+    else if (journalled) this.#journal.forget(record.path)
     this.#undo?.push(() => {
-      this.records.apply(record, before)
-      record.version = version
-      record.journalled = journalled
+      this.records.apply(record, { desired, remote, heirs, doubtSince, since, version, journalled })
     })
-    this.records.apply(record, { since, ...change })
-    record.journalled = needsRow
-    if (change.desired) record.version++
+    this.records.apply(record, {
+      since: next.since,
+      version: next.version,
+      ...change,
+      journalled: next.journalled,
+    })
   }
 
   /** A working copy's bytes are about to be in another generation, or to differ from the service for the first time. */
@@ -140,23 +117,25 @@ export class Ledger {
     const { remote } = record
     const base: Remote = remote.is === 'file' ? { ...remote, generation: undefined } : remote
     const since = isDone(record) ? this.#clock.wallMs() : record.since
-    this.#save({ ...record, remote: base, since, parked: undefined }, { generation, seal: undefined })
-    record.journalled = true
-    record.version++
-    this.records.apply(record, { remote: base, since, parked: undefined })
+    this.#save({ ...record, remote: base, since }, { generation, seal: undefined })
+    this.records.apply(record, { remote: base, since, journalled: true, version: record.version + 1 })
   }
 
   /** Nothing more is known of a path than its listing says. */
   forget(record: PathRecord): void {
-    if (record.journalled) this.#journal.forget(record.path)
-    this.#undo?.push(() => this.records.add(record))
+    const { journalled } = record
+    if (journalled) this.#journal.forget(record.path)
+    this.#undo?.push(() => {
+      this.records.add(record)
+      this.records.apply(record, { journalled })
+    })
+    this.adoptAttempts(record, [])
+    this.records.apply(record, { journalled: false })
     this.records.remove(record)
-    record.journalled = false
-    this.#letGoOfAttempts(record)
   }
 
   /** An upload is about to be sent. */
-  attempt(record: PathRecord, attempt: Attempt): void {
+  attempt(record: PathRecord, attempt: UploadAttempt): void {
     this.#journal.attempt(record.path, attempt)
     this.adoptAttempts(record, [
       ...record.attempts.filter((other) => other.sha256 !== attempt.sha256),
@@ -166,39 +145,47 @@ export class Ledger {
   }
 
   /** Their bytes stay in the spool, to be known again on the service, whole or cut short. */
-  adoptAttempts(record: PathRecord, attempts: readonly Attempt[]): void {
-    const kept = attempts.map(({ generation }) => this.#keep(generation))
-    this.#letGoOfAttempts(record)
-    record.attempts = attempts
-    if (attempts.length > 0) {
-      this.#kept.set(record, () => {
-        for (const letGo of kept) letGo()
-      })
-    }
-  }
-
-  /** The service has answered for a path; what was tried before is over, unless the path is in doubt. */
-  confirm(record: PathRecord, change: LedgerChange): void {
-    this.change(record, change, 'confirm')
-    if (record.doubtSince === undefined) this.clearAttempts(record)
-  }
-
-  /** The service turned out to have something else than it had confirmed: there is work to do again. */
-  reopen(record: PathRecord, remote: Remote): void {
-    const { desired } = record
-    this.change(record, { remote })
-    this.ownChanges++
-    record.version++
-    if (desired.is !== 'file' || desired.from !== 'spool') return
-    desired.copy.dirty = true
-    desired.copy.pristine = false
-    desired.copy.confirmedGeneration = 0
+  adoptAttempts(record: PathRecord, attempts: readonly UploadAttempt[]): void {
+    const pinned = attempts.map(({ generation }) => this.#pin(generation))
+    for (const unpin of this.#pinned.get(record) ?? []) unpin()
+    if (pinned.length > 0) this.#pinned.set(record, pinned)
+    else this.#pinned.delete(record)
+    this.records.apply(record, { attempts })
   }
 
   clearAttempts(record: PathRecord): void {
     if (record.attempts.length === 0) return
     if (record.journalled) this.#journal.clearAttempts(record.path)
-    this.#letGoOfAttempts(record)
+    this.adoptAttempts(record, [])
+  }
+
+  /**
+   * The service has said what is there; what was tried before is over, unless the path is in doubt.
+   * `version`: the change that this fulfils. `order`: listings begun before it say nothing of the path.
+   */
+  confirmed(
+    record: PathRecord,
+    remote: Remote,
+    given: { version?: number | undefined; heirs?: readonly string[]; order?: number } = {},
+  ): void {
+    const { version = 0, heirs = record.heirs, order = this.#clock.order() } = given
+    this.records.apply(record, { confirmedOrder: order })
+    this.change(record, { remote, heirs }, 'confirm')
+    this.records.apply(record, { doneVersion: Math.max(record.doneVersion, version) })
+    if (record.doubtSince === undefined) this.clearAttempts(record)
+  }
+
+  /** The service has all that was ever asked of it for this path. */
+  rested(record: PathRecord): void {
+    this.records.apply(record, { doneVersion: record.version, recovered: false })
+  }
+
+  /** The service turned out to have something else than it had confirmed: there is work to do again. */
+  reopen(record: PathRecord, remote: Remote): void {
+    const { desired, version } = record
+    this.change(record, { remote, version: version + 1 })
+    this.ownChanges++
+    if (desired.is === 'file' && desired.from === 'spool') desired.copy.differs()
   }
 
   attributes(path: string): LocalAttributes | undefined {
@@ -213,17 +200,17 @@ export class Ledger {
     } catch (error) {
       throw localFailure(path, error)
     }
-    this.#undo?.push(() => this.#keepAttributes(path, before))
-    this.#keepAttributes(path, attributes)
+    this.#undo?.push(() => this.#rememberAttributes(path, before))
+    this.#rememberAttributes(path, attributes)
   }
 
-  /** As `setAttributes`, but kept in memory alone where they cannot be written down. */
+  /** As `setAttributes`, but remembered in memory alone where they cannot be written down. */
   noteAttributes(path: string, attributes: LocalAttributes): void {
     try {
       this.setAttributes(path, attributes)
     } catch (error) {
       if (!(error instanceof WriteBackError)) throw error
-      this.#keepAttributes(path, attributes)
+      this.#rememberAttributes(path, attributes)
     }
   }
 
@@ -235,13 +222,7 @@ export class Ledger {
     this.#journal.save({ ...state, doubtSince: since }, spooled, point)
   }
 
-  #letGoOfAttempts(record: PathRecord): void {
-    this.#kept.get(record)?.()
-    this.#kept.delete(record)
-    record.attempts = []
-  }
-
-  #keepAttributes(path: string, attributes: LocalAttributes | undefined): void {
+  #rememberAttributes(path: string, attributes: LocalAttributes | undefined): void {
     if (attributes) this.#attributes.set(path, attributes)
     else this.#attributes.delete(path)
   }

@@ -11,21 +11,14 @@ export function isMarker(path: string): boolean {
   return nameOf(path) === markerName
 }
 
-export class LocalNames {
-  readonly #patterns: readonly RegExp[]
-
-  /** Shell patterns over the last part of a path: `*` and `?`, which also match a leading dot. */
-  constructor(patterns: readonly string[]) {
-    this.#patterns = patterns.map((pattern) => {
-      const source = pattern
-        .replace(/[\\^$+.()|{}[\]]/g, '\\$&')
-        .replaceAll('*', '.*')
-        .replaceAll('?', '.')
-      return new RegExp(`^${source}$`, 's')
-    })
-  }
-
-  matches(name: string): boolean {
-    return this.#patterns.some((pattern) => pattern.test(name))
-  }
+/** Whether a name matches one of the shell patterns: `*` and `?`, which also match a leading dot. */
+export function namesMatching(patterns: readonly string[]): (name: string) => boolean {
+  const expressions = patterns.map((pattern) => {
+    const source = pattern
+      .replace(/[\\^$+.()|{}[\]]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')
+    return new RegExp(`^${source}$`, 's')
+  })
+  return (name) => expressions.some((expression) => expression.test(name))
 }

@@ -9,9 +9,10 @@
  * - children are gone before their directory or what takes its name, a file is gone before something is put
  *   below its name, and an empty directory is made only when nothing that is put below it makes it anyway.
  */
-import { isDone, mayBeDirectory, mayBeFile, type Call, type PathRecord } from '../record.ts'
+import type { Records } from './records.ts'
+import { isDone, mayBeDirectory, mayBeFile, type NextCall, type PathRecord } from '../record.ts'
 
-export function nextCall(record: PathRecord): Call {
+export function nextCall(record: PathRecord): NextCall {
   const { desired } = record
   if (isDone(record)) return { do: 'nothing' }
   if (record.scratch) {
@@ -29,27 +30,13 @@ export function nextCall(record: PathRecord): Call {
   }
 }
 
-/** What the queue knows of the neighbourhood of a path. */
-export interface Surroundings {
-  /** Whether another name, or an open file, still needs the remote content of `path`. */
-  wanted(path: string): boolean
-  /** The records directly or indirectly below `path` with work to do. */
-  unfinishedBelow(path: string): number
-  /** Files to be put below `path`. */
-  uploadsBelow(path: string): number
-  /** The nearest ancestor that is still a file on the service. */
-  fileAbove(path: string): PathRecord | undefined
-  /** An heir of `record` that is not on the service yet. */
-  missingHeir(record: PathRecord): PathRecord | undefined
-}
-
 export type Obstacle =
   | { readonly kind: 'wanted' }
   | { readonly kind: 'children' }
   | { readonly kind: 'record'; readonly record: PathRecord }
 
 /** Why the call may not be sent now; undefined: it may. */
-export function obstacle(record: PathRecord, call: Call, around: Surroundings): Obstacle | undefined {
+export function obstacle(record: PathRecord, call: NextCall, around: Records): Obstacle | undefined {
   switch (call.do) {
     case 'nothing':
     case 'fetch':

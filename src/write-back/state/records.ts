@@ -2,35 +2,19 @@
  * All records of a mount, with what the ordering rule asks of a path's neighbourhood kept up to date as they
  * change, so that no decision needs a walk over them. Layer: write-back.
  *
- * Invariant: `apply` is the only way in which `desired`, `remote` or `heirs` of a record change.
+ * Invariant: `apply` is the only way in which a record changes, but for its work, which is the queue's.
  */
-import {
-  certain,
-  isDone,
-  mayBeFile,
-  type Desired,
-  type Parked,
-  type PathRecord,
-  type Remote,
-} from '../record.ts'
+import { certain, isDone, mayBeFile, type PathRecord } from '../record.ts'
 import { nameOf, parentOf } from '../../remote-path.ts'
-import type { Surroundings } from './next-call.ts'
 
-export interface RecordChange {
-  readonly since?: number
-  readonly doubtSince?: number | undefined
-  readonly parked?: Parked | undefined
-  readonly desired?: Desired
-  readonly remote?: Remote
-  readonly heirs?: readonly string[]
-}
+export type RecordChange = Partial<Omit<PathRecord, 'path' | 'scratch' | 'work'>>
 
 interface Counts {
   unfinished: number
   uploads: number
 }
 
-export class Records implements Surroundings {
+export class Records {
   readonly #byPath = new Map<string, PathRecord>()
   readonly #byDirectory = new Map<string, Map<string, PathRecord>>()
   readonly #below = new Map<string, Counts>()
@@ -46,10 +30,6 @@ export class Records implements Surroundings {
 
   values(): IterableIterator<PathRecord> {
     return this.#byPath.values()
-  }
-
-  get size(): number {
-    return this.#byPath.size
   }
 
   in(directory: string): Iterable<PathRecord> {
@@ -113,12 +93,12 @@ export class Records implements Surroundings {
   }
 
   /** Until the returned function is called, `path` counts as wanted. */
-  want(path: string): () => void {
+  hold(path: string): () => void {
     this.#addWanted(path, 1)
-    let held = true
+    let isHeld = true
     return () => {
-      if (held) this.#addWanted(path, -1)
-      held = false
+      if (isHeld) this.#addWanted(path, -1)
+      isHeld = false
     }
   }
 
@@ -126,18 +106,22 @@ export class Records implements Surroundings {
     return this.#waitingForHeir.get(path) ?? []
   }
 
+  /** Whether another name, or an open file, still needs the remote content of `path`. */
   wanted(path: string): boolean {
     return this.#wanted.has(path)
   }
 
+  /** How many records directly or indirectly below `path` have work to do. */
   unfinishedBelow(path: string): number {
     return this.#below.get(path)?.unfinished ?? 0
   }
 
+  /** How many files are to be put below `path`. */
   uploadsBelow(path: string): number {
     return this.#below.get(path)?.uploads ?? 0
   }
 
+  /** The nearest ancestor that is still a file on the service. */
   fileAbove(path: string): PathRecord | undefined {
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const record = this.#byPath.get(above)
@@ -146,6 +130,7 @@ export class Records implements Surroundings {
     return undefined
   }
 
+  /** An heir of `record` that is not on the service yet. */
   missingHeir(record: PathRecord): PathRecord | undefined {
     for (const path of record.heirs) {
       const heir = this.#byPath.get(path)

@@ -15,8 +15,7 @@ function setup(t: Test) {
   const clock = new FakeClock()
   const journal = new Journal({ file: join(directory, 'journal.db'), boot: 'boot-1' })
   const spool = new Spool(join(directory, 'spool'), 0)
-  const parts = { spool, journal, clock, logger: silentLogger, failpoint: noFailpoint }
-  const generations = new Generations(parts)
+  const generations = new Generations(spool, journal, clock, silentLogger, noFailpoint)
   t.teardown(async () => {
     await generations.close()
     spool.close()

@@ -82,3 +82,20 @@ void t.test('a transaction that could not begin does not take the next one its w
   journal.close()
   t.end()
 })
+
+void t.test('a journal of the first schema is upgraded, and nothing that it holds is lost', (t) => {
+  const file = join(t.testdir(), 'journal.db')
+  const made = new Journal({ file, boot: 'boot-1' })
+  const remote = { is: 'directory' } as const
+  const record = { path: 'd', desired: { is: 'absent' }, remote, heirs: ['e'], since: 7 } as const
+  made.save({ ...record, doubtSince: undefined }, undefined)
+  made.close()
+  const database = new DatabaseSync(file)
+  database.exec('ALTER TABLE paths ADD COLUMN parked TEXT; PRAGMA user_version=1')
+  database.close()
+  const journal = new Journal({ file, boot: 'boot-2' })
+  t.match(journal.rows(), [{ path: 'd', desired: 'absent', remote, heirs: ['e'], since: 7 }])
+  journal.save({ ...record, doubtSince: undefined }, undefined)
+  journal.close()
+  t.end()
+})

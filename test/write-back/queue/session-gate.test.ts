@@ -10,12 +10,12 @@ void t.test(
   (t) => {
     const clock = new FakeClock()
     const states: string[] = []
-    const gate = new SessionGate({
+    const gate = new SessionGate(
       clock,
-      logger: silentLogger,
-      random: () => 0,
-      onChange: (state) => states.push(state),
-    })
+      silentLogger,
+      () => 0,
+      (state) => states.push(state),
+    )
     const refusal = new ServiceError('unauthorized', 'no')
     gate.refused(refusal)
     gate.refused(refusal)
