@@ -12,9 +12,15 @@ export interface Clock {
   wallMs(): number
   /** A strictly increasing number, to order events that fall into one millisecond. */
   order(): number
-  /** Calls back once after `ms`; the returned function cancels. Timers do not keep the process alive. */
-  after(ms: number, callback: () => void): () => void
+  /**
+   * Calls back once after `ms`, however many (`Infinity`: never); the returned function cancels. A timer
+   * that somebody's promise waits for (`isAwaited`) keeps the process alive, others do not.
+   */
+  after(ms: number, callback: () => void, options?: { readonly isAwaited?: boolean }): () => void
 }
+
+/** What Node's timers take at most; with more they fire at once. */
+const longestTimerMs = 2 ** 31 - 1
 
 let ordered = 0
 
@@ -22,9 +28,14 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallMs: () => Date.now(),
   order: () => ++ordered,
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms)
-    timer.unref()
+  after(ms, callback, { isAwaited = false } = {}) {
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, longestTimerMs)
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs)
+      if (!isAwaited) timer.unref()
+    }
+    wait(ms)
     return () => clearTimeout(timer)
   },
 }
@@ -40,10 +51,11 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       cancel()
       reject(signal?.reason as Error)
     }
-    const cancel = clock.after(ms, () => {
+    const end = (): void => {
       signal?.removeEventListener('abort', onAbort)
       resolve()
-    })
+    }
+    const cancel = clock.after(ms, end, { isAwaited: true })
     signal?.addEventListener('abort', onAbort, { once: true })
   })
 }

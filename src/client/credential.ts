@@ -75,9 +75,8 @@ export class TokenSource {
 
   async #askInTime(): Promise<AccessToken> {
     const timeout = new AbortController()
-    const cancel = this.#clock.after(askTimeoutMs, () =>
-      timeout.abort(new Error(`no token within ${askTimeoutMs / 1000} s`)),
-    )
+    const giveUp = (): void => timeout.abort(new Error(`no token within ${askTimeoutMs / 1000} s`))
+    const cancel = this.#clock.after(askTimeoutMs, giveUp, { isAwaited: true })
     try {
       this.#current = await untilAborted(this.#ask(timeout.signal), timeout.signal)
       return this.#current
