@@ -96,7 +96,7 @@ function shortened(paths: readonly Leftover[]): string[] {
 }
 
 function describeCalls({ calls, latencies }: StatusReport, verb: string): string {
-  const width = Math.max(9, ...Object.keys(calls).map((name) => name.length))
+  const width = Object.keys(calls).reduce((most, name) => Math.max(most, name.length), 9)
   const statuses = Object.entries(calls[verb] ?? {}).map(([status, count]) => `${count} × ${status}`)
   const latency = latencies[verb]
   const times =

@@ -38,7 +38,7 @@ export class ConsoleLog {
     const messages = (typeof text === 'string' ? [text] : text).flatMap((part) => part.split('\n'))
     const lines = messages.map((message) => ({ timestamp: this.stamp(), stream, message }))
     fs.appendFileSync(this.#file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
-    recent.push(...lines)
+    for (const line of lines) recent.push(line)
     if (recent.length > 2 * keptLines) recent.splice(0, recent.length - keptLines)
     for (const line of lines) for (const follower of this.#followers) follower(line)
   }

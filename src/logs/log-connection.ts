@@ -75,7 +75,9 @@ export class LogConnection {
   constructor(options: LogConnectionOptions) {
     this.#options = options
     this.#decoder = new SseDecoder({
-      onPayload: (payload) => this.#arrived.push(...payload.split('\n')),
+      onPayload: (payload) => {
+        for (const line of payload.split('\n')) this.#arrived.push(line)
+      },
       onOversized: options.onOversized,
     })
   }

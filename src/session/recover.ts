@@ -120,15 +120,12 @@ function keptFiles(directory: string): { path: string; file: string }[] {
 }
 
 async function setAsideOf(state: string): Promise<string[]> {
-  const paths: string[] = []
-  for (const directory of await journalsOf(state)) {
-    if (basename(directory) === 'journal') {
-      paths.push(
-        ...(withJournal(directory, (journal) => journal.listSetAside().map(({ path }) => path)) ?? []),
-      )
-    } else paths.push(...keptFiles(directory).map(({ path }) => path))
-  }
-  return paths
+  const paths = (await journalsOf(state)).map((directory) =>
+    basename(directory) === 'journal'
+      ? (withJournal(directory, (journal) => journal.listSetAside().map(({ path }) => path)) ?? [])
+      : keptFiles(directory).map(({ path }) => path),
+  )
+  return paths.flat()
 }
 
 async function exportAll(state: string, directory: string): Promise<RecoveryReport> {

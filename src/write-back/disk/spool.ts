@@ -44,7 +44,7 @@ export class Spool {
     this.#directory = directory
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#reserve = new Reserve(join(directory, '..', reserveName))
-    this.#newest = Math.max(newest, ...this.generations())
+    this.#newest = this.generations().reduce((most, generation) => Math.max(most, generation), newest)
   }
 
   /** What is on the disk. */
