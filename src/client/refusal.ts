@@ -30,11 +30,16 @@ export function refusalError(
 ): ServiceError {
   const code = refusalCode(status, refusal.code, call.subject)
   const service = [refusal.code, printable(refusal.message)].filter((part) => part !== undefined).join(': ')
-  return new ServiceError(code, `${call.what}: ${status}${service === '' ? '' : ` (${service})`}`, {
+  const restMs = retryAfterMs(headers, wallMs)
+  const rest =
+    restMs === undefined || restMs < 1000
+      ? ''
+      : `; it asks to be left alone for ${Math.ceil(restMs / 1000)} s`
+  return new ServiceError(code, `${call.what}: ${status}${service === '' ? '' : ` (${service})`}${rest}`, {
     status,
     serviceCode: refusal.code,
     requestId: refusal.requestId ?? header(headers, 'x-request-id') ?? header(headers, 'apim-request-id'),
-    retryAfterMs: retryAfterMs(headers, wallMs),
+    retryAfterMs: restMs,
     ambiguous: call.changes && (status === 408 || (status >= 500 && code === 'server_error')),
   })
 }

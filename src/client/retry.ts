@@ -51,7 +51,11 @@ export function retryDelay(policy: RetryPolicy, failed: FailedAttempt): number |
 /** Headers as undici gives them: names in lower case. */
 export type ReplyHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** The wait that an answer asks for, in milliseconds: `Retry-After` in seconds or as a date, or Azure's two in milliseconds. */
+/**
+ * The wait that an answer asks for, in milliseconds: `Retry-After` in seconds or as a date, or Azure's two in
+ * milliseconds. A date is of the service's clock: it is compared with the answer's own, with `wallMs` only
+ * where it has none.
+ */
 export function retryAfterMs(headers: ReplyHeaders, wallMs: number): number | undefined {
   for (const name of ['retry-after-ms', 'x-ms-retry-after-ms']) {
     const ms = digits(headers[name])
@@ -60,8 +64,14 @@ export function retryAfterMs(headers: ReplyHeaders, wallMs: number): number | un
   const after = headers['retry-after']
   const seconds = digits(after)
   if (seconds !== undefined) return seconds * 1000
-  const date = typeof after === 'string' ? Date.parse(after) : NaN
-  return Number.isNaN(date) ? undefined : Math.max(0, date - wallMs)
+  const until = dateMs(after)
+  return until === undefined ? undefined : Math.max(0, until - (dateMs(headers['date']) ?? wallMs))
+}
+
+/** A header's date, Unix milliseconds; undefined for what is none. */
+export function dateMs(value: string | string[] | undefined): number | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : NaN
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 function digits(value: string | string[] | undefined): number | undefined {

@@ -30,7 +30,7 @@ import { pageQuery, pages } from './pages.ts'
 import { defaultTimeouts, type Timeouts } from './progress-watch.ts'
 import { readJson } from './reply-json.ts'
 import { CallRunner } from './request.ts'
-import { defaultRetryPolicy } from './retry.ts'
+import { dateMs, defaultRetryPolicy } from './retry.ts'
 import { Routes } from './routes.ts'
 import type { Download, RemoteEntry, UploadSource } from './session-files.ts'
 import { type HttpReply, Transport } from './transport.ts'
@@ -278,8 +278,7 @@ export class SessionClient {
             status,
           })
         await body.peek()
-        const date = typeof headers['date'] === 'string' ? Date.parse(headers['date']) : NaN
-        return { length: body.length, serverDateMs: Number.isNaN(date) ? undefined : date, body }
+        return { length: body.length, serverDateMs: dateMs(headers['date']), body }
       },
     })
   }

@@ -55,6 +55,8 @@ const lingerMs = 300_000
 const openWaitMs = 2_000
 /* a connection that lasted this long was worth having, even if it brought nothing */
 const fruitfulMs = 60_000
+/* a service that wants to be left alone for longer is asked again all the same */
+const longestRetryAfterMs = 300_000
 /* opening the log again and again does not ask a refusing service more often than this */
 const impatienceMs = 5_000
 
@@ -173,7 +175,7 @@ export class LogFollower {
     const lastedMs = clock.now() - since
     this.#fruitless = outcome.newLines > 0 || lastedMs >= fruitfulMs ? 0 : this.#fruitless + 1
     const ownDelayMs = reconnectDelayMs(outcome.end, Math.max(0, this.#fruitless - 1), random())
-    const delayMs = Math.max(ownDelayMs, outcome.retryAfterMs ?? 0)
+    const delayMs = Math.max(ownDelayMs, Math.min(outcome.retryAfterMs ?? 0, longestRetryAfterMs))
     this.#report(outcome, delayMs)
     this.#state = {
       kind: 'backingOff',

@@ -157,6 +157,13 @@ void t.test('a call waits as long as the service asks for, and holds no slot mea
   t.equal(await read((await waiting).body), 'late')
 })
 
+void t.test('a failure says for how long the service wants to be left alone', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(status(429, { 'retry-after': '3600' }))
+  const error = await failure(sessionFiles(service.client(t), agent, session).upload('f', content))
+  t.match(error.message, /429; it asks to be left alone for 3600 s/)
+  t.equal(service.asked.length, 1, 'and is not asked again within the time of the call')
+})
+
 void t.test('who gives up while a call waits for its next attempt is answered at once', async (t) => {
   const service = (await ScriptedService.start(t)).next(status(429, { 'retry-after': '7' }))
   const clock = new FakeClock()

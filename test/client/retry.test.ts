@@ -83,3 +83,12 @@ void t.test('Retry-After is seconds or a date, and Azure has milliseconds of its
   t.equal(retryAfterMs({}, wallMs), undefined)
   t.end()
 })
+
+void t.test('a date is compared with the answer’s own, whatever the clock here says', (t) => {
+  const headers = { 'retry-after': 'Thu, 01 Jan 2026 12:00:10 GMT', date: 'Thu, 01 Jan 2026 12:00:03 GMT' }
+  for (const wallMs of [Date.UTC(2020, 0), Date.UTC(2026, 0, 1, 12), Date.UTC(2040, 0)])
+    t.equal(retryAfterMs(headers, wallMs), 7000)
+  t.equal(retryAfterMs({ ...headers, date: 'now' }, Date.UTC(2026, 0, 1, 12)), 10_000)
+  t.equal(retryAfterMs({ ...headers, date: 'Thu, 01 Jan 2026 13:00:00 GMT' }, 0), 0)
+  t.end()
+})

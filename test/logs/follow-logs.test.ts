@@ -321,3 +321,26 @@ void t.test('stop ends everything, and keeps what had come', async (t) => {
   await follower.retain()
   t.equal(stream.connections.length, 1)
 })
+
+void t.test('one event of more lines than a call takes arguments is taken as any other', async (t) => {
+  const { stream, lines, opened, passes } = setup(t)
+  await opened()
+  stream.last.answer()
+  const many = Array.from({ length: 200_000 }, (_, index) => String(index))
+  stream.last.send(many.join('\ndata: '))
+  await passes(300)
+  const read = lines()
+  t.ok(read.length >= 100_000, 'as many as the reader asked for')
+  t.strictSame(read, many.slice(0, read.length))
+})
+
+void t.test('a service that wants to be left alone for days is asked again after five minutes', async (t) => {
+  const { stream, opened, passes } = setup(t)
+  await opened()
+  const asksForDays = { status: 429, retryAfterMs: 30 * 24 * 3_600_000 }
+  stream.last.refuse(new ServiceError('throttled', 'slow down', asksForDays))
+  await passes(299_999)
+  t.equal(stream.connections.length, 1)
+  await passes(1)
+  t.equal(stream.connections.length, 2)
+})

@@ -11,8 +11,10 @@ void t.test('it doubles from a second to a minute, the later half of each step a
   t.end()
 })
 
-void t.test('it is never sooner than the service asked for', (t) => {
-  t.equal(backoffMs(1, 90_000, 0), 90_000)
+void t.test('it is never sooner than the service asked for, and a minute at most', (t) => {
+  t.equal(backoffMs(1, 40_000, 0), 40_000)
+  t.equal(backoffMs(1, 90_000, 0), 60_000)
+  t.equal(backoffMs(1, 30 * 24 * 3_600_000, 0), 60_000)
   t.equal(backoffMs(9, 10, 0), 30_000)
   t.end()
 })
