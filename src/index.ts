@@ -26,7 +26,7 @@ export async function mountSession(
 ): Promise<MountedSession> {
   const { mountSession: mount } = await import('./mount/mount.ts')
   const values = { ...defaultValues(), isolationKey: undefined, userIdentity: undefined, ...options }
-  return mount(values, signal === undefined ? { logger } : { logger, signal })
+  return mount(values, { logger, signal })
 }
 
 /** Serves the REST surface of the service from a local directory until `close`. */

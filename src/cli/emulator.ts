@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { StringDecoder } from 'node:string_decoder'
 import { Command } from 'commander'
 import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts'
+import { options as table } from '../options/table.ts'
 import { count, duration, oneOf, size } from '../options/values.ts'
 import { parseCommand, parseValue } from './command-line.ts'
 import { parseAddress } from './session-arguments.ts'
@@ -62,7 +63,10 @@ function emulatorCommand(): Command {
     )
     .option('--latency <MS>', 'milliseconds added before every request is looked at (default: 0)')
     .option('--page-size <N>', 'no page of a listing is longer (default: 100)')
-    .option('--max-file-size <SIZE>', 'larger uploads are refused with 413 (default: 52428800)')
+    .option(
+      '--max-file-size <SIZE>',
+      `larger uploads are refused with 413 (default: ${table.maxFileBytes.default})`,
+    )
     .option('--modified-time <real|zero>', 'what listings say of modification times (default: zero)')
     .option('--extras', 'serve files/mkdir and files/stat as well')
     .option('--requests-per-second <N>', 'more are refused with 429 (default: no limit)')

@@ -11,13 +11,13 @@ import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
-import { checkMountPoint } from '../mount/mount-point.ts'
+import { prepareMountPoint } from '../mount/mount-point.ts'
 import { serve } from './serve.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
   const { options: given, run } = parseMountCommand(argv, process.env, process.cwd())
-  const options = { ...given, directory: await checkMountPoint(given.directory) }
+  const options = { ...given, directory: await prepareMountPoint(given.directory) }
   /* by the daemon's starter, too, whose error is seen */
   const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)
   if (readiness === undefined && !run.foreground) {

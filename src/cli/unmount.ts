@@ -4,8 +4,6 @@
  * Invariant: returns 0 only when the service has everything and DIR is unmounted. Otherwise it says what is
  * left or who uses the mount, and nothing is lost.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { Command } from 'commander'
 import { ask } from '../control/control-client.ts'
 import { ControlError } from '../control/protocol.ts'
@@ -16,10 +14,10 @@ import { parseCommand, parseValue } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { dataDirectories } from './session-arguments.ts'
-import { mountAt } from '../fuse/mount-table.ts'
+import { asSessionError, detachDead } from '../mount/mount-point.ts'
 import { occupants } from './open-files.ts'
 import { showProgress } from './progress.ts'
-import { CommandFailure, complain } from './report-error.ts'
+import { CommandFailure, complain, describeFailure } from './report-error.ts'
 import { runningMount } from './running-mount.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -67,7 +65,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       throw busy(record)
     }
     if (error instanceof ControlError && error.code === 'notRunning') {
-      return await detachDead(record)
+      return await detach(record)
     }
     if (error instanceof InterruptedError) {
       throw new CommandFailure(
@@ -87,18 +85,12 @@ function busy(record: MountRecord): CommandFailure {
 }
 
 /* The daemon was killed. Its mount is in the way of every program that looks there. */
-async function detachDead(record: MountRecord): Promise<number> {
-  if (mountAt(record.directory)?.type.startsWith('fuse') === true) {
-    const child = spawn('fusermount3', ['-u', '-z', '--', record.directory], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
-    const [code] = (await once(child, 'close')) as [number | null]
-    if (code !== 0) {
-      throw new CommandFailure(`${record.directory} could not be detached: ${said.trim()}`)
-    }
-  }
+async function detach(record: MountRecord): Promise<number> {
+  await detachDead(record.directory).catch((error: unknown) => {
+    throw new CommandFailure(
+      `${record.directory} could not be detached: ${describeFailure(asSessionError(error))}`,
+    )
+  })
   forgetMount(dataDirectories(process.env).stateRoot, record)
   const address = `${record.agent}/${record.session}`
   throw new CommandFailure(

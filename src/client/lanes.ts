@@ -5,6 +5,7 @@
  * of the session) waiting.
  */
 import type { Clock } from '../clock.ts'
+import { defaultValues } from '../options/table.ts'
 import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
@@ -12,9 +13,9 @@ import { Lane, type LaneLoad } from './lane.ts'
 const maxResting = 128
 
 export interface LaneLimits {
-  /** Downloads at once, and as many questions; default 32. */
+  /** Downloads at once, and as many questions; default that of `--downloads`. */
   readonly reads?: number | undefined
-  /** Changes at once; default 16. */
+  /** Changes at once; default that of `--uploads`. */
   readonly writes?: number | undefined
 }
 
@@ -31,7 +32,9 @@ export class Lanes {
   /** Connections that are needed at most. */
   readonly connections: number
 
-  constructor({ reads = 32, writes = 16 }: LaneLimits, clock: Clock) {
+  constructor(limits: LaneLimits, clock: Clock) {
+    const { downloads, uploads } = defaultValues()
+    const { reads = downloads, writes = uploads } = limits
     this.#reads = new Lane({ limit: reads, clock, maxResting })
     this.#questions = new Lane({ limit: reads, clock })
     this.#writes = new Lane({ limit: writes, clock })

@@ -45,7 +45,7 @@ export interface EmulatorOptions {
   readonly pageSize?: number | undefined
   /** Serves https with a generated certificate. Default false. */
   readonly tls?: boolean | undefined
-  /** Uploads above are refused with 413. Default 52,428,800. */
+  /** Uploads above are refused with 413. Default that of `--max-file-size`. */
   readonly maxFileBytes?: number | undefined
   /** `modified_time` in listings: always 0 (default) or real Unix seconds. */
   readonly modifiedTime?: 'zero' | 'real' | undefined

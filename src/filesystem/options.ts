@@ -38,27 +38,15 @@ export interface FilesystemOptions {
   /** Strict mode: flush and naming calls return when the service has the change, or with its error. */
   readonly sync: boolean
   readonly renameLimit: {
-    /** Files of a directory that may have to travel for its rename; default 1000. */
+    /** Files of a directory that may have to travel for its rename. */
     readonly files: number
-    /** Their bytes; default 256 MiB. */
+    /** Their bytes. */
     readonly bytes: number
-    /** Milliseconds that listing what is below may take inside the call; default 2000. */
+    /** Milliseconds that listing what is below may take inside the call. */
     readonly listingMs: number
   }
   /** When the session came to be, Unix milliseconds: the time of files that were there before this mount. */
   readonly sessionCreatedAtMs: number
   /** Lists the special files, too. */
   readonly showSpecial: boolean
-}
-
-export const defaultFilesystemOptions: FilesystemOptions = {
-  ttlMs: 2000,
-  readOnly: false,
-  uid: 0,
-  gid: 0,
-  umask: 0o022,
-  sync: false,
-  renameLimit: { files: 1000, bytes: 256 * 1024 * 1024, listingMs: 2000 },
-  sessionCreatedAtMs: 0,
-  showSpecial: false,
 }

@@ -1,6 +1,6 @@
 /**
- * A mounted session, as the command line and the control socket hold it. Layer: beside the composition root,
- * which makes it.
+ * A mounted session, as the command line and the control socket hold it. Layer: mount;
+ * `mount.ts` makes it.
  *
  * Invariant: nothing here loses a change: what the service has not confirmed is on this machine when any of
  * these returns, and the next mount of the session goes on with it.
@@ -29,16 +29,21 @@ export interface MountedSession {
   close(): Promise<void>
 }
 
-/** The composition root. Rejects with `SessionError`; `signal` gives up before the mount answers. */
-export type MountSession = (
-  options: MountOptions,
-  dependencies: {
-    readonly logger: Logger
-    readonly signal?: AbortSignal
-    /** For tests that kill the daemon at a named point. */
-    readonly failpoint?: Failpoint | undefined
-  },
-) => Promise<MountedSession>
+export interface MountDependencies {
+  readonly logger: Logger
+  /** Gives up before the mount answers. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Of /dev/fuse, mounted at `directory` by whoever hands it over; this process closes it. Default: `directory`
+   * is checked and mounted on.
+   */
+  readonly descriptor?: number | undefined
+  /** For tests that kill the daemon at a named point. */
+  readonly failpoint?: Failpoint | undefined
+}
+
+/** Rejects with `SessionError`. */
+export type MountSession = (options: MountOptions, dependencies: MountDependencies) => Promise<MountedSession>
 
 /**
  * What `mount-session unmount` asks for. Resolves with what is left: then it is still mounted, unless `force`,

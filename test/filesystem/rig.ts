@@ -17,11 +17,13 @@ import type {
   NodeId,
   OpenFlags,
 } from '../../src/filesystem/front-end.ts'
-import { defaultFilesystemOptions, type FilesystemOptions } from '../../src/filesystem/options.ts'
+import type { FilesystemOptions } from '../../src/filesystem/options.ts'
 import type { SpecialFile } from '../../src/filesystem/special-file.ts'
 import { silentLogger } from '../../src/log.ts'
 import type { Failpoint } from '../../src/write-back/disk/failpoints.ts'
 import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { filesystemOptions } from '../../src/mount/session-filesystem.ts'
+import { defaultValues } from '../../src/options/table.ts'
 import { assembleOver } from '../assembly.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -64,7 +66,10 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
       ...{ listings, contents, changes, clock, kernelCache, logger: silentLogger },
       specialFiles: given.specialFiles,
     },
-    { ...defaultFilesystemOptions, ttlMs, sessionCreatedAtMs, uid: 1000, gid: 1000, ...given.options },
+    {
+      ...filesystemOptions({ ...defaultValues(), ttlMs, uid: 1000, gid: 1000 }, sessionCreatedAtMs),
+      ...given.options,
+    },
   )
   t.teardown(async () => {
     await changes.close()

@@ -2,7 +2,7 @@ import t from 'tap'
 import { FilesystemError } from '../../src/filesystem/errors.ts'
 import { emptyDirectory, eventually, hanging, mounted, run } from './mounted.ts'
 import { mountAt } from '../../src/fuse/mount-table.ts'
-import { unmountKernel } from '../../src/fuse/kernel-mount.ts'
+import { unmountKernel } from '../../src/fuse/fusermount.ts'
 
 void t.test('ordinary tools find an ordinary directory', async (t) => {
   const { fs, sh, errors } = await mounted(t)

@@ -1,17 +1,11 @@
 import t from 'tap'
-import { chmod, chown, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  detachDead,
-  isDeadMount,
-  type KernelMountError,
-  mountKernel,
-  mountOptions,
-  unmountKernel,
-} from '../../src/fuse/kernel-mount.ts'
+import { unmountKernel } from '../../src/fuse/fusermount.ts'
+import { mountKernel, mountOptions } from '../../src/fuse/kernel-mount.ts'
 import { mountAt, parseMountTable } from '../../src/fuse/mount-table.ts'
-import { emptyDirectory, eventually, mounted, run, type Running } from './mounted.ts'
+import { emptyDirectory, eventually, mounted, nobody, run, startDaemon } from './mounted.ts'
 
 const root = process.getuid?.() === 0
 
@@ -67,16 +61,8 @@ void t.test('max_read bounds what is asked for', async (t) => {
   t.equal(Math.max(...fs.readSizes), 8192)
 })
 
-void t.test('a mount point that is none is told apart by code', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
-  t.teardown(() => rm(directory, { recursive: true }))
-  await writeFile(join(directory, 'file'), '')
-  const code = (path: string): Promise<unknown> =>
-    mountKernel(join(directory, path), { source: 's' }).catch(
-      (error: unknown) => (error as KernelMountError).code,
-    )
-  t.equal(await code('none'), 'missing')
-  t.equal(await code('file'), 'notDirectory')
+void t.test('unmounting what is not mounted is told by code', async (t) => {
+  const directory = await emptyDirectory(t)
   await t.rejects(unmountKernel(directory, { lazy: false }), { code: 'notMounted' })
 })
 
@@ -91,59 +77,9 @@ void t.test('without fusermount3 the error says so', async (t) => {
   await t.rejects(mountKernel(directory, { source: 's' }), { code: 'noFusermount' })
 })
 
-const daemon = `
-  const { MemoryFrontEnd } = await import('${new URL('memory-front-end.ts', import.meta.url).href}')
-  const { serve } = await import('${new URL('../../src/fuse/connection.ts', import.meta.url).href}')
-  const { mountKernel } = await import('${new URL('../../src/fuse/kernel-mount.ts', import.meta.url).href}')
-  const quiet = () => undefined
-  const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isLevelEnabled: () => false }
-  const options = JSON.parse(process.argv[2])
-  try {
-    const mount = await mountKernel(process.argv[1], { source: 'memory', ...options })
-    const fs = new MemoryFrontEnd()
-    fs.put('f', 'content')
-    const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })
-    await served.ready
-    console.log('ready')
-    console.log(await served.done)
-    mount.release()
-  } catch (error) {
-    console.log(error.code)
-  }
-`
-
-interface Daemon extends Running {
-  /** The first line it printed: `ready`, or the code of its failure. */
-  readonly line: Promise<string>
-}
-
-function start(directory: string, options: object, as: readonly string[] = []): Daemon {
-  const args = ['--input-type=module', '-e', daemon, directory, JSON.stringify(options)]
-  const running = run('env', [...as, process.execPath, ...args])
-  const line = new Promise<string>((resolve) => {
-    running.child.stdout?.once('data', (text: string) => resolve(text.trim()))
-    void running.ended.then(({ stderr }) => resolve(stderr))
-  })
-  return { ...running, line }
-}
-
-void t.test('a killed daemon leaves a dead mount, which is found out and detached', async (t) => {
-  const directory = await emptyDirectory(t)
-  const { child, ended, line } = start(directory, {})
-  t.equal(await line, 'ready')
-  t.equal(await isDeadMount(directory), false)
-  child.kill('SIGKILL')
-  await ended
-  t.ok(await eventually(() => isDeadMount(directory)))
-  await t.rejects(mountKernel(directory, { source: 's' }), { code: 'dead' })
-  t.equal(await detachDead(directory), true)
-  t.equal(mountAt(directory), undefined)
-  t.equal(await detachDead(directory), false)
-})
-
 void t.test('with auto_unmount a killed daemon leaves nothing', async (t) => {
   const directory = await emptyDirectory(t)
-  const { child, ended, line } = start(directory, { autoUnmount: true })
+  const { child, ended, line } = startDaemon(directory, { autoUnmount: true })
   t.equal(await line, 'ready')
   child.kill('SIGKILL')
   await ended
@@ -152,13 +88,11 @@ void t.test('with auto_unmount a killed daemon leaves nothing', async (t) => {
 
 void t.test('with auto_unmount an ordinary unmount ends the daemon', async (t) => {
   const directory = await emptyDirectory(t)
-  const { ended, line } = start(directory, { autoUnmount: true })
+  const { ended, line } = startDaemon(directory, { autoUnmount: true })
   t.equal(await line, 'ready')
   await unmountKernel(directory, { lazy: false })
   t.match((await ended).stdout, 'unmounted')
 })
-
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 
 void t.test(
   'an unprivileged user mounts, and only that user sees it',
@@ -167,7 +101,7 @@ void t.test(
     const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
     t.teardown(() => rmdir(directory))
     await chown(directory, 65534, 65534)
-    const { ended, line } = start(directory, {}, nobody)
+    const { ended, line } = startDaemon(directory, {}, nobody)
     t.equal(await line, 'ready')
     const file = join(directory, 'f')
     t.equal((await run('env', [...nobody, 'cat', file]).ended).stdout, 'content')
@@ -184,10 +118,8 @@ void t.test(
     const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
     t.teardown(() => rmdir(directory))
     await chmod(directory, 0o755)
-    const foreign = start(directory, {}, nobody)
-    t.equal(await foreign.line, 'notWritable')
     await chown(directory, 65534, 65534)
-    const other = start(directory, { allowOther: true }, nobody)
+    const other = startDaemon(directory, { allowOther: true }, nobody)
     const allowed = (await run('grep', ['-qx', 'user_allow_other', '/etc/fuse.conf']).ended).code === 0
     if (allowed) {
       t.equal(await other.line, 'ready')
@@ -195,6 +127,6 @@ void t.test(
     } else {
       t.equal(await other.line, 'allowOtherNotPermitted')
     }
-    await Promise.all([foreign.ended, other.ended])
+    await other.ended
   },
 )

@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Logger, silentLogger } from '../../src/log.ts'
 import { serve, type Served } from '../../src/fuse/connection.ts'
-import { mountKernel, unmountKernel, type KernelMountOptions } from '../../src/fuse/kernel-mount.ts'
+import { unmountKernel } from '../../src/fuse/fusermount.ts'
+import { mountKernel, type KernelMountOptions } from '../../src/fuse/kernel-mount.ts'
 import { MemoryFrontEnd, type MemoryOptions } from './memory-front-end.ts'
 
 export interface Mounted {
@@ -101,6 +102,46 @@ export async function mounted(
     sh: (script) => start(script).ended,
   }
 }
+
+const daemon = `
+  const { MemoryFrontEnd } = await import('${new URL('memory-front-end.ts', import.meta.url).href}')
+  const { serve } = await import('${new URL('../../src/fuse/connection.ts', import.meta.url).href}')
+  const { mountKernel } = await import('${new URL('../../src/fuse/kernel-mount.ts', import.meta.url).href}')
+  const quiet = () => undefined
+  const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isLevelEnabled: () => false }
+  const options = JSON.parse(process.argv[2])
+  try {
+    const mount = await mountKernel(process.argv[1], { source: 'memory', ...options })
+    const fs = new MemoryFrontEnd()
+    fs.put('f', 'content')
+    const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })
+    await served.ready
+    console.log('ready')
+    console.log(await served.done)
+    mount.release()
+  } catch (error) {
+    console.log(error.code)
+  }
+`
+
+export interface Daemon extends Running {
+  /** The first line it printed: `ready`, or the code of its failure. */
+  readonly line: Promise<string>
+}
+
+/** The same in a process of its own, which can be killed. */
+export function startDaemon(directory: string, options: object, as: readonly string[] = []): Daemon {
+  const args = ['--input-type=module', '-e', daemon, directory, JSON.stringify(options)]
+  const running = run('env', [...as, process.execPath, ...args])
+  const line = new Promise<string>((resolve) => {
+    running.child.stdout?.once('data', (text: string) => resolve(text.trim()))
+    void running.ended.then(({ stderr }) => resolve(stderr))
+  })
+  return { ...running, line }
+}
+
+/** Before a command: runs it as a user without rights. */
+export const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 
 /** A hook that makes its call wait until it is interrupted (or forever), and tells when it was reached. */
 export function hanging(): {

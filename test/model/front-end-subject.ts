@@ -9,10 +9,11 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FilesystemError, type Reason } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
-import { defaultFilesystemOptions } from '../../src/filesystem/options.ts'
 import { errnoByReason } from '../../src/fuse/errno.ts'
 import { silentLogger } from '../../src/log.ts'
 import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { filesystemOptions } from '../../src/mount/session-filesystem.ts'
+import { defaultValues } from '../../src/options/table.ts'
 import { assembleOver } from '../assembly.ts'
 import { type Gate, MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -76,7 +77,7 @@ export class FrontEndSubject implements Subject {
       ...{ directory: this.#directory, files: this.#files, clock, ttlMs, maxFileBytes },
       localNames: [scratchPattern],
     })
-    const options = { ...defaultFilesystemOptions, ttlMs, sync, uid: 1000, gid: 1000 }
+    const options = filesystemOptions({ ...defaultValues(), ttlMs, sync, uid: 1000, gid: 1000 }, 0)
     const fs = new Filesystem({ listings, contents, changes, clock, logger: silentLogger }, options)
     const calls = new SystemCalls(fs, this.#time, () => this.#letGo())
     this.#stack = { calls, changes }

@@ -10,10 +10,11 @@ import { join } from 'node:path'
 import { FilesystemError } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
 import type { Caller, HandleId, NodeId } from '../../src/filesystem/front-end.ts'
-import { defaultFilesystemOptions } from '../../src/filesystem/options.ts'
 import { errnoByReason } from '../../src/fuse/errno.ts'
 import { silentLogger } from '../../src/log.ts'
 import type { WriteBack } from '../../src/write-back/write-back.ts'
+import { filesystemOptions } from '../../src/mount/session-filesystem.ts'
+import { defaultValues } from '../../src/options/table.ts'
 import { assembleOver } from '../assembly.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -122,7 +123,7 @@ class Interleaving {
     const { listings, contents, changes } = await assembleOver({
       ...{ directory, files, clock, ttlMs, timeoutMs: longestWaitMs },
     })
-    const options = { ...defaultFilesystemOptions, ttlMs, sync, uid: 1000, gid: 1000 }
+    const options = filesystemOptions({ ...defaultValues(), ttlMs, sync, uid: 1000, gid: 1000 }, 0)
     const fs = new Filesystem({ listings, contents, changes, clock, logger: silentLogger }, options)
     this.#started = { fs, changes }
   }

@@ -12,18 +12,18 @@ import { pipeline } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendJson, ServiceFailure } from '../envelope.ts'
 import type { Home } from '../home.ts'
+import { defaultValues } from '../../options/table.ts'
 import { requirePath } from '../session-path.ts'
 import { accessSession, type Query, type Routes, type SessionParams, useSession } from './context.ts'
 
 const smallBytes = 64 * 1024
 const chunkBytes = 256 * 1024
-const defaultMaxFileBytes = 52_428_800
 
 const url = '/agents/:agent/endpoint/sessions/:session/files/content'
 
 export const contentRoutes: Routes = (app, context) => {
   const { gate, effects, store, options } = context
-  const maxFileBytes = options.maxFileBytes ?? defaultMaxFileBytes
+  const maxFileBytes = options.maxFileBytes ?? defaultValues().maxFileBytes
 
   void app.register((scope, _options, done) => {
     // Bodies stay in the socket: the handler takes them from there.

@@ -1,0 +1,175 @@
+/**
+ * One session as a filesystem: its files, its console in `.logs`, its state in `.status`, and what is asked of it
+ * besides. Layer: mount.
+ *
+ * Invariant: knows of no kernel: whoever serves the front end, at whatever place, brings that along.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
+import { Filesystem } from '../filesystem/filesystem.ts'
+import type { KernelCache } from '../filesystem/front-end.ts'
+import type { FilesystemOptions } from '../filesystem/options.ts'
+import type { Logger } from '../log.ts'
+import { consoleStream } from '../logs/console-stream.ts'
+import { LogFollower } from '../logs/follow-logs.ts'
+import { LogFile } from '../logs/log-file.ts'
+import { LogsSpecialFile } from '../logs/logs-special-file.ts'
+import type { MountOptions } from '../options/mount-options.ts'
+import type { OptionValues } from '../options/table.ts'
+import { leftoversOf, progressOf } from '../session/leftovers.ts'
+import type { OpenSession } from '../session/open-session.ts'
+import { WriteBackError } from '../write-back/local-changes.ts'
+import { StatusSpecialFile } from './status-special-file.ts'
+
+const progressIntervalMs = 200
+/* besides the number of files, of which the user says how many may be renamed with their directory */
+const renameLimitBytes = 256 * 1024 * 1024
+const renameListingMs = 2000
+
+export class SessionFilesystem {
+  readonly #options: MountOptions
+  readonly #session: OpenSession
+  readonly #logger: Logger
+  readonly #mountedAt: string
+  readonly #logFile: LogFile
+  readonly #follower: LogFollower
+  #closing: Promise<void> | undefined
+
+  constructor(session: OpenSession, options: MountOptions, logger: Logger) {
+    this.#options = options
+    this.#session = session
+    this.#logger = logger
+    this.#mountedAt = new Date(session.clock.wallMs()).toISOString()
+    this.#logFile = new LogFile({
+      directory: join(session.directories.cache, 'logs'),
+      maxBytes: options.logBytes,
+    })
+    this.#follower = new LogFollower({
+      openStream: consoleStream(session.client, { ...options, agentVersion: session.agentVersion }),
+      file: this.#logFile,
+      clock: session.clock,
+      logger,
+      mode: options.logs,
+    })
+  }
+
+  /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. */
+  frontEnd(kernelCache: KernelCache): Filesystem {
+    const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
+    const specialFiles = [
+      new LogsSpecialFile(this.#logFile, this.#follower),
+      new StatusSpecialFile(() => this.status()),
+    ]
+    return new Filesystem(
+      { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },
+      filesystemOptions(this.#options, createdAtMs),
+    )
+  }
+
+  status(): StatusReport {
+    const { changes, statistics, listings, contents, clock } = this.#session
+    const { endpoint, agent, session, directory, readOnly } = this.#options
+    const work = changes.status()
+    return {
+      version,
+      pid: process.pid,
+      endpoint,
+      agent,
+      session,
+      directory,
+      readOnly,
+      mountedAt: this.#mountedAt,
+      service: work.paused
+        ? { state: 'paused', reason: work.paused.reason, sinceMs: clock.wallMs() - work.paused.since }
+        : { state: 'ready' },
+      paths: leftoversOf(work),
+      calls: statistics.calls,
+      latencies: statistics.latencies,
+      bytes: statistics.bytes,
+      cache: {
+        listingHits: listings.hits,
+        listingMisses: listings.misses,
+        contentHits: contents.hits,
+        contentMisses: contents.misses,
+        bytes: contents.bytes,
+      },
+    }
+  }
+
+  /** As `MountedSession.drain`. */
+  async drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
+    const { changes } = this.#session
+    try {
+      await this.#reporting(onProgress, changes.drain(signal))
+      // whoever goes on writing finds that the mount is busy
+      return []
+    } catch (error) {
+      if (!(error instanceof WriteBackError) || error.reason === 'interrupted') throw error
+      this.#logger.warn({ path: error.path, reason: error.reason }, error.message)
+    }
+    return leftoversOf(changes.status())
+  }
+
+  /** As `ControlHandlers.sync`. */
+  async sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
+    await this.#reporting(onProgress, this.#session.changes.barrier(path, signal))
+  }
+
+  /** The console is not followed any more. Any number of times. */
+  async stopLogs(): Promise<void> {
+    await this.#follower.stop()
+  }
+
+  /** Any number of times. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.stopLogs()
+    this.#logFile.close()
+    await this.#session.close()
+  }
+
+  async #reporting(onProgress: (progress: Progress) => void, work: Promise<void>): Promise<void> {
+    const { changes } = this.#session
+    const report = (): void => onProgress(progressOf(changes.status()))
+    report()
+    const timer = setInterval(report, progressIntervalMs)
+    try {
+      await work
+    } finally {
+      clearInterval(timer)
+    }
+  }
+}
+
+type FilesystemOption =
+  'ttlMs' | 'readOnly' | 'uid' | 'gid' | 'umask' | 'sync' | 'renameLimit' | 'showSpecial'
+
+/** What the filesystem goes by, of the options of a mount; files are of this process's user where nobody says whose. */
+export function filesystemOptions(
+  values: Pick<OptionValues, FilesystemOption>,
+  sessionCreatedAtMs: number,
+): FilesystemOptions {
+  const { ttlMs, readOnly, uid, gid, umask, sync, renameLimit, showSpecial } = values
+  return {
+    ttlMs,
+    readOnly,
+    uid: uid ?? process.getuid?.() ?? 0,
+    gid: gid ?? process.getgid?.() ?? 0,
+    umask,
+    sync,
+    renameLimit: { files: renameLimit, bytes: renameLimitBytes, listingMs: renameListingMs },
+    sessionCreatedAtMs,
+    showSpecial,
+  }
+}
+
+const { version } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'),
+) as {
+  readonly version: string
+}
