@@ -1,4 +1,6 @@
-import { mkdirSync, symlinkSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, symlinkSync, readFileSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { announceMount } from '../../src/control/registry.ts'
@@ -13,6 +15,29 @@ void t.test('--version says the version of the package', async (t) => {
     stdout: `${version}\n`,
     stderr: '',
   })
+})
+
+void t.test('on an older Node one line says which is needed, and nothing else is loaded', (t) => {
+  const old = ['/usr/bin/node', '/usr/local/bin/node'].find(
+    (node) =>
+      existsSync(node) && /^v(1\d|2[0-3])\./.test(execFileSync(node, ['--version'], { encoding: 'utf8' })),
+  )
+  const source = readFileSync('src/cli/main.ts', 'utf8')
+  t.notMatch(source, /^import\b/m, 'an old version reads all of a static import before it runs anything')
+  const entry = join(t.testdir(), 'main.mjs')
+  /* compiled, as it is published; the neighbour that it imports is not there */
+  writeFileSync(entry, stripTypeScriptTypes(source))
+  const pretended = `Object.defineProperty(process.versions, 'node', { value: '20.1.0' }); await import(process.argv[1])`
+  const said = /^mount-session: Node 24 is needed, or a later one; this is 2\d\.\d+\.\d+: install it first\n$/
+  const runs = [
+    ...(old === undefined ? [] : [[old, entry]]),
+    [process.execPath, '--input-type=module', '--eval', pretended, entry],
+  ]
+  for (const [node = '', ...args] of runs) {
+    const { status, stdout, stderr } = spawnSync(node, args, { encoding: 'utf8' })
+    t.match({ status, stdout, stderr }, { status: 1, stdout: '', stderr: said }, node)
+  }
+  t.end()
 })
 
 void t.test('--help goes to stdout, of every command, and help says the same', async (t) => {
