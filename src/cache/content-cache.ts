@@ -11,7 +11,7 @@ import type { Logger } from '../log.ts'
 import { judge, type ProofRules } from './content-proof.ts'
 import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
-import type { Listings } from './listings.ts'
+import type { Listings, Seen } from './listings.ts'
 import { checkSize } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
@@ -35,11 +35,6 @@ export interface ContentCacheOptions {
   readonly reserveBytes?: number
   /** How long a read waits without a byte, in milliseconds; default 20,000. */
   readonly stallMs?: number
-}
-
-interface Seen {
-  readonly begunOrder: number
-  readonly seenAt: number
 }
 
 /** Small contents that nobody holds stay in memory up to so many bytes together. */
@@ -71,7 +66,7 @@ export class ContentCache implements Contents {
     const { clock, directory, ttlMs, ownTtlMs, contentTtlMs, immutable } = options
     this.#options = options
     this.#rules = { ttlMs, ownTtlMs, contentTtlMs, immutable }
-    this.#store = new DiskStore({ directory, clock, reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024 })
+    this.#store = new DiskStore(directory, clock, options.reserveBytes ?? 256 * 1024 * 1024)
     this.#around = {
       files: options.files,
       clock,
@@ -120,7 +115,6 @@ export class ContentCache implements Contents {
     return content !== undefined && this.#serves(content, listed, seen, inMs)
   }
 
-  /** Downloads ahead of a reader, after everything else; `open` then joins it. Rejects as `Content.read` does. */
   async fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs = 0): Promise<void> {
     const content = this.#find(path, listed, seen, inMs)
     const hold = this.#hold(content, -1)

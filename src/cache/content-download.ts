@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { SessionFiles } from '../client/session-files.ts'
 import { type ContentFile, smallBytes } from './content-file.ts'
+import type { Provenance } from './content-proof.ts'
 import { diskError } from './disk-store.ts'
 
 export interface AttemptOptions {
@@ -26,14 +27,8 @@ export interface AttemptOptions {
   readonly onStall: () => void
 }
 
-/** What a body that came to its end says. */
-export interface Received {
-  readonly bytes: number
-  readonly begunOrder: number
-  /** `Clock.now()` when the answer began. */
-  readonly knownAt: number
-  readonly serverDateMs: number | undefined
-}
+/** What a body that came to its end says of its content. */
+export type Received = Pick<Provenance, 'size' | 'begunOrder' | 'knownAt' | 'serverDateMs'>
 
 /** Room is made for so many bytes at a time where the length is not known, and looked after every so many. */
 const roomBytes = 16 * 1024 * 1024
@@ -105,7 +100,7 @@ export class DownloadAttempt {
     this.#check()
     if (length !== undefined && this.position < length) throw cutError(path, this.position, length)
     file.cut(this.position)
-    return { bytes: this.position, begunOrder, knownAt, serverDateMs }
+    return { size: this.position, begunOrder, knownAt, serverDateMs }
   }
 
   #check(): void {

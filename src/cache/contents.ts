@@ -5,6 +5,7 @@
  * proof (`content-proof.ts`) or its age allows it.
  */
 import type { RemoteEntry } from '../client/session-files.ts'
+import type { Seen } from './listings.ts'
 
 /** The local disk under the cache failed; `diskFull` also when only its reserve is left. */
 export class CacheDiskError extends Error {
@@ -49,14 +50,15 @@ export interface Contents {
   open(
     path: string,
     listed: RemoteEntry,
-    seen: { readonly begunOrder: number; readonly seenAt: number },
+    seen: Seen,
   ): { readonly content: Content; readonly unchanged: boolean }
-  /** Whether the cached content of a path would still be served for `listed`; no request. */
-  isCurrent(
-    path: string,
-    listed: RemoteEntry,
-    seen: { readonly begunOrder: number; readonly seenAt: number },
-  ): boolean
+  /** Whether the cached content of a path would still be served for `listed` in `inMs` milliseconds, default now; no request. */
+  isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs?: number): boolean
+  /**
+   * Downloads what will not be served in `inMs` milliseconds any more, default now, ahead of a reader and after
+   * everything else; `open` then joins it. Rejects as `Content.read` does.
+   */
+  fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs?: number): Promise<void>
   /** Our own confirmed upload: the bytes of `file` (linked or copied, not taken) are the content of `path`. */
   adopt(path: string, file: string, size: number): void
   /** Nothing cached of this path is true any more. */

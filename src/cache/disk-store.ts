@@ -14,31 +14,29 @@ import { CacheDiskError } from './contents.ts'
 const lookBytes = 64 * 1024 * 1024
 const lookMs = 5_000
 
-export interface DiskStoreOptions {
-  readonly directory: string
-  readonly clock: Clock
-  /** Bytes of the disk that stay free. */
-  readonly reserveBytes: number
-}
-
 export class DiskStore {
-  readonly #options: DiskStoreOptions
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #reserveBytes: number
   #made = 0
   #credit = 0
   #lookedAt = -Infinity
   readonly #doomed: string[] = []
   #removing: Promise<void> | undefined
 
-  constructor(options: DiskStoreOptions) {
-    this.#options = options
-    rmSync(options.directory, { recursive: true, force: true })
-    mkdirSync(options.directory, { recursive: true, mode: 0o700 })
+  /** `reserveBytes` of the disk stay free. */
+  constructor(directory: string, clock: Clock, reserveBytes: number) {
+    this.#directory = directory
+    this.#clock = clock
+    this.#reserveBytes = reserveBytes
+    rmSync(directory, { recursive: true, force: true })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
   }
 
   /** The path of a file that is not there yet. */
   newPath(): string {
     this.#made += 1
-    return join(this.#options.directory, String(this.#made))
+    return join(this.#directory, String(this.#made))
   }
 
   /** A file with the bytes of `file`: the same inode where the disk allows it, else a copy. */
@@ -70,12 +68,11 @@ export class DiskStore {
 
   /** Whether `bytes` more leave the reserve alone; they count as used then. */
   async hasRoom(bytes: number): Promise<boolean> {
-    const { clock, directory, reserveBytes } = this.#options
-    if (this.#credit < bytes || clock.now() - this.#lookedAt > lookMs) {
+    if (this.#credit < bytes || this.#clock.now() - this.#lookedAt > lookMs) {
       await this.#removing
-      const disk = await statfs(directory)
-      this.#lookedAt = clock.now()
-      this.#credit = Math.min(disk.bavail * disk.bsize - reserveBytes, Math.max(lookBytes, bytes))
+      const disk = await statfs(this.#directory)
+      this.#lookedAt = this.#clock.now()
+      this.#credit = Math.min(disk.bavail * disk.bsize - this.#reserveBytes, Math.max(lookBytes, bytes))
     }
     if (this.#credit < bytes) return false
     this.#credit -= bytes

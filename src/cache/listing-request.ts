@@ -29,16 +29,14 @@ export interface ListingRequestOptions {
   readonly onEnd: (error: unknown) => void
 }
 
-interface Seen {
-  readonly entry: RemoteEntry
-  readonly seenAt: number
-}
-
 export class ListingRequest {
   readonly #options: ListingRequestOptions
   readonly #controller = new AbortController()
   readonly #seen = new Map<string, RemoteEntry>()
-  readonly #names = new Map<string, PromiseWithResolvers<Seen | undefined>>()
+  readonly #names = new Map<
+    string,
+    PromiseWithResolvers<Pick<LookupAnswer, 'entry' | 'seenAt'> | undefined>
+  >()
   readonly #whole = Promise.withResolvers<Listing>()
   #state: 'waiting' | 'running' | 'ended' = 'waiting'
   #waiting = 0

@@ -34,12 +34,21 @@ export interface ListingOptions {
   readonly priority?: number | undefined
 }
 
-/** One name. `entry` undefined: the whole listing was seen and does not have it. */
-export interface LookupAnswer {
-  readonly entry: RemoteEntry | undefined
+/** Which listing an answer stands on. */
+export interface Seen {
+  /** That of the listing. */
   readonly begunOrder: number
-  /** `Clock.now()` at which this answer became known. */
+  /** `Clock.now()` at which the answer became known. */
   readonly seenAt: number
+}
+
+export function seenBy({ begunOrder, endedAt }: Listing): Seen {
+  return { begunOrder, seenAt: endedAt }
+}
+
+/** One name. `entry` undefined: the whole listing was seen and does not have it. */
+export interface LookupAnswer extends Seen {
+  readonly entry: RemoteEntry | undefined
   /** How long the listing that showed it has taken so far, for `remainingMs`. */
   readonly durationMs: number
 }

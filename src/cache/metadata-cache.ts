@@ -30,7 +30,7 @@ export interface MetadataCacheOptions {
 }
 
 /** The requests of one directory. */
-interface Lane {
+interface Requests {
   running: ListingRequest
   next: ListingRequest | undefined
 }
@@ -38,7 +38,7 @@ interface Lane {
 export class MetadataCache implements Listings {
   readonly #options: MetadataCacheOptions
   readonly #listings: LRUCache<string, Listing>
-  readonly #lanes = new Map<string, Lane>()
+  readonly #requests = new Map<string, Requests>()
   readonly #observers = new Set<ListingObserver>()
   /** Questions answered from a cached listing, and requests made; for display. */
   hits = 0
@@ -123,8 +123,8 @@ export class MetadataCache implements Listings {
 
   drop(directory: string): void {
     this.#listings.delete(directory)
-    const lane = this.#lanes.get(directory)
-    if (lane !== undefined) lane.running.outdated = true
+    const requests = this.#requests.get(directory)
+    if (requests !== undefined) requests.running.outdated = true
   }
 
   #cached(directory: string, maxAgeMs: number | undefined): Listing | undefined {
@@ -137,24 +137,24 @@ export class MetadataCache implements Listings {
 
   /** The request whose answer serves a caller who accepts this age: the running one, the next, or a new one. */
   #request(directory: string, maxAgeMs: number | undefined): ListingRequest {
-    const lane = this.#lanes.get(directory)
-    if (lane === undefined) {
+    const requests = this.#requests.get(directory)
+    if (requests === undefined) {
       const running = this.#newRequest(directory)
-      this.#lanes.set(directory, { running, next: undefined })
+      this.#requests.set(directory, { running, next: undefined })
       return running
     }
     const mustBeginLater = (maxAgeMs ?? this.#options.ttlMs) <= 0
-    if (!mustBeginLater && !lane.running.outdated) return lane.running
-    lane.next ??= this.#newRequest(directory)
-    return lane.next
+    if (!mustBeginLater && !requests.running.outdated) return requests.running
+    requests.next ??= this.#newRequest(directory)
+    return requests.next
   }
 
   /** After the caller has joined: begins a new request, or makes way for it where nobody waits for the one before. */
   #beginWaiting(directory: string, request: ListingRequest): void {
-    const lane = this.#lanes.get(directory)
-    if (lane === undefined) return
-    if (lane.running === request) request.begin()
-    else if (lane.next === request && lane.running.waiting === 0) lane.running.cancel()
+    const requests = this.#requests.get(directory)
+    if (requests === undefined) return
+    if (requests.running === request) request.begin()
+    else if (requests.next === request && requests.running.waiting === 0) requests.running.cancel()
   }
 
   #newRequest(directory: string): ListingRequest {
@@ -201,20 +201,20 @@ export class MetadataCache implements Listings {
    * directory is known whole in the end, unless a newer one waits for its place.
    */
   #idle(directory: string, request: ListingRequest, interrupted: boolean): void {
-    const lane = this.#lanes.get(directory)
-    if (lane?.next === request) lane.next = undefined
-    else if (lane?.running === request && (interrupted || lane.next !== undefined)) request.cancel()
+    const requests = this.#requests.get(directory)
+    if (requests?.next === request) requests.next = undefined
+    else if (requests?.running === request && (interrupted || requests.next !== undefined)) request.cancel()
   }
 
   #ended(directory: string, request: ListingRequest): void {
-    const lane = this.#lanes.get(directory)
-    if (lane?.running !== request) return
-    if (lane.next === undefined) {
-      this.#lanes.delete(directory)
+    const requests = this.#requests.get(directory)
+    if (requests?.running !== request) return
+    if (requests.next === undefined) {
+      this.#requests.delete(directory)
       return
     }
-    lane.running = lane.next
-    lane.next = undefined
-    lane.running.begin()
+    requests.running = requests.next
+    requests.next = undefined
+    requests.running.begin()
   }
 }

@@ -46,7 +46,7 @@ export interface ContentSurroundings {
   readonly onSettled: (content: StreamedContent) => void
 }
 
-type State =
+type Arrival =
   | { readonly kind: 'idle' }
   | { readonly kind: 'arriving'; readonly attempt: DownloadAttempt }
   | { readonly kind: 'whole' }
@@ -60,7 +60,7 @@ export class StreamedContent {
   /** The content of the same path before this one, while it is compared with it. */
   #previous: StreamedContent | undefined
   #listed: RemoteEntry
-  #state: State = { kind: 'idle' }
+  #state: Arrival = { kind: 'idle' }
   #provenance: Provenance
   #holds = 1
   #fetchedMs = 0
@@ -236,13 +236,13 @@ export class StreamedContent {
         const received = await attempt.transfer()
         this.#fetchedMs = clock.now() - startedAt
         attempt.watch()
-        const verdict = await this.#around.checkSize(this.path, this.#listed, received.bytes, attempt.signal)
+        const verdict = await this.#around.checkSize(this.path, this.#listed, received.size, attempt.signal)
         if (attempt.ended) return
         if (verdict.kind === 'take') {
           this.#becomeWhole(attempt, received, verdict.agreed)
           return
         }
-        failure = cutError(this.path, received.bytes, this.#listed.size)
+        failure = cutError(this.path, received.size, this.#listed.size)
       } catch (error) {
         failure = error as Error
       }
@@ -261,15 +261,13 @@ export class StreamedContent {
     attempt.finish()
     this.#provenance = {
       ...this.#provenance,
-      size: agreed?.size ?? received.bytes,
+      ...received,
+      size: agreed?.size ?? received.size,
       modifiedSeconds: agreed?.modifiedSeconds,
-      begunOrder: received.begunOrder,
       endedOrder: this.#around.clock.order(),
-      knownAt: received.knownAt,
-      serverDateMs: received.serverDateMs,
     }
     this.#state = { kind: 'whole' }
-    if (this.#previous !== undefined && this.#previous.size !== received.bytes) this.#foundChange()
+    if (this.#previous !== undefined && this.#previous.size !== received.size) this.#foundChange()
     this.#dropPrevious()
     this.#waits.end()
     this.#around.onSettled(this)

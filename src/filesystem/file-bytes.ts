@@ -40,19 +40,25 @@ export class FileBytes {
 
   /** The working copy that has the bytes now; undefined while they are what the service has. */
   copyOf(node: FileNode): WorkingCopy | undefined {
+    const { state } = node
     const path = this.#tree.findPath(node)
-    if (path === undefined) return node.state.kind === 'working' ? node.state.copy : undefined
-    const local = this.#changes.get(path)
-    if (local?.kind === 'file' && local.content.from === 'spool') {
-      this.work(node, local.content.copy)
-      return local.content.copy
+    const local = path === undefined ? undefined : this.#changes.get(path)
+    if (local?.kind === 'file' && local.content.from === 'spool') return local.content.copy
+    if (state.kind !== 'working') return undefined
+    if (path === undefined) return state.copy
+    const isKept = state.copy.current && [...node.handles].some((handle) => handle.retained === state.copy)
+    return isKept ? state.copy : undefined
+  }
+
+  /** The file follows its copy, which may have come or gone by a change of its name's or by an upload. */
+  catchUp(node: FileNode): void {
+    const copy = this.copyOf(node)
+    if (copy !== undefined) {
+      this.work(node, copy)
+    } else if (node.state.kind === 'working') {
+      for (const handle of node.handles) release(handle)
+      node.state = { kind: 'clean', content: undefined, staging: undefined }
     }
-    if (node.state.kind !== 'working') return undefined
-    const { copy } = node.state
-    if (copy.current && [...node.handles].some((handle) => handle.retained === copy)) return copy
-    for (const handle of node.handles) release(handle)
-    node.state = { kind: 'clean', content: undefined, staging: undefined }
-    return undefined
   }
 
   /** From now on the bytes are in this copy. */
@@ -79,6 +85,7 @@ export class FileBytes {
 
   /** Opens what the service has, for reading. Answers whether the kernel's pages are still right. */
   open(node: FileNode, sight: FileSight): boolean {
+    this.catchUp(node)
     const copy = this.copyOf(node)
     if (copy !== undefined) return hadPagesOf(node, copy)
     const remote = this.#remote(sight)
@@ -107,6 +114,7 @@ export class FileBytes {
   }
 
   read(node: FileNode, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+    this.catchUp(node)
     const copy = this.copyOf(node)
     if (copy !== undefined) return copy.read(offset, length)
     return chain(this.held(node, signal), (held) => {
@@ -126,6 +134,7 @@ export class FileBytes {
 
   /** The content of a clean file, opened again if need be; undefined when it is not clean any more. */
   held(node: FileNode, signal: AbortSignal): MaybePromise<HeldContent | undefined> {
+    this.catchUp(node)
     if (node.state.kind !== 'clean') return undefined
     if (node.state.content !== undefined) return node.state.content
     const { parent, name } = node
@@ -137,7 +146,8 @@ export class FileBytes {
         if (sight.kind !== 'file')
           throw new FilesystemError('missing', `${sight.path}: gone from the service`)
         this.notice(node, sight)
-        if (this.copyOf(node) === undefined) this.open(node, sight)
+        this.catchUp(node)
+        if (node.state.kind === 'clean') this.open(node, sight)
         return this.held(node, signal)
       },
     )
@@ -145,6 +155,7 @@ export class FileBytes {
 
   /** Empties a file without fetching what it was. */
   empty(node: FileNode, sight: FileSight | undefined): WorkingCopy {
+    this.catchUp(node)
     const copy = this.copyOf(node)
     if (copy !== undefined) {
       copy.truncate(0)
@@ -169,9 +180,10 @@ export class FileBytes {
       return
     }
     const before = node.shown
-    if (this.copyOf(node) !== undefined) return
+    this.catchUp(node)
+    if (node.state.kind === 'working') return
     const isSame = before === undefined || isSameIdentity(before, sight.listed)
-    const isOpen = node.state.kind === 'clean' && node.state.content !== undefined
+    const isOpen = node.state.content !== undefined
     /* one that grows all the time is followed for a part of the time; until then it is what it was */
     if (!isSame && isOpen && this.#contents.restMs(sight.path) > 0) return
     node.shown = sight.listed
@@ -197,6 +209,7 @@ export class FileBytes {
    */
   loseName(node: FileNode, sight: FileSight | undefined): void {
     const path = this.#tree.findPath(node)
+    this.catchUp(node)
     const copy = this.copyOf(node)
     if (path !== undefined) node.own = overlaid(this.#changes.attributes(path), node.own)
     if (copy !== undefined) {
@@ -274,12 +287,9 @@ export class FileBytes {
     read: () => MaybePromise<T>,
   ): MaybePromise<T> {
     if (error instanceof ServiceError && error.code !== 'aborted') {
-      if (this.copyOf(node) !== undefined) return read()
-      if (
-        node.state.kind === 'clean' &&
-        node.state.content === held &&
-        this.#tree.findPath(node) !== undefined
-      ) {
+      this.catchUp(node)
+      if (node.state.kind === 'working') return read()
+      if (node.state.content === held && this.#tree.findPath(node) !== undefined) {
         node.state.content = undefined
         held.drop()
       }

@@ -55,6 +55,7 @@ export class FileOperations {
   openSeen(node: FileNode, flags: OpenFlags, sight: FileSight | undefined): OpenReply {
     const { bytes, changes, handles } = this.#parts
     if (this.#parts.options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
+    bytes.catchUp(node)
     const copy = bytes.copyOf(node)
     if (sight === undefined && node.handles.size === 0 && !bytes.isKept(node))
       throw new FilesystemError('stale', `${node.name}: it has lost its name since it was looked up`)
@@ -98,6 +99,7 @@ export class FileOperations {
     const { offset, data, append } = request
     const handle = this.#writer(request.handle)
     if (!append) this.#checkSize(handle, offset + data.length)
+    this.#parts.bytes.catchUp(handle.node)
     const copy = this.#parts.bytes.copyOf(handle.node)
     if (copy !== undefined) {
       retain(handle, copy)
@@ -182,6 +184,7 @@ export class FileOperations {
     const { bytes, changes } = this.#parts
     const { node } = handle
     const before = bytes.sizeOf(node, sight)
+    bytes.catchUp(node)
     const copy = bytes.copyOf(node)
     if (size === 0) retain(handle, bytes.empty(node, sight))
     else if (copy !== undefined || before !== size) {
@@ -247,7 +250,9 @@ export class FileOperations {
   #changing<T>(handle: FileHandle, caller: Caller, change: (copy: WorkingCopy) => T): MaybePromise<T> {
     return chain(this.#stage.writable(handle, caller.signal), (copy) => {
       stopIfInterrupted(caller.signal)
-      return change(this.#parts.bytes.copyOf(handle.node) ?? copy)
+      const { bytes } = this.#parts
+      bytes.catchUp(handle.node)
+      return change(bytes.copyOf(handle.node) ?? copy)
     })
   }
 

@@ -6,7 +6,7 @@
  */
 import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 import { LRUCache } from 'lru-cache'
-import type { Listing, ListingObserver } from '../cache/listings.ts'
+import { seenBy, type Listing, type ListingObserver } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { msToNs } from './attributes.ts'
@@ -117,8 +117,14 @@ export class ForeignChanges implements ListingObserver {
     const path = joinPath(listing.directory, name)
     if (node.kind === 'file' && entry?.isDirectory === false) {
       const hadShown = node.shown !== undefined
-      const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
-      bytes.notice(node, { kind: 'file', path, ttlMs: 0, local: undefined, listed: entry, seen })
+      bytes.notice(node, {
+        kind: 'file',
+        path,
+        ttlMs: 0,
+        local: undefined,
+        listed: entry,
+        seen: seenBy(listing),
+      })
       return hadShown
     }
     const isDirectory = entry?.isDirectory === true || view.isOnItsWay(path, entry)

@@ -28,6 +28,7 @@ export class Stage {
 
   /** The working copy of a handle that may write, kept for it until it is closed. */
   writable(handle: FileHandle, signal: AbortSignal): MaybePromise<WorkingCopy> {
+    this.#bytes.catchUp(handle.node)
     const copy = this.#bytes.copyOf(handle.node)
     if (copy === undefined) return this.#wait(handle, signal)
     retain(handle, copy)
@@ -37,6 +38,7 @@ export class Stage {
   async #wait(handle: FileHandle, signal: AbortSignal): Promise<WorkingCopy> {
     const { node } = handle
     for (;;) {
+      this.#bytes.catchUp(node)
       const copy = this.#bytes.copyOf(node)
       if (copy !== undefined) {
         retain(handle, copy)
@@ -88,6 +90,7 @@ export class Stage {
   /** The copy becomes the file's if anybody still waits for it and nothing else came in between. */
   #take(node: FileNode, copy: WorkingCopy, held: HeldContent, waiting: ReadonlySet<FileHandle>): void {
     const hadItsPages = node.pagesOf === held.content.path
+    this.#bytes.catchUp(node)
     const now = this.#bytes.copyOf(node)
     if (waiting.size === 0 || (now !== undefined && now !== copy)) {
       unused(copy)

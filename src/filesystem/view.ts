@@ -4,7 +4,7 @@
  * Invariant: what the local side says of a path wins, also over an answer that was under way when it came to
  * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
  */
-import type { Listing, Listings } from '../cache/listings.ts'
+import { seenBy, type Listing, type Listings, type Seen } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
@@ -14,35 +14,25 @@ import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 
 export type LocalFile = Extract<LocalEntry, { kind: 'file' }>
 
-/** Which listing an answer stands on. */
-export interface Seen {
-  readonly begunOrder: number
-  readonly seenAt: number
-}
-
-interface SightBase {
+/** What is at a path. */
+export type Sight = {
   readonly path: string
   /** For how long from now the answer may be remembered, in milliseconds. */
   readonly ttlMs: number
+  /** undefined: as listed. */
   readonly local: LocalEntry | undefined
-}
-
-/** What is at a path. `local` undefined: as listed. */
-export type Sight =
-  | (SightBase & { readonly kind: 'absent' })
+} & (
+  | { readonly kind: 'absent' }
   /* `remote`: the service knows the directory, so it must be asked for what is in it */
-  | (SightBase & {
-      readonly kind: 'directory'
-      readonly remote: boolean
-      readonly listed: RemoteEntry | undefined
-    })
-  | (SightBase & { readonly kind: 'file'; readonly local: LocalFile })
-  | (SightBase & {
+  | { readonly kind: 'directory'; readonly remote: boolean; readonly listed: RemoteEntry | undefined }
+  | { readonly kind: 'file'; readonly local: LocalFile }
+  | {
       readonly kind: 'file'
       readonly local: undefined
       readonly listed: RemoteEntry
       readonly seen: Seen
-    })
+    }
+)
 
 export type FileSight = Extract<Sight, { kind: 'file' }>
 
@@ -227,10 +217,6 @@ export class View {
   #remainingMs(listing: Listing): number {
     return this.#listings.remainingMs(listing.endedAt, listing.durationMs)
   }
-}
-
-function seenBy(listing: Listing): Seen {
-  return { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
 }
 
 function isSame(a: LocalEntry | undefined, b: LocalEntry | undefined): boolean {

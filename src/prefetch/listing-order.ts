@@ -1,5 +1,5 @@
 /**
- * The orders in which programs go through a directory. Layer: cache.
+ * The orders in which programs go through a directory. Layer: prefetch.
  *
  * Invariant: an order is computed once per listing, and a step in it costs the same in a big directory.
  */

@@ -1,6 +1,6 @@
 /**
  * Recognises programs that walk through directories and has the next listings and files fetched ahead.
- * Layer: cache.
+ * Layer: prefetch.
  *
  * A walk is told by directory and order alone, whichever processes take part: a directory that was read and
  * at once the first thing in it, or one thing after the other in the order of their names.
@@ -8,22 +8,17 @@
  * Invariant: one directory read, or one file opened, fetches nothing else.
  */
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../clock.ts'
 import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
-import type { Listings } from '../cache/listings.ts'
 import { RefreshAhead } from './refresh-ahead.ts'
 import { Repositories } from './repository.ts'
 import { Scatters } from './scatter.ts'
-import { type FetchedAhead, Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
+import { Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
 
 /** What a walk is recognised by. */
 export type WalkObserver = Pick<Prefetch, 'didList' | 'didEnter' | 'didOpen'>
 
-export interface PrefetchOptions {
-  readonly listings: Listings
-  readonly contents: FetchedAhead
-  readonly clock: Clock
+export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | 'clock'> & {
   /** The TTL of listings and contents, in milliseconds; 0: nothing is fetched ahead, it would not be used. */
   readonly ttlMs: number
   /** Paths that the local side knows better, and that need no fetch. Default: none. */

@@ -1,6 +1,6 @@
 /**
  * Asks again for the listings of directories in busy use before they are too old, so that nobody waits for
- * them. Layer: cache.
+ * them. Layer: prefetch.
  *
  * Invariant: each listing is followed by one request at most, and by none unless the one before it was in busy
  * use, too, and programs keep coming to the directory itself (the kernel asks no later than after the TTL).

@@ -1,6 +1,6 @@
 /**
  * Recognises git at work in a repository and has fetched what its commands read one after the other.
- * Layer: cache.
+ * Layer: prefetch.
  *
  * Three signs, which no other program gives: `commondir` is looked up beside HEAD, objects and refs (every command
  * does, and goes on with the configuration, the branch and mostly the index); after that the index is opened
@@ -11,7 +11,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { RemoteEntry } from '../client/session-files.ts'
-import type { Listing } from '../cache/listings.ts'
+import { seenBy, type Listing } from '../cache/listings.ts'
 import { type WalkSurroundings } from './walk.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
 
@@ -25,18 +25,14 @@ const rememberedRepositories = 32
 /** A command has read what lies in the repository itself by then. */
 const workMs = 10_000
 
-/** Git at work in a repository. */
-interface Work {
-  /** `Clock.now()` of the last first sign. */
-  readonly since: number
-  isIndexRead: boolean
-}
-
 type Wanted = (entry: RemoteEntry) => boolean
 
 export class Repositories {
   readonly #around: WalkSurroundings
-  readonly #at = new LRUCache<string, Work>({ max: rememberedRepositories })
+  /** Where git is at work, and since when: `Clock.now()` of the last first sign. */
+  readonly #at = new LRUCache<string, { readonly since: number; isIndexRead: boolean }>({
+    max: rememberedRepositories,
+  })
   #controller = new AbortController()
 
   constructor(around: WalkSurroundings) {
@@ -120,7 +116,7 @@ export class Repositories {
     const { signal } = this.#controller
     const listing = listings.newest(directory)
     if (listing === undefined) return
-    const seen = { begunOrder: listing.begunOrder, seenAt: listing.endedAt }
+    const seen = seenBy(listing)
     const files = [...listing.entries.values()].filter(
       (entry) => !entry.isDirectory && entry.size > 0 && wanted(entry),
     )

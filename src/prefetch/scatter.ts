@@ -1,6 +1,6 @@
 /**
  * Recognises programs that go to and fro among the subdirectories of one directory (the objects of git, caches
- * by hash) and has the listings of the others fetched. Layer: cache.
+ * by hash) and has the listings of the others fetched. Layer: prefetch.
  *
  * Invariant: listings are fetched on credit that each visit earns, so that no more of them are wasted than a
  * few for each visit; a directory whose scatter has wasted most needs twice as many visits the next time.

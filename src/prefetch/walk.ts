@@ -1,5 +1,5 @@
 /**
- * One walk through a tree and what is fetched ahead of it. Layer: cache.
+ * One walk through a tree and what is fetched ahead of it. Layer: prefetch.
  *
  * The way ahead is a list of stretches in the order of a depth-first walk: what is left of the directory at
  * hand, then of the one above it, up to the top. A directory on the way becomes a stretch of its own, which
@@ -12,20 +12,8 @@ import { nameOf, parentOf } from '../remote-path.ts'
 import type { Clock } from '../clock.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import { orderOf, type WalkOrder } from './listing-order.ts'
-import type { Listing, Listings } from '../cache/listings.ts'
-
-/** The part of the content cache that fetches ahead. */
-export interface FetchedAhead {
-  /** Whether the content would still be served in `inMs` milliseconds, default now. */
-  isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs?: number): boolean
-  /** Fetches what will not be served in `inMs` milliseconds any more. */
-  fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs?: number): Promise<void>
-}
-
-interface Seen {
-  readonly begunOrder: number
-  readonly seenAt: number
-}
+import type { Contents } from '../cache/contents.ts'
+import { seenBy, type Listing, type Listings, type Seen } from '../cache/listings.ts'
 
 export interface WalkLimits {
   /** Things fetched and not used yet, at most. */
@@ -42,7 +30,7 @@ export interface WalkLimits {
 
 export interface WalkSurroundings {
   readonly listings: Listings
-  readonly contents: FetchedAhead
+  readonly contents: Pick<Contents, 'isCurrent' | 'fetch'>
   readonly clock: Clock
   readonly limits: WalkLimits
   /** Paths that the local side knows better. */
@@ -331,10 +319,6 @@ export class Walk {
     this.#take(path, item)
     item.controller.abort()
   }
-}
-
-function seenBy({ begunOrder, endedAt }: Listing): Seen {
-  return { begunOrder, seenAt: endedAt }
 }
 
 function isAtOrBelow(path: string, directory: string): boolean {
