@@ -13,6 +13,7 @@ import { randomUUID } from 'node:crypto'
 import { type Clock, sleep } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { ServiceCall, FinishedCall } from './call.ts'
+import { checkConfirming } from './confirmation.ts'
 import type { TokenSource } from './credential.ts'
 import { queryString } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
@@ -209,6 +210,7 @@ const closedError = (): Error => new Error('the client was closed')
 /** An answer that is of no use ends its transfer; a change that it was the answer to may be done. */
 async function receiveOrDrop<T>(call: ServiceCall<T>, reply: HttpReply): Promise<T> {
   try {
+    checkConfirming(call, reply)
     return await call.receive(reply)
   } catch (thrown) {
     await reply.body.return()

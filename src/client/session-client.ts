@@ -15,6 +15,7 @@ import {
   type RequestOptions,
   type SessionClientOptions,
 } from './client-options.ts'
+import { readAnswer } from './confirmation.ts'
 import { TokenSource } from './credential.ts'
 import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
@@ -216,7 +217,7 @@ export class SessionClient {
         query: { path, ...pageQuery(options, after) },
         // The home is always there: what is not found is the session, or its agent.
         subject: path === '.' ? 'session' : 'path',
-        receive: async (reply) => parseFilePage(await readJson(what, reply), what),
+        receive: async (reply) => parseFilePage(await readAnswer(what, reply), what),
       })
     for await (const page of pages(what, fetch, lastName)) {
       const entries = page.entries.map(toRemoteEntry).filter((entry) => entry !== undefined)
@@ -247,7 +248,7 @@ export class SessionClient {
       subject: 'path',
       body: uploadBody(what, source),
       receive: async (reply) => {
-        const answer = parseUploadReply((await readJson(what, reply)) ?? {}, what)
+        const answer = parseUploadReply(await readAnswer(what, reply), what)
         const written = answer.bytes_written ?? size
         if (written !== size)
           throw new ServiceError('truncated', `${what}: the service has ${written} of ${size} bytes`)
@@ -290,14 +291,15 @@ export class SessionClient {
     path: string,
     options: DeleteOptions = {},
   ): Promise<void> {
+    const what = `delete ${path}`
     await this.#run(options, {
       verb: 'delete',
-      what: `delete ${path}`,
+      what,
       method: 'DELETE',
       path: this.#routes.files(agent, session),
       query: { path: remotePath(path), recursive: options.recursive },
       subject: 'path',
-      receive: ignoreBody,
+      receive: (reply) => readDone(what, reply),
     }).catch(unlessAlreadyGone('not_found'))
   }
 
@@ -308,14 +310,15 @@ export class SessionClient {
     path: string,
     options: RequestOptions = {},
   ): Promise<void> {
+    const what = `make directory ${path}`
     return this.#run(options, {
       verb: 'mkdir',
-      what: `make directory ${path}`,
+      what,
       method: 'POST',
       path: this.#routes.mkdir(agent, session),
       subject: 'operation',
       body: jsonBody({ path: remotePath(path) }),
-      receive: ignoreBody,
+      receive: (reply) => readDone(what, reply),
     })
   }
 
@@ -376,6 +379,10 @@ export class SessionClient {
     this.#namedDirectories.add(directory)
     this.#logger.warn({ directory }, 'the service lists names that no directory can have; they are left out')
   }
+}
+
+async function readDone(what: string, reply: HttpReply): Promise<void> {
+  await readAnswer(what, reply, { mayBeEmpty: true })
 }
 
 async function ignoreBody({ body }: HttpReply): Promise<void> {

@@ -52,6 +52,8 @@ export interface AttemptEnd {
 export interface HttpReply {
   readonly status: number
   readonly headers: ReplyHeaders
+  /** Whether every byte of the request had been handed to the connection when the answer came. */
+  readonly isRequestSent: boolean
   readonly body: ReplyBody
 }
 
@@ -122,7 +124,8 @@ export class Transport {
       status = answer.statusCode
       const length = contentLength(answer.headers)
       const body = new ReplyBody(answer.body, { what, length, watch, timeouts, fail, onEnd: finish })
-      return { status, headers: answer.headers, body }
+      const isRequestSent = bytesOut >= (attempt.body?.size ?? 0)
+      return { status, headers: answer.headers, isRequestSent, body }
     } catch (cause) {
       const error = fail(cause)
       finish(0, error)

@@ -80,6 +80,8 @@ export class ScriptedService {
   readonly #server: Server
   readonly #script: Answer[] = []
   #otherwise: Answer = status(599)
+  /** Answers every request before its body has been read. */
+  beforeBody: ((response: ServerResponse) => void) | undefined
   #watchers: { count: number; resolve: () => void }[] = []
 
   constructor() {
@@ -136,6 +138,8 @@ export class ScriptedService {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = []
+    this.beforeBody?.(response)
+    if (this.beforeBody !== undefined) return
     response.on('error', () => undefined)
     try {
       for await (const piece of request as AsyncIterable<Buffer>) pieces.push(piece)
