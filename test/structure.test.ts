@@ -142,21 +142,26 @@ void t.test('every source file says what it is, and has 400 lines at most', (t) 
   t.end()
 })
 
-void t.test('the README fits on two pages, and what the documents link to exists', (t) => {
-  const root = join(source, '..')
-  t.ok(readFileSync(join(root, 'README.md'), 'utf8').split('\n').length <= 121)
-  const documents = [
-    'README.md',
-    'src/filesystem/semantics.md',
-    'src/cli/troubleshooting.md',
-    'scripts/bench/RESULTS.md',
-  ]
-  for (const document of documents) {
-    const text = readFileSync(join(root, document), 'utf8')
-    for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-      const file = relative(root, join(root, dirname(document), target))
-      t.doesNotThrow(() => readFileSync(join(root, file)), `${document} links to ${file}`)
+void t.test(
+  'the README fits on two pages, CONTRIBUTING on one, and what the documents link to exists',
+  (t) => {
+    const root = join(source, '..')
+    t.ok(readFileSync(join(root, 'README.md'), 'utf8').split('\n').length <= 121)
+    t.ok(readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8').split('\n').length <= 61)
+    const documents = [
+      'README.md',
+      'CONTRIBUTING.md',
+      'src/filesystem/semantics.md',
+      'src/cli/troubleshooting.md',
+      'scripts/bench/RESULTS.md',
+    ]
+    for (const document of documents) {
+      const text = readFileSync(join(root, document), 'utf8')
+      for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+        const file = relative(root, join(root, dirname(document), target))
+        t.doesNotThrow(() => readFileSync(join(root, file)), `${document} links to ${file}`)
+      }
     }
-  }
-  t.end()
-})
+    t.end()
+  },
+)

@@ -27,8 +27,7 @@ export interface LogFollowerOptions {
   readonly file: LogFile
   readonly clock: Clock
   readonly logger: Logger
-  /** Default `open`. */
-  readonly mode?: LogsMode | undefined
+  readonly mode: LogsMode
   /** In [0, 1), for the spread of the reconnects; default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
@@ -76,7 +75,7 @@ export class LogFollower {
 
   constructor(options: LogFollowerOptions) {
     this.#options = options
-    this.#mode = options.mode ?? 'open'
+    this.#mode = options.mode
     if (this.#mode === 'always') this.#connect()
   }
 

@@ -45,6 +45,7 @@ void t.test('ends, resets and replays in split frames lose and double no line', 
     file,
     clock: systemClock,
     logger: silentLogger,
+    mode: 'open',
     random: () => 0,
   })
   /* before the fixture's directory goes */

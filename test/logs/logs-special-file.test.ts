@@ -11,7 +11,13 @@ void t.test('the log as a special file: grows while open, counts its handles', a
   const clock = new FakeClock()
   const stream = new ScriptedStream()
   const file = new LogFile({ directory: t.testdir() })
-  const follower = new LogFollower({ openStream: stream.open, file, clock, logger: silentLogger })
+  const follower = new LogFollower({
+    openStream: stream.open,
+    file,
+    clock,
+    logger: silentLogger,
+    mode: 'open',
+  })
   const special: SpecialFile = new LogsSpecialFile(file, follower)
   t.equal(special.name, '.logs')
   t.equal(special.size(), 0)
