@@ -91,8 +91,7 @@ export class RemoteTree {
     const { changes, options } = this.#ground
     this.#found.set(path, entry)
     if (entry.isDirectory) return
-    if (entry.size > changes.maxFileBytes)
-      throw new FilesystemError('tooLarge', `${path} below ${this.#directory}: too large to be renamed`)
+    changes.checkSize(joinPath(this.#directory, path), entry.size)
     this.#files++
     this.#bytes += entry.size
     if (this.#files > options.renameLimit.files || this.#bytes > options.renameLimit.bytes)

@@ -66,8 +66,8 @@ export class FileOperations {
       retain(handle, emptied)
       return { handle: handle.id, keepCache: false, directIo: false }
     }
-    if (flags.write && copy === undefined && bytes.sizeOf(node, sight) > changes.maxFileBytes)
-      throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
+    /* a larger one of the service can only be read or replaced */
+    if (flags.write && copy === undefined) changes.checkSize(node.name, bytes.sizeOf(node, sight))
     const keepCache = sight === undefined ? false : bytes.open(node, sight)
     const handle = handles.openFile(node, flags)
     if (copy !== undefined && (flags.write || sight === undefined)) retain(handle, copy)
@@ -98,7 +98,7 @@ export class FileOperations {
   write(request: WriteRequest, caller: Caller): MaybePromise<number> {
     const { offset, data, append } = request
     const handle = this.#writer(request.handle)
-    if (!append) this.#checkSize(handle, offset + data.length)
+    if (!append) this.#parts.changes.checkSize(handle.node.name, offset + data.length)
     this.#parts.bytes.catchUp(handle.node)
     const copy = this.#parts.bytes.copyOf(handle.node)
     if (copy !== undefined) {
@@ -113,7 +113,7 @@ export class FileOperations {
     const { mode, offset, length } = request
     const handle = this.#writer(request.handle)
     if (length <= 0 || offset < 0) throw new FilesystemError('invalid')
-    if (mode !== 'punchHole') this.#checkSize(handle, offset + length)
+    if (mode !== 'punchHole') this.#parts.changes.checkSize(handle.node.name, offset + length)
     /* a working copy has its room when it is written, and the service none to set aside */
     if (mode === 'keepSize') return
     return this.#changing(handle, caller, (copy) => {
@@ -157,7 +157,7 @@ export class FileOperations {
     caller: Caller,
   ): MaybePromise<void> {
     const { handles, changes } = this.#parts
-    if (size > changes.maxFileBytes) throw new FilesystemError('tooLarge')
+    changes.checkSize(node.name, size)
     const given = handleId === undefined ? undefined : handles.get(handleId)
     if (given?.kind === 'file' && given.node === node && given.flags.write)
       return this.#resize(given, size, sight, caller)
@@ -188,8 +188,7 @@ export class FileOperations {
     const copy = bytes.copyOf(node)
     if (size === 0) retain(handle, bytes.empty(node, sight))
     else if (copy !== undefined || before !== size) {
-      if (copy === undefined && before > changes.maxFileBytes)
-        throw new FilesystemError('tooLarge', `${node.name}: over the limit, can only be read or replaced`)
+      if (copy === undefined) changes.checkSize(node.name, before)
       return chain(
         this.#changing(handle, caller, (staged) => staged.truncate(size)),
         () => bytes.modified(node),
@@ -238,13 +237,6 @@ export class FileOperations {
     if (!handle.flags.write)
       throw new FilesystemError('badHandle', `${handle.node.name}: not open for writing`)
     return handle
-  }
-
-  #checkSize(handle: FileHandle, size: number): void {
-    const { maxFileBytes } = this.#parts.changes
-    if (size <= maxFileBytes) return
-    const limit = `a file on this service holds ${maxFileBytes} bytes at most (--max-file-size)`
-    throw new FilesystemError('tooLarge', `${handle.node.name}: ${limit}`)
   }
 
   #changing<T>(handle: FileHandle, caller: Caller, change: (copy: WorkingCopy) => T): MaybePromise<T> {

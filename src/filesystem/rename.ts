@@ -56,8 +56,7 @@ export class Rename {
     const { tree, resolver, bytes, changes } = this.#parts
     if (target.kind === 'directory') throw new FilesystemError('isDirectory')
     const node = resolver.nodeFor(...from, source) as FileNode
-    if (bytes.copyOf(node) === undefined && bytes.sizeOf(node, source) > changes.maxFileBytes)
-      throw new FilesystemError('tooLarge', `${source.path}: too large to be renamed on this service`)
+    if (bytes.copyOf(node) === undefined) changes.checkSize(source.path, bytes.sizeOf(node, source))
     const kept = this.#allOf(node, source)
     const listed = source.local === undefined ? source.listed : undefined
     const over = target.kind === 'file' && target.local === undefined ? target.listed : undefined

@@ -137,6 +137,6 @@ export interface LocalChanges {
 
   /** Waits until the service has confirmed everything at and below a path as it is now; '' is everything. */
   barrier(path: string, signal: AbortSignal): Promise<void>
-  /** The most that one file may hold, in bytes. */
-  readonly maxFileBytes: number
+  /** Throws `tooLarge` where a file of so many bytes cannot be on the service: the one check of --max-file-size. */
+  checkSize(path: string, size: number): void
 }

@@ -25,7 +25,13 @@ import { Spool } from './disk/spool.ts'
 import { SpooledCopy, type CopyOwner } from './disk/spooled-copy.ts'
 import { Handover } from './handover.ts'
 import { discardWithin, retry } from './interventions.ts'
-import type { LocalAttributes, LocalChanges, LocalEntry, WorkingCopy } from './local-changes.ts'
+import {
+  type LocalAttributes,
+  type LocalChanges,
+  type LocalEntry,
+  type WorkingCopy,
+  WriteBackError,
+} from './local-changes.ts'
 import { NameChanges } from './name-changes.ts'
 import type { Parts } from './parts.ts'
 import { Barriers } from './queue/barriers.ts'
@@ -230,6 +236,12 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
       const record = this.#parts.ledger.records.get(path)
       if (record) this.#parts.queue.wake(record)
     }
+  }
+
+  checkSize(path: string, size: number): void {
+    if (size <= this.maxFileBytes) return
+    const limit = `a file on this service holds ${this.maxFileBytes} bytes at most (--max-file-size)`
+    throw new WriteBackError('tooLarge', path, `${path}: ${limit}`)
   }
 
   async barrier(what: string | DesiredCopy, signal: AbortSignal): Promise<void> {

@@ -10,7 +10,8 @@ import type { Spool } from './spool.ts'
 
 /** What a copy tells of itself to the layer's middle; every call may throw and then nothing has changed. */
 export interface CopyOwner {
-  readonly maxFileBytes: number
+  /** Throws `tooLarge` where a file of so many bytes cannot be on the service. */
+  checkSize(path: string, size: number): void
   /** The bytes of `copy` are about to change; `generation` is where they will be. */
   willChange(copy: DesiredCopy, generation: number): void
   /** Nobody needs this generation any more. */
@@ -88,7 +89,7 @@ export class SpooledCopy implements DesiredCopy {
 
   write(offset: number | undefined, data: Uint8Array): number {
     const at = offset ?? this.size
-    this.#checkSize(at + data.length)
+    this.#owner.checkSize(this.record?.path ?? '', at + data.length)
     this.#prepareChange('copy')
     const written = this.#local(() => this.#spool.write(this.generation, at, data))
     if (written < data.length) {
@@ -101,7 +102,7 @@ export class SpooledCopy implements DesiredCopy {
   }
 
   truncate(size: number): void {
-    this.#checkSize(size)
+    this.#owner.checkSize(this.record?.path ?? '', size)
     this.#prepareChange(size === 0 ? 'empty' : 'copy')
     this.#local(() => {
       this.#spool.truncate(this.generation, size)
@@ -180,16 +181,6 @@ export class SpooledCopy implements DesiredCopy {
     this.dirty = true
     this.pristine = false
     this.version++
-  }
-
-  #checkSize(size: number): void {
-    if (size <= this.#owner.maxFileBytes) return
-    const path = this.record?.path ?? ''
-    throw new WriteBackError(
-      'tooLarge',
-      path,
-      `${path}: a file on this service holds ${this.#owner.maxFileBytes} bytes at most (--max-file-size)`,
-    )
   }
 
   #local<T>(access: () => T): T {
