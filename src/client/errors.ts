@@ -13,7 +13,8 @@
  * - `throttled` 429, `server_error` 5xx, `timeout` 408 or one of our limits, `network` connect or reset,
  *   `truncated` a body shorter than its Content-Length: worth another try
  * - `protocol` an answer that is not of the service's form, `credential` no token to be had,
- *   `insecure_endpoint` a token over plain http to a far host, `aborted` the caller's signal
+ *   `insecure_endpoint` a token over plain http to a far host
+ * - `aborted` the caller's signal, or the client was closed meanwhile; `closed` it had been closed before
  */
 export type ServiceErrorCode =
   | 'unauthorized'
@@ -34,6 +35,7 @@ export type ServiceErrorCode =
   | 'credential'
   | 'insecure_endpoint'
   | 'aborted'
+  | 'closed'
 
 export interface ServiceErrorDetails {
   /** HTTP status, when there was an answer. */
@@ -48,8 +50,8 @@ export interface ServiceErrorDetails {
   readonly cause?: unknown
 }
 
-/** What a failure tells about: this one call, the path that it was for, or all calls of the session. */
-export type Concern = 'call' | 'path' | 'session'
+/** What a failure tells about: this one call, the path that it was for, all calls of the session, or who called. */
+export type Concern = 'call' | 'path' | 'session' | 'caller'
 
 /** The one place that says of a code what it means for whoever decides what to do next. */
 const meanings: Readonly<
@@ -72,7 +74,24 @@ const meanings: Readonly<
   network: { retryable: true, concerns: 'call' },
   truncated: { retryable: true, concerns: 'call' },
   protocol: { retryable: false, concerns: 'call' },
-  aborted: { retryable: false, concerns: 'call' },
+  aborted: { retryable: false, concerns: 'caller' },
+  closed: { retryable: false, concerns: 'caller' },
+}
+
+/** The reason of a signal that ends what was under way when the client was closed. */
+export class ClientClosed extends Error {
+  override readonly name = 'ClientClosed'
+
+  constructor() {
+    super('the client was closed')
+  }
+}
+
+/** Of a call that a signal has ended, for the reason `cause`. */
+export function abortedError(what: string, cause: unknown, ambiguous = false): ServiceError {
+  return cause instanceof ClientClosed
+    ? new ServiceError('aborted', `${what}: the client was closed`, { ambiguous, cause })
+    : new ServiceError('aborted', `${what}: the caller gave up`, { ambiguous, cause })
 }
 
 export class ServiceError extends Error {

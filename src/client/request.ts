@@ -16,7 +16,7 @@ import type { ServiceCall, FinishedCall } from './call.ts'
 import { checkConfirming } from './confirmation.ts'
 import type { TokenSource } from './credential.ts'
 import { queryString } from './endpoint.ts'
-import { ServiceError } from './errors.ts'
+import { abortedError, ClientClosed, ServiceError } from './errors.ts'
 import type { Slot } from './lane.ts'
 import { refusalError } from './refusal.ts'
 import { readJson } from './reply-json.ts'
@@ -61,6 +61,7 @@ export class CallRunner {
 
   async run<T>(call: ServiceCall<T>, options: CallOptions): Promise<T> {
     const { clock, logger } = this.#options
+    if (this.#closed) throw new ServiceError('closed', `${call.what}: the client is closed: make a new one`)
     const beganAt = clock.now()
     let ambiguous = false
     for (let attempt = 1; ; attempt++) {
@@ -78,10 +79,10 @@ export class CallRunner {
     }
   }
 
-  /** Ends every call under way, and every later one, with `aborted`. */
+  /** Ends every call under way with `aborted`, and every later one with `closed`. */
   close(): void {
     this.#closed = true
-    for (const ending of this.#open) ending.abort(closedError())
+    for (const ending of this.#open) ending.abort(new ClientClosed())
   }
 
   #delay<T>(
@@ -105,7 +106,7 @@ export class CallRunner {
     try {
       await sleep(this.#options.clock, delayMs, signal)
     } catch (cause) {
-      throw aborted(call, cause, ambiguous)
+      throw abortedError(call.what, cause, ambiguous)
     } finally {
       letGo()
     }
@@ -126,7 +127,7 @@ export class CallRunner {
     } catch (cause) {
       slot?.release()
       follower.letGo()
-      throw follower.signal.aborted ? aborted(call, cause, false) : cause
+      throw follower.signal.aborted ? abortedError(call.what, cause, false) : cause
     }
     const reply = await this.#send(call, token, { attempt, follower, slot, onSent: options.onProgress })
     if (reply.status >= 200 && reply.status <= 299) {
@@ -190,7 +191,7 @@ export class CallRunner {
     const ending = new AbortController()
     const onAbort = (): void => ending.abort(signal?.reason)
     if (signal?.aborted) onAbort()
-    else if (this.#closed) ending.abort(closedError())
+    else if (this.#closed) ending.abort(new ClientClosed())
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#open.add(ending)
     const letGo = (): void => {
@@ -200,12 +201,6 @@ export class CallRunner {
     return { signal: ending.signal, letGo }
   }
 }
-
-function aborted(call: { readonly what: string }, cause: unknown, ambiguous: boolean): ServiceError {
-  return new ServiceError('aborted', `${call.what}: the caller gave up`, { ambiguous, cause })
-}
-
-const closedError = (): Error => new Error('the client was closed')
 
 /** An answer that is of no use ends its transfer; a change that it was the answer to may be done. */
 async function receiveOrDrop<T>(call: ServiceCall<T>, reply: HttpReply): Promise<T> {

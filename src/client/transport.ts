@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { getCACertificates } from 'node:tls'
 import type { Dispatcher, Pool } from 'undici'
 import type { Clock } from '../clock.ts'
-import { ServiceError } from './errors.ts'
+import { abortedError, ClientClosed, ServiceError } from './errors.ts'
 import { ProgressWatch, type Timeouts } from './progress-watch.ts'
 import { ReplyBody } from './reply-body.ts'
 import type { ReplyHeaders } from './retry.ts'
@@ -84,8 +84,7 @@ export class Transport {
     const fail = (cause: unknown): ServiceError =>
       toServiceError(what, cause, sent && changes, status !== undefined)
 
-    const onAbort = (): void =>
-      end(new ServiceError('aborted', `${what}: the caller gave up`, { cause: attempt.signal?.reason }))
+    const onAbort = (): void => end(abortedError(what, attempt.signal?.reason))
     attempt.signal?.addEventListener('abort', onAbort, { once: true })
     const finish = (bytesIn: number, error: ServiceError | undefined): void => {
       watch.stop()
@@ -217,7 +216,7 @@ function toServiceError(what: string, cause: unknown, ambiguous: boolean, answer
   if (code === 'UND_ERR_INVALID_ARG')
     return new ServiceError('bad_request', `${what}: it cannot be sent like this`, { cause })
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
-    return new ServiceError('aborted', `${what}: the client was closed`, { ambiguous, cause })
+    return abortedError(what, new ClientClosed(), ambiguous)
   return new ServiceError('network', `${what}: the connection failed${code === '' ? '' : ` (${code})`}`, {
     ambiguous,
     cause,

@@ -18,6 +18,7 @@ const byServiceCode: Readonly<Record<ServiceErrorCode, Reason>> = {
   too_large: 'tooLarge',
   timeout: 'timedOut',
   aborted: 'interrupted',
+  closed: 'interrupted',
   session_not_ready: 'serviceFailed',
   bad_request: 'serviceFailed',
   conflict: 'serviceFailed',

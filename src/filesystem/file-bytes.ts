@@ -286,7 +286,7 @@ export class FileBytes {
     error: unknown,
     read: () => MaybePromise<T>,
   ): MaybePromise<T> {
-    if (error instanceof ServiceError && error.code !== 'aborted') {
+    if (error instanceof ServiceError && error.concerns !== 'caller') {
       this.catchUp(node)
       if (node.state.kind === 'working') return read()
       if (node.state.content === held && this.#tree.findPath(node) !== undefined) {

@@ -176,7 +176,8 @@ export class LogConnection {
 function outcomeOf(error: unknown): Omit<ConnectionOutcome, 'newLines'> {
   /* only a new login, a waking session or free space can change it */
   const refused =
-    error instanceof RecordingError || (error instanceof ServiceError && error.concerns !== 'call')
+    error instanceof RecordingError ||
+    (error instanceof ServiceError && (error.concerns === 'path' || error.concerns === 'session'))
   return {
     end: refused ? 'refused' : 'failed',
     reason: error instanceof Error ? error.message : String(error),

@@ -301,11 +301,29 @@ void t.test('a closed client ends what is under way and starts nothing more', as
   const waiting = client.getSession('my-agent', 'session-1')
   await service.arrived(1)
   const ended = Promise.all([
-    t.rejects(running, { code: 'aborted' }),
-    t.rejects(waiting, { code: 'aborted' }),
+    t.rejects(running, { code: 'aborted', message: /: the client was closed$/ }),
+    t.rejects(waiting, { code: 'aborted', message: /: the client was closed$/ }),
   ])
   await client.close()
   await ended
-  await t.rejects(client.getSession('my-agent', 'session-1'), { code: 'aborted' })
+  const closed = { code: 'closed', message: /: the client is closed: make a new one$/, retryable: false }
+  const files = sessionFiles(client, 'my-agent', 'session-1')
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => client.createSession('my-agent'),
+    () => client.getSession('my-agent', 'session-1'),
+    () => client.listSessions('my-agent').next(),
+    () => client.stopSession('my-agent', 'session-1'),
+    () => client.deleteSession('my-agent', 'session-1'),
+    () => client.patchAgent('my-agent', {}),
+    () => client.listSessionFiles('my-agent', 'session-1').next(),
+    () => client.uploadSessionFile('my-agent', 'session-1', 'f', Buffer.alloc(1)),
+    () => client.downloadSessionFile('my-agent', 'session-1', 'f'),
+    () => client.deleteSessionFile('my-agent', 'session-1', 'f'),
+    () => client.makeSessionDirectory('my-agent', 'session-1', 'd'),
+    () => client.getSessionLogStream('my-agent', 'session-1'),
+    () => files.download('f', { signal: new AbortController().signal }),
+  ]
+  for (const call of calls) await t.rejects(call(), closed, call.toString())
+  await client.close()
   t.equal(service.asked.length, 1)
 })

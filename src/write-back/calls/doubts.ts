@@ -107,7 +107,7 @@ export class Doubts {
       if (unchanged()) this.#conclude(record, found, agrees, age)
       else if (ledger.records.get(record.path) === record && isDone(record)) this.schedule(record)
     } catch (error) {
-      if (error instanceof ServiceError && error.code === 'aborted') {
+      if (error instanceof ServiceError && error.concerns === 'caller') {
         this.#checks.delete(record)
         return
       }

@@ -310,7 +310,7 @@ export class RemoteCalls {
         this.#parts.ledger.records.apply(record, { doubtSince: clock.now() })
       }
     }
-    if (error.code === 'aborted') return { is: 'waiting' }
+    if (error.concerns === 'caller') return { is: 'waiting' }
     if (error.concerns === 'session') return { is: 'refused', error }
     // what is not found may have been made again by the time that its call is decided anew
     if (error.concerns === 'path' && error.code !== 'not_found')
