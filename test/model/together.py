@@ -1,6 +1,7 @@
 """One of several processes that work on the same names at once: SEED, its NUMBER, for SECONDS, below a DIRECTORY.
 
-Prints `going` after some steps, and at its end, as JSON, what it has appended, won, and found wrong.
+Prints `going` after some steps, and at its end, as JSON, what it has appended, won, and found wrong, and which
+record was begun and not answered.
 Ends early, and says so, when the mount goes away under it.
 """
 import errno
@@ -14,7 +15,7 @@ import time
 directory, number, seed, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 pick = random.Random(seed * 100 + number)
 os.chdir(directory)
-appended, wrong, won = [], [], []
+appended, wrong, won, begun = [], [], [], []
 steady = {"steady-%d" % at for at in range(40)}
 gone = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO)
 
@@ -31,9 +32,11 @@ def is_whole(data):
 def append(step):
     record = "<%d.%d%s>" % (number, step, "." * pick.choice([0, 10, 5000]))
     descriptor = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    begun[:] = [record]
     try:
         if os.write(descriptor, record.encode()) == len(record):
             appended.append(record)
+            begun.clear()
     finally:
         os.close(descriptor)
 
@@ -114,4 +117,4 @@ except OSError as error:
         ended = "gone"
     else:
         wrong.append("step %d: %s" % (step, error))
-print(json.dumps({"appended": appended, "wrong": wrong, "won": won, "ended": ended, "steps": step}))
+print(json.dumps({"appended": appended, "wrong": wrong, "won": won, "begun": begun, "ended": ended, "steps": step}))
