@@ -82,10 +82,13 @@ function keepOldNames(lost: readonly string[], { ledger, logger }: Parts): PathR
   return kept
 }
 
-/** The wall clock may have been set meanwhile: a doubt from the future begins now. */
+/**
+ * The wall clock may have been set meanwhile: a doubt from the future begins now. A call that was under way when
+ * the earlier run ended may take effect yet.
+ */
 function doubtSince(row: JournalRow, { clock }: Parts): number | undefined {
   if (row.doubtSince !== undefined) return clock.now() - Math.max(0, clock.wallMs() - row.doubtSince)
-  return row.attempts.length > 0 ? clock.now() : undefined
+  return remoteOf(row).is === 'uncertain' ? clock.now() : undefined
 }
 
 function remoteOf(row: JournalRow): Remote {

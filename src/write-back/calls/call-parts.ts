@@ -1,8 +1,9 @@
 /**
- * What whoever calls the service works with. Layer: write-back; made once, in `write-back.ts`.
+ * What whoever calls the service works with, and how it looks at a directory. Layer: write-back; made once, in
+ * `write-back.ts`.
  */
 import type { Contents } from '../../cache/contents.ts'
-import type { Listings } from '../../cache/listings.ts'
+import type { Listing, Listings } from '../../cache/listings.ts'
 import type { SessionFiles } from '../../client/session-files.ts'
 import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../log.ts'
@@ -31,4 +32,15 @@ export interface CallParts {
   readonly onProgress: (record: PathRecord) => void
   /** Something that the path may have waited for has happened. */
   readonly wake: (record: PathRecord) => void
+}
+
+/** A listing that was begun after `order`, of whatever age; it is asked for where none is known. */
+export function listingAfter(
+  directory: string,
+  order: number,
+  { listings, signal }: CallParts,
+): Promise<Listing> {
+  const newest = listings.newest(directory)
+  if (newest && newest.begunOrder > order) return Promise.resolve(newest)
+  return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
 }

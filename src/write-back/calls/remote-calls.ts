@@ -5,17 +5,15 @@
  * generation that was sent, whatever has become of the path meanwhile. Nothing here decides when.
  */
 import type { Content } from '../../cache/contents.ts'
-import type { Listing } from '../../cache/listings.ts'
 import { ServiceError } from '../../client/errors.ts'
 import type { CallOptions } from '../../client/session-files.ts'
 import type { CallParts } from './call-parts.ts'
-import { isSame, type Conflicts } from './conflicts.ts'
-import { isOwnOrGone } from './own-uploads.ts'
+import type { Conflicts } from './conflicts.ts'
 import { DirectoryCalls } from './directory-calls.ts'
 import { foundLateFile } from './late-files.ts'
-import { nextCall, obstacle } from '../state/next-call.ts'
-import { certain, isDone, type NextCall, type PathRecord } from '../record.ts'
-import { nameOf, parentOf } from '../../remote-path.ts'
+import { lookAtOldName } from './old-names.ts'
+import { certain, type NextCall, type PathRecord } from '../record.ts'
+import { parentOf } from '../../remote-path.ts'
 import { smallBytes } from '../disk/spool.ts'
 import { localFailure, SpooledCopy } from '../disk/spooled-copy.ts'
 import type { CallOutcome, UploadQueue } from '../queue/upload-queue.ts'
@@ -121,13 +119,11 @@ export class RemoteCalls {
   async #delete(record: PathRecord): Promise<CallOutcome> {
     const { ledger, files, listings, logger, contents } = this.#parts
     const { version, path } = record
-    if (record.heirs.length > 0) {
-      const why = await this.#whyNotGone(record)
-      if (why !== undefined && this.#isHeirInDoubt(record)) return { is: 'failed', error: new Error(why) }
-      if (why !== undefined) return this.#keepOldName(record, why)
-      // the look took a while: the name may be wanted again
-      const call = nextCall(record)
-      if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+    const old = await lookAtOldName(record, this.#parts)
+    if (old.is === 'moved') return old
+    if (old.is === 'needed') {
+      if (this.#isHeirInDoubt(record)) return { is: 'failed', error: new Error(old.why) }
+      return this.#keepOldName(record, old.why)
     }
     const before = certain(record.remote)
     const isFirst = record.remote.is !== 'uncertain'
@@ -187,37 +183,6 @@ export class RemoteCalls {
     logger.warn({ path: record.path, heirs: record.heirs }, message)
     ledger.forget(record)
     return { is: 'moved' }
-  }
-
-  /** The last look before the delete that ends a rename: what was copied must be there, and the old name unchanged. */
-  async #whyNotGone(record: PathRecord): Promise<string | undefined> {
-    const { ledger } = this.#parts
-    for (const path of record.heirs) {
-      const heir = ledger.records.get(path)
-      if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
-      // not waited for, since it cannot go before this one: its bytes are in the spool
-      if (heir && !isDone(heir)) continue
-      const listing = await this.#listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder)
-      const shown = listing.entries.get(nameOf(path))
-      const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
-      if (!shown || shown.isDirectory || (size !== undefined && shown.size !== size)) {
-        return `${path} is not on the service as it was copied`
-      }
-    }
-    const listing = await this.#listingAfter(parentOf(record.path), record.confirmedOrder)
-    const own = listing.entries.get(nameOf(record.path))
-    if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
-      if (await isOwnOrGone(record, own, record.attempts, this.#parts)) return undefined
-      return 'somebody has changed it meanwhile'
-    }
-    return undefined
-  }
-
-  #listingAfter(directory: string, order: number): Promise<Listing> {
-    const { listings, signal } = this.#parts
-    const newest = listings.newest(directory)
-    if (newest && newest.begunOrder > order) return Promise.resolve(newest)
-    return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
   }
 
   /** Brings the bytes of a renamed file into the spool, from where they can be uploaded under the new name. */
