@@ -15,6 +15,7 @@
  * - `protocol` an answer that is not of the service's form, `credential` no token to be had,
  *   `insecure_endpoint` a token over plain http to a far host
  * - `aborted` the caller's signal, or the client was closed meanwhile; `closed` it had been closed before
+ * - `local` a file or stream of this machine that failed while it was read: nothing of the service's
  */
 export type ServiceErrorCode =
   | 'unauthorized'
@@ -36,6 +37,7 @@ export type ServiceErrorCode =
   | 'insecure_endpoint'
   | 'aborted'
   | 'closed'
+  | 'local'
 
 export interface ServiceErrorDetails {
   /** HTTP status, when there was an answer. */
@@ -76,6 +78,7 @@ const meanings: Readonly<
   protocol: { retryable: false, concerns: 'call' },
   aborted: { retryable: false, concerns: 'caller' },
   closed: { retryable: false, concerns: 'caller' },
+  local: { retryable: false, concerns: 'call' },
 }
 
 /** The reason of a signal that ends what was under way when the client was closed. */

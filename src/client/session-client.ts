@@ -39,12 +39,13 @@ import { checkSource, jsonBody, uploadBody, type UploadStream } from './upload-b
 import {
   type Agent,
   type FilePage,
-  lastName,
+  entryNames,
   parseAgent,
   parseFilePage,
   parseSession,
   parseSessionPage,
   parseUploadReply,
+  sessionNames,
   type Session,
   type SessionPage,
   toRemoteEntry,
@@ -145,7 +146,7 @@ export class SessionClient {
         subject: 'agent',
         receive: async (reply) => parseSessionPage(await readJson(what, reply), what),
       })
-    for await (const page of pages(what, fetch, ({ data }) => data.at(-1)?.agent_session_id)) yield* page.data
+    for await (const page of pages(what, fetch, sessionNames)) yield* page.data
   }
 
   /** Takes the compute away and keeps the files. A session that is stopped already is no error. */
@@ -219,7 +220,7 @@ export class SessionClient {
         subject: path === '.' ? 'session' : 'path',
         receive: async (reply) => parseFilePage(await readAnswer(what, reply), what),
       })
-    for await (const page of pages(what, fetch, lastName)) {
+    for await (const page of pages(what, fetch, entryNames)) {
       const entries = page.entries.map(toRemoteEntry).filter((entry) => entry !== undefined)
       if (entries.length < page.entries.length) this.#logHostileNames(directory)
       yield entries

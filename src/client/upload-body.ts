@@ -4,7 +4,7 @@
  * Invariant: exactly `size` bytes are sent, in pieces, so that progress is seen and a file is never wholly
  * in memory; a source that turns out shorter or longer fails the call instead.
  */
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { ServiceError } from './errors.ts'
 import type { UploadSource } from './session-files.ts'
 
@@ -50,12 +50,19 @@ export function uploadBody(what: string, source: UploadSource | UploadStream): R
   }
 }
 
-/** Before a byte is sent: a local file that is too short is no upload at all. Fails with `bad_request`. */
+/**
+ * Before a byte is sent: a directory, a pipe or a local file that is too short is no upload at all. Fails with
+ * `bad_request`, or `local` where this machine is at its limits.
+ */
 export async function checkSource(what: string, source: UploadSource | UploadStream): Promise<void> {
   if (source instanceof Uint8Array || 'stream' in source) return
-  await using handle = await openSource(what, source.file)
-  const { size } = await handle.stat()
-  if (size < source.size) throw wrongLength(what, `${source.file} has ${size} bytes`, source.size)
+  const { file } = source
+  const found = await stat(file).catch((cause: unknown) => {
+    throw localError(what, file, cause)
+  })
+  if (!found.isFile()) throw new ServiceError('bad_request', `${what}: ${file} is not a regular file`)
+  await (await openSource(what, file)).close()
+  if (found.size < source.size) throw wrongLength(what, `${file} has ${found.size} bytes`, source.size)
 }
 
 function bytesBody(bytes: Uint8Array, contentType: string): RequestBody {
@@ -75,9 +82,13 @@ async function* filePieces(what: string, file: string, size: number): AsyncGener
   let offset = 0
   while (offset < size) {
     const piece = Buffer.allocUnsafe(Math.min(pieceBytes, size - offset))
-    const { bytesRead } = await handle.read(piece, 0, piece.length, offset)
+    const { bytesRead } = await handle.read(piece, 0, piece.length, offset).catch((cause: unknown) => {
+      throw localError(what, file, cause)
+    })
     if (bytesRead === 0) throw wrongLength(what, `${file} ended after ${offset} bytes`, size)
     offset += bytesRead
+    // closed before the last piece goes: the answer to it finds the request at its end
+    if (offset === size) await handle.close()
     yield piece.subarray(0, bytesRead)
   }
 }
@@ -88,10 +99,22 @@ async function* exactly(
   size: number,
 ): AsyncGenerator<Uint8Array> {
   let sent = 0
-  for await (const piece of stream) {
-    sent += piece.length
-    if (sent > size) throw wrongLength(what, `the stream has more than ${size} bytes`, size)
-    if (piece.length > 0) yield piece
+  const pieces = stream[Symbol.asyncIterator]()
+  let isOver = false
+  try {
+    for (;;) {
+      const next = await pieces.next().catch((cause: unknown) => {
+        isOver = true
+        throw localError(what, 'the stream', cause)
+      })
+      isOver = next.done === true
+      if (next.done === true) break
+      sent += next.value.length
+      if (sent > size) throw wrongLength(what, `the stream has more than ${size} bytes`, size)
+      if (next.value.length > 0) yield next.value
+    }
+  } finally {
+    if (!isOver) await pieces.return?.()
   }
   if (sent < size) throw wrongLength(what, `the stream ended after ${sent} bytes`, size)
 }
@@ -100,8 +123,26 @@ async function openSource(what: string, file: string): ReturnType<typeof open> {
   try {
     return await open(file)
   } catch (cause) {
-    throw new ServiceError('bad_request', `${what}: the local file ${file} cannot be read`, { cause })
+    throw localError(what, file, cause)
   }
+}
+
+/** What a path is at fault for itself; all else (descriptors, memory, the disk) may pass. */
+const faultsOfThePath: ReadonlySet<unknown> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+])
+
+function localError(what: string, source: string, cause: unknown): ServiceError {
+  if (cause instanceof ServiceError) return cause
+  const code: unknown = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const message = `${what}: ${source} cannot be read here${typeof code === 'string' ? ` (${code})` : ''}`
+  return new ServiceError(faultsOfThePath.has(code) ? 'bad_request' : 'local', message, { cause })
 }
 
 function wrongLength(what: string, found: string, size: number): ServiceError {

@@ -100,10 +100,13 @@ export function toRemoteEntry(wire: WireEntry): RemoteEntry | undefined {
   }
 }
 
-/** The cursor of a server that does not send one. */
-export function lastName(page: FilePage): string | undefined {
-  const name = page.entries.at(-1)?.name
-  return typeof name === 'string' ? name : undefined
+/** The names on a page, undefined for what cannot be one: paging goes by them, and remembers them. */
+export function entryNames(page: FilePage): (string | undefined)[] {
+  return page.entries.map(({ name }) => (typeof name === 'string' && name.length <= 1024 ? name : undefined))
+}
+
+export function sessionNames(page: SessionPage): string[] {
+  return page.data.map((session) => session.agent_session_id)
 }
 
 /** Whether a name can stand in a directory: not empty, `.` or `..`, without `/` or NUL, 255 bytes at most, UTF-8. */

@@ -29,6 +29,7 @@ const byServiceCode: Readonly<Record<ServiceErrorCode, Reason>> = {
   truncated: 'serviceFailed',
   protocol: 'serviceFailed',
   insecure_endpoint: 'serviceFailed',
+  local: 'serviceFailed',
 }
 
 const byWriteBackReason: Readonly<Record<WriteBackReason, Reason>> = {

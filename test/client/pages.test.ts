@@ -13,7 +13,7 @@ async function read(script: Numbers[]): Promise<{ asked: (string | undefined)[];
     asked.push(after)
     return Promise.resolve(script[asked.length - 1]!)
   }
-  for await (const page of pages('list x', fetch, (page) => page.names.at(-1))) names.push(...page.names)
+  for await (const page of pages('list x', fetch, (page) => page.names)) names.push(...page.names)
   return { asked, names }
 }
 
@@ -57,3 +57,37 @@ void t.test(
     await t.rejects(read([{ names: [], has_more: true }]), { code: 'protocol' })
   },
 )
+
+void t.test('pages without end are an error, whether they bring nothing new or ever more', async (t) => {
+  const endless = (namesOf: (page: number) => string[]) => {
+    let asked = 0
+    const fetch = (): Promise<Numbers> => {
+      asked += 1
+      return Promise.resolve({ names: namesOf(asked), has_more: true, last_id: `cursor-${asked}` })
+    }
+    const all = async (): Promise<void> => {
+      for await (const page of pages('list x', fetch, (each) => each.names)) t.ok(page.has_more)
+    }
+    return { all, asked: () => asked }
+  }
+  const same = endless(() => ['a', 'b'])
+  await t.rejects(same.all(), { code: 'protocol', message: /20 pages in a row brought no new name/ })
+  t.equal(same.asked(), 21)
+  const empty = endless(() => [])
+  await t.rejects(empty.all(), { code: 'protocol', message: /20 pages in a row/ })
+  t.equal(empty.asked(), 20)
+  const more = endless((page) => Array.from({ length: 10_000 }, (_, index) => `${page}-${index}`))
+  await t.rejects(more.all(), { code: 'protocol', message: /over 1000000 names/ })
+  t.equal(more.asked(), 101)
+  const long = { names: ['a'], has_more: true, last_id: 'x'.repeat(10_000) }
+  await t.rejects(read([long]), { code: 'protocol' })
+})
+
+void t.test('now and then a new name is enough to go on', async (t) => {
+  const script = Array.from({ length: 100 }, (_, page) => ({
+    names: [`${Math.floor(page / 20)}`],
+    has_more: page < 99,
+    last_id: `cursor-${page}`,
+  }))
+  t.equal((await read(script)).asked.length, 100)
+})

@@ -33,6 +33,7 @@ void t.test('what may pass by itself is tried again, what was refused is not', (
     'credential',
     'insecure_endpoint',
     'aborted',
+    'local',
   ]
   for (const code of never) t.equal(retryDelay(policy, failed(code, 1)), undefined, code)
   t.end()

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -85,4 +86,59 @@ void t.test('a stream is sent once', async (t) => {
   const upload = service.client(t).uploadSessionFile(agent, session, 'f', { stream: stream('one'), size: 3 })
   await t.rejects(upload, { code: 'server_error' })
   t.equal(service.asked.length, 1)
+})
+
+void t.test('what is no regular file is not sent, and not tried again', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  const client = service.client(t)
+  const directory = t.testdir()
+  const pipe = join(directory, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  for (const file of [directory, pipe, '/dev/zero', join(directory, 'no/such')]) {
+    const upload = client.uploadSessionFile(agent, session, 'f', { file, size: 5 })
+    await t.rejects(upload, { code: 'bad_request', ambiguous: false, retryable: false }, file)
+  }
+  t.equal(service.asked.length, 0)
+})
+
+void t.test('a local failure while it is sent is no failure of the network', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  const client = service.client(t)
+  const cause = new Error('the disk has gone')
+  // eslint-disable-next-line @typescript-eslint/require-await
+  const broken = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('one')
+    throw cause
+  }
+  const upload = client.uploadSessionFile(agent, session, 'f', { stream: broken(), size: 6 })
+  await t.rejects(upload, { code: 'local', retryable: false, ambiguous: true, cause })
+  const refusing = { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(cause) }) }
+  const nothing = client.uploadSessionFile(agent, session, 'f', { stream: refusing, size: 6 })
+  await t.rejects(nothing, { code: 'local', retryable: false, cause })
+  t.equal(client.load.writes.running, 0)
+})
+
+void t.test('a stream that is left early is told', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  let left = false
+  const long = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) yield await Promise.resolve(Buffer.from('three'))
+    } finally {
+      left = true
+    }
+  }
+  const upload = service.client(t).uploadSessionFile(agent, session, 'f', { stream: long(), size: 7 })
+  await t.rejects(upload, { code: 'bad_request' })
+  t.ok(left)
+})
+
+void t.test('a connection outlives the upload of a file', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  const client = service.client(t)
+  const file = join(t.testdir(), 'file')
+  writeFileSync(file, 'content')
+  for (let round = 0; round < 20; round++)
+    await client.uploadSessionFile(agent, session, 'f', { file, size: 7 })
+  t.equal(service.connections, 1)
 })
