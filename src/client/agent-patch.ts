@@ -1,19 +1,20 @@
 /**
- * What `patchAgent` can change of an agent, with the wire's own names. Layer: client.
+ * What `patchAgent` can change of an agent. Layer: client.
  *
- * Invariant: sent as a JSON merge patch: what is absent stays as it is, null takes a field away.
+ * Invariant: sent as a JSON merge patch: what is absent stays as it is, null takes a field away. Here and on the
+ * wire the members are the same, written `likeThis` and `like_this`.
  */
 
 /** Where new sessions go: the shares of all rules make 100. */
 export interface VersionSelectionRule {
   readonly type: 'FixedRatio'
-  readonly agent_version: string
+  readonly agentVersion: string
   /** 0 to 100. */
-  readonly traffic_percentage: number
+  readonly trafficPercentage: number
 }
 
 export type AuthorizationScheme =
-  | { readonly type: 'Entra'; readonly isolation_key_source?: { readonly kind: 'Entra' | 'Header' } }
+  | { readonly type: 'Entra'; readonly isolationKeySource?: { readonly kind: 'Entra' | 'Header' } }
   | { readonly type: 'BotService' | 'BotServiceRbac' | 'BotServiceTenant' }
 
 export type EndpointProtocol = 'activity' | 'responses' | 'a2a' | 'mcp' | 'invocations' | 'invocations_ws'
@@ -21,20 +22,20 @@ export type EndpointProtocol = 'activity' | 'responses' | 'a2a' | 'mcp' | 'invoc
 type EmptyConfiguration = Readonly<Record<string, never>>
 
 export interface ProtocolConfiguration {
-  readonly activity?: { readonly enable_m365_public_endpoint?: boolean } | null
+  readonly activity?: { readonly enableM365PublicEndpoint?: boolean } | null
   readonly responses?: EmptyConfiguration | null
   readonly a2a?: EmptyConfiguration | null
   readonly mcp?: EmptyConfiguration | null
   readonly invocations?: EmptyConfiguration | null
-  readonly invocations_ws?: EmptyConfiguration | null
+  readonly invocationsWs?: EmptyConfiguration | null
 }
 
 export interface AgentEndpoint {
-  readonly version_selector?: { readonly version_selection_rules: readonly VersionSelectionRule[] } | null
-  /** Older form of `protocol_configuration`; both are still accepted. */
+  readonly versionSelector?: { readonly versionSelectionRules: readonly VersionSelectionRule[] } | null
+  /** Older form of `protocolConfiguration`; both are still accepted. */
   readonly protocols?: readonly EndpointProtocol[] | null
-  readonly protocol_configuration?: ProtocolConfiguration | null
-  readonly authorization_schemes?: readonly AuthorizationScheme[] | null
+  readonly protocolConfiguration?: ProtocolConfiguration | null
+  readonly authorizationSchemes?: readonly AuthorizationScheme[] | null
 }
 
 export interface AgentCardSkill {
@@ -52,6 +53,22 @@ export interface AgentCard {
 }
 
 export interface AgentPatch {
-  readonly agent_endpoint?: AgentEndpoint | null
-  readonly agent_card?: AgentCard | null
+  readonly agentEndpoint?: AgentEndpoint | null
+  readonly agentCard?: AgentCard | null
+}
+
+/** The patch as it is sent. */
+export function patchBody(patch: AgentPatch): object {
+  return wireNames(patch) as object
+}
+
+function wireNames(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(wireNames)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      wireNames(member),
+    ]),
+  )
 }

@@ -28,6 +28,7 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
   #peeked: IteratorResult<Uint8Array> | undefined
   #error: ServiceError | undefined
   #left = false
+  #begun = false
   #ended = false
 
   constructor(stream: Readable, options: ReplyBodyOptions) {
@@ -42,11 +43,17 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     this.#expectReader()
   }
 
+  /** Whether a reader has asked for a piece, or has left. */
+  get isBegun(): boolean {
+    return this.#begun
+  }
+
   [Symbol.asyncIterator](): this {
     return this
   }
 
   async next(): Promise<IteratorResult<Uint8Array>> {
+    this.#begun = true
     if (this.#left) return { done: true, value: undefined }
     const peeked = this.#peeked
     this.#peeked = undefined
@@ -55,6 +62,7 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
 
   /** Ends the transfer; resolves once it has ended. */
   async return(): Promise<IteratorResult<Uint8Array>> {
+    this.#begun = true
     this.#left = true
     this.#peeked = undefined
     if (!this.#stream.closed) {

@@ -7,7 +7,7 @@
 import { systemClock } from '../clock.ts'
 import { type Logger, silentLogger } from '../log.ts'
 import { defaultValues } from '../options/table.ts'
-import type { AgentPatch } from './agent-patch.ts'
+import { type AgentPatch, patchBody } from './agent-patch.ts'
 import type { ServiceCall } from './call.ts'
 import {
   type Identity,
@@ -19,6 +19,7 @@ import { readAnswer } from './confirmation.ts'
 import { TokenSource } from './credential.ts'
 import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
+import { type FileDownload, receiveDownload } from './file-download.ts'
 import { type LaneLoads, Lanes } from './lanes.ts'
 import type {
   DeleteOptions,
@@ -31,11 +32,11 @@ import { pageQuery, pages } from './pages.ts'
 import { defaultTimeouts, type Timeouts } from './progress-watch.ts'
 import { readJson } from './reply-json.ts'
 import { CallRunner } from './request.ts'
-import { dateMs, defaultRetryPolicy } from './retry.ts'
+import { defaultRetryPolicy } from './retry.ts'
 import { Routes } from './routes.ts'
-import type { Download, RemoteEntry, UploadSource } from './session-files.ts'
+import type { RemoteEntry, UploadSource } from './session-files.ts'
 import { type HttpReply, Transport } from './transport.ts'
-import { checkSource, jsonBody, uploadBody, type UploadStream } from './upload-body.ts'
+import { jsonBody, measureSource, uploadBody, type UploadFile, type UploadStream } from './upload-body.ts'
 import {
   type Agent,
   type FilePage,
@@ -47,9 +48,11 @@ import {
   parseUploadReply,
   sessionNames,
   type Session,
-  type SessionPage,
+  toAgent,
   toRemoteEntry,
+  toSession,
   type UploadReply,
+  type WireSessionPage,
 } from './wire.ts'
 
 /** The fields of a call that differ from operation to operation. */
@@ -117,7 +120,7 @@ export class SessionClient {
         ...(agentVersion === undefined ? {} : { version_indicator: version }),
       }),
       idempotent: false,
-      receive: async (reply) => parseSession(await readJson(what, reply), what),
+      receive: async (reply) => toSession(parseSession(await readJson(what, reply), what)),
     })
   }
 
@@ -129,14 +132,14 @@ export class SessionClient {
       method: 'GET',
       path: this.#routes.session(agent, session),
       subject: 'session',
-      receive: async (reply) => parseSession(await readJson(what, reply), what),
+      receive: async (reply) => toSession(parseSession(await readJson(what, reply), what)),
     })
   }
 
   /** All sessions of an agent that the caller may see, over as many pages as there are. */
   async *listSessions(agent: string, options: ListOptions = {}): AsyncGenerator<Session, void, undefined> {
     const what = `list sessions of ${agent}`
-    const fetch = (after: string | undefined): Promise<SessionPage> =>
+    const fetch = (after: string | undefined): Promise<WireSessionPage> =>
       this.#run(options, {
         verb: 'listSessions',
         what,
@@ -146,7 +149,7 @@ export class SessionClient {
         subject: 'agent',
         receive: async (reply) => parseSessionPage(await readJson(what, reply), what),
       })
-    for await (const page of pages(what, fetch, sessionNames)) yield* page.data
+    for await (const { data } of pages(what, fetch, sessionNames)) yield* data.map(toSession)
   }
 
   /** Takes the compute away and keeps the files. A session that is stopped already is no error. */
@@ -185,8 +188,8 @@ export class SessionClient {
       method: 'PATCH',
       path: this.#routes.agent(agent),
       subject: 'agent',
-      body: jsonBody(patch, 'application/merge-patch+json'),
-      receive: async (reply) => parseAgent(await readJson(what, reply), what),
+      body: jsonBody(patchBody(patch), 'application/merge-patch+json'),
+      receive: async (reply) => toAgent(parseAgent(await readJson(what, reply), what)),
     })
   }
 
@@ -232,14 +235,11 @@ export class SessionClient {
     agent: string,
     session: string,
     path: string,
-    source: UploadSource | UploadStream,
+    source: UploadSource | UploadStream | UploadFile,
     options: RequestOptions = {},
   ): Promise<UploadReply> {
     const what = `upload ${path}`
-    const size = source instanceof Uint8Array ? source.length : source.size
-    if (size > this.maxFileBytes)
-      throw new ServiceError('too_large', `${what}: ${size} bytes are over the limit of ${this.maxFileBytes}`)
-    await checkSource(what, source)
+    const { size, source: sized } = await measureSource(what, source, this.maxFileBytes)
     return this.#run(options, {
       verb: 'upload',
       what,
@@ -247,13 +247,13 @@ export class SessionClient {
       path: this.#routes.content(agent, session),
       query: { path: remotePath(path) },
       subject: 'path',
-      body: uploadBody(what, source),
+      body: uploadBody(what, sized),
       receive: async (reply) => {
         const answer = parseUploadReply(await readAnswer(what, reply), what)
         const written = answer.bytes_written ?? size
         if (written !== size)
           throw new ServiceError('truncated', `${what}: the service has ${written} of ${size} bytes`)
-        return answer
+        return { path: answer.path ?? path, bytesWritten: written }
       },
     })
   }
@@ -264,7 +264,7 @@ export class SessionClient {
     session: string,
     path: string,
     options: RequestOptions = {},
-  ): Promise<Download> {
+  ): Promise<FileDownload> {
     const what = `download ${path}`
     return this.#run(options, {
       verb: 'download',
@@ -274,14 +274,7 @@ export class SessionClient {
       query: { path: remotePath(path) },
       accept: 'application/octet-stream',
       subject: 'path',
-      receive: async ({ body, headers, status }) => {
-        if ((headers['content-encoding'] ?? 'identity') !== 'identity')
-          throw new ServiceError('protocol', `${what}: the answer is encoded, though it must not be`, {
-            status,
-          })
-        await body.peek()
-        return { length: body.length, serverDateMs: dateMs(headers['date']), body }
-      },
+      receive: (reply) => receiveDownload(what, reply),
     })
   }
 

@@ -16,6 +16,12 @@ export interface UploadStream {
   readonly size: number
 }
 
+/** A local file as large as it is when the upload begins, streamed; what is appended meanwhile stays behind. */
+export interface UploadFile {
+  readonly file: string
+  readonly size?: undefined
+}
+
 export interface RequestBody {
   readonly contentType: string
   readonly size: number
@@ -51,18 +57,31 @@ export function uploadBody(what: string, source: UploadSource | UploadStream): R
 }
 
 /**
- * Before a byte is sent: a directory, a pipe or a local file that is too short is no upload at all. Fails with
- * `bad_request`, or `local` where this machine is at its limits.
+ * The source with its size, before a byte is sent. Fails with `too_large` above `maxBytes`, with `bad_request`
+ * for a directory, a pipe or a local file that is too short, with `local` where this machine is at its limits.
  */
-export async function checkSource(what: string, source: UploadSource | UploadStream): Promise<void> {
-  if (source instanceof Uint8Array || 'stream' in source) return
+export async function measureSource(
+  what: string,
+  source: UploadSource | UploadStream | UploadFile,
+  maxBytes: number,
+): Promise<{ readonly source: UploadSource | UploadStream; readonly size: number }> {
+  const withinLimit = (size: number): number => {
+    if (size <= maxBytes) return size
+    throw new ServiceError('too_large', `${what}: ${size} bytes are over the limit of ${maxBytes}`)
+  }
+  if (source instanceof Uint8Array) return { source, size: withinLimit(source.length) }
+  if ('stream' in source) return { source, size: withinLimit(source.size) }
   const { file } = source
+  const announced = source.size === undefined ? undefined : withinLimit(source.size)
+  // not opened for this: of a FIFO that would wait for a writer
   const found = await stat(file).catch((cause: unknown) => {
     throw localError(what, file, cause)
   })
   if (!found.isFile()) throw new ServiceError('bad_request', `${what}: ${file} is not a regular file`)
   await (await openSource(what, file)).close()
-  if (found.size < source.size) throw wrongLength(what, `${file} has ${found.size} bytes`, source.size)
+  const size = announced ?? withinLimit(found.size)
+  if (found.size < size) throw wrongLength(what, `${file} has ${found.size} bytes`, size)
+  return { source: { file, size }, size }
 }
 
 function bytesBody(bytes: Uint8Array, contentType: string): RequestBody {

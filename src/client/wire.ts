@@ -24,19 +24,45 @@ const sessionSchema = v.looseObject({
   stopped_at: optionalNumber,
 })
 
-/** A session. Times are Unix seconds; `stopped_at` is there once it has gone idle or was stopped. */
-export type Session = v.InferOutput<typeof sessionSchema>
+export type WireSession = v.InferOutput<typeof sessionSchema>
 
-const agentSchema = v.looseObject({ name: v.optional(v.string()), id: v.optional(v.string()) })
+/** A session of an agent. Times are Unix seconds; what the service does not say is undefined. */
+export interface Session {
+  readonly sessionId: string
+  /** The version of the agent that it runs. */
+  readonly agentVersion: string | undefined
+  /** `creating`, `active`, `idle`, `updating`, `failed`, `deleting`, `deleted`, `expired`, or a newer one. */
+  readonly status: string | undefined
+  readonly createdSeconds: number | undefined
+  readonly lastAccessedSeconds: number | undefined
+  readonly expiresSeconds: number | undefined
+  /** There once it has gone idle or was stopped. */
+  readonly stoppedSeconds: number | undefined
+}
 
-/** The agent object; what it holds beside its name depends on the version of the service. */
-export type Agent = v.InferOutput<typeof agentSchema>
+const agentSchema = v.looseObject({
+  name: v.optional(v.string()),
+  id: v.optional(v.string()),
+  versions: v.optional(
+    v.looseObject({ latest: v.optional(v.looseObject({ version: v.optional(v.string()) })) }),
+  ),
+})
+
+export type WireAgent = v.InferOutput<typeof agentSchema>
+
+/** An agent. */
+export interface Agent {
+  readonly name: string | undefined
+  readonly latestVersion: string | undefined
+  /** All that the service says of it, unchecked: what that is depends on the version of the service. */
+  readonly resource: Readonly<Record<string, unknown>>
+}
 
 const cursorFields = { has_more: v.nullish(v.boolean()), last_id: optionalString }
 
 const sessionPageSchema = v.looseObject({ data: v.array(sessionSchema), ...cursorFields })
 
-export type SessionPage = v.InferOutput<typeof sessionPageSchema>
+export type WireSessionPage = v.InferOutput<typeof sessionPageSchema>
 
 /* `is_dir` and textual times come from servers of the form before `is_directory`. */
 const fileEntrySchema = v.looseObject({
@@ -54,7 +80,11 @@ export type FilePage = v.InferOutput<typeof filePageSchema>
 
 const uploadReplySchema = v.looseObject({ path: optionalString, bytes_written: optionalNumber })
 
-export type UploadReply = v.InferOutput<typeof uploadReplySchema>
+/** What the service has of a file. */
+export interface UploadReply {
+  readonly path: string
+  readonly bytesWritten: number
+}
 
 const errorSchema = v.looseObject({
   error: v.looseObject({
@@ -89,6 +119,22 @@ export function parseRefusal(answer: unknown): Refusal {
   }
 }
 
+export function toSession(wire: WireSession): Session {
+  return {
+    sessionId: wire.agent_session_id,
+    agentVersion: wire.version_indicator?.agent_version,
+    status: wire.status ?? undefined,
+    createdSeconds: wire.created_at ?? undefined,
+    lastAccessedSeconds: wire.last_accessed_at ?? undefined,
+    expiresSeconds: wire.expires_at ?? undefined,
+    stoppedSeconds: wire.stopped_at ?? undefined,
+  }
+}
+
+export function toAgent(wire: WireAgent): Agent {
+  return { name: wire.name, latestVersion: wire.versions?.latest?.version, resource: wire }
+}
+
 /** An entry of a listing, or undefined for one whose name no directory can have. */
 export function toRemoteEntry(wire: WireEntry): RemoteEntry | undefined {
   if (!isFileName(wire.name)) return undefined
@@ -105,7 +151,7 @@ export function entryNames(page: FilePage): (string | undefined)[] {
   return page.entries.map(({ name }) => (typeof name === 'string' && name.length <= 1024 ? name : undefined))
 }
 
-export function sessionNames(page: SessionPage): string[] {
+export function sessionNames(page: WireSessionPage): string[] {
   return page.data.map((session) => session.agent_session_id)
 }
 

@@ -44,18 +44,14 @@ export async function checkSession(
   { agent, session }: SessionAddress,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly createdAtMs: number; readonly agentVersion: string | undefined }> {
-  const {
-    status,
-    created_at: createdAt,
-    version_indicator: version,
-  } = await firstAnswer(client, agent, session, signal)
+  const { status, createdSeconds = 0, agentVersion } = await firstAnswer(client, agent, session, signal)
   if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
     throw new SessionError(
       'expired',
       `${agent}/${session}: the service says this session is ${status}: make a new one, what was not uploaded is kept (\`mount-session recover --export DIR ${agent}/${session}\`)`,
     )
   }
-  return { createdAtMs: (createdAt ?? 0) * 1000, agentVersion: version?.agent_version }
+  return { createdAtMs: createdSeconds * 1000, agentVersion }
 }
 
 /** A mount outlives its session: one that was made again under its name must not get what was meant for it. */
@@ -65,8 +61,8 @@ export async function checkSameSession(
   createdAtMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { created_at: createdAt } = await client.getSession(agent, session, { signal, retry: false })
-  if ((createdAt ?? 0) * 1000 === createdAtMs) return
+  const { createdSeconds = 0 } = await client.getSession(agent, session, { signal, retry: false })
+  if (createdSeconds * 1000 === createdAtMs) return
   throw new ServiceError(
     'session_not_found',
     `${agent}/${session} was deleted and made again under its name: what was not uploaded is kept, \`mount-session unmount --force\` and mount it again, then \`mount-session recover --export DIR\` takes it out`,

@@ -48,7 +48,14 @@ const remedy = new RegExp(
       'mount …/… again',
       'is not the name of',
     ],
-    ...['Leave it and try again', 'mount … again', 'is not well-formed text', 'takes it out', 'trying again'],
+    ...[
+      'Leave it and try again',
+      'mount … again',
+      'is not well-formed text',
+      'takes it out',
+      'trying again',
+      'download it again',
+    ],
     ...['is kept on this machine', 'nothing is waiting at'],
   ].join('|'),
 )

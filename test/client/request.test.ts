@@ -137,7 +137,7 @@ void t.test('a session whose creation may have happened is not created twice', a
   service.next(reset)
   t.match(await failure(client.createSession(agent)), { code: 'network', ambiguous: true })
   service.next(status(429), json(201, { agent_session_id: 's' }))
-  t.match(await client.createSession(agent), { agent_session_id: 's' })
+  t.match(await client.createSession(agent), { sessionId: 's' })
   t.equal(service.asked.length, 3)
 })
 
@@ -150,7 +150,7 @@ void t.test('a call waits as long as the service asks for, and holds no slot mea
   await service.arrived(1)
   while (clock.nextIn !== 7000) await new Promise((resolve) => setImmediate(resolve))
   t.equal(client.load.reads.running, 0)
-  t.match(await client.getSession(agent, session), { agent_session_id: 'other' })
+  t.match(await client.getSession(agent, session), { sessionId: 'other' })
   clock.advance(6999)
   t.equal(service.asked.length, 2)
   clock.advance(1)

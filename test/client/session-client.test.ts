@@ -1,14 +1,24 @@
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { silentLogger } from '../../src/log.ts'
+import type { FileDownload } from '../../src/client/file-download.ts'
 import { SessionClient } from '../../src/client/session-client.ts'
 import { sessionFiles } from '../../src/client/remote-files.ts'
 import type { Asked } from './scripted-service.ts'
-import { bytes, json, refusal, ScriptedService, status } from './scripted-service.ts'
+import { bytes, cut, json, refusal, ScriptedService, status } from './scripted-service.ts'
 
 const sessions = '/api/projects/p/agents/my-agent/endpoint/sessions'
 const session = `${sessions}/session-1`
 const resource = { agent_session_id: 'session-1', status: 'active', created_at: 1 }
+const resourceRead = {
+  sessionId: 'session-1',
+  agentVersion: undefined,
+  status: 'active',
+  createdSeconds: 1,
+  lastAccessedSeconds: undefined,
+  expiresSeconds: undefined,
+  stoppedSeconds: undefined,
+}
 
 const shown = ({ method, path, query }: Asked) => [method, path, query] as const
 const apiVersion = { 'api-version': 'v1' }
@@ -24,7 +34,7 @@ void t.test(
   async (t) => {
     const service = (await ScriptedService.start(t)).otherwise(json(201, resource))
     const client = service.client(t)
-    t.match(await client.createSession('my-agent'), resource)
+    t.match(await client.createSession('my-agent'), resourceRead)
     await client.createSession('my-agent', { sessionId: 'session-1', agentVersion: '2' })
     t.strictSame(shown(service.asked[0]!), ['POST', sessions, apiVersion])
     t.strictSame(JSON.parse(service.asked[0]!.body.toString()), {})
@@ -39,7 +49,7 @@ void t.test(
 void t.test('a session is got, stopped and deleted by its routes', async (t) => {
   const service = (await ScriptedService.start(t)).next(json(200, resource), status(204), status(204))
   const client = service.client(t)
-  t.strictSame(await client.getSession('my-agent', 'session-1'), resource)
+  t.strictSame(await client.getSession('my-agent', 'session-1'), resourceRead)
   await client.stopSession('my-agent', 'session-1')
   await client.deleteSession('my-agent', 'session-1')
   t.strictSame(service.asked.map(shown), [
@@ -78,7 +88,7 @@ void t.test(
     const client = service.client(t, { isolationKey: 'key', userIdentity: 'user@example' })
     const found = await collect(client.listSessions('my-agent', { order: 'asc' }))
     t.strictSame(
-      found.map((each) => each.agent_session_id),
+      found.map((each) => each.sessionId),
       ['session-1', 's2', 's3'],
     )
     t.strictSame(service.asked.map(shown), [
@@ -103,23 +113,37 @@ void t.test(
 )
 
 void t.test('an agent is patched with a merge patch', async (t) => {
-  const service = (await ScriptedService.start(t)).next(
-    json(200, { object: 'agent', name: 'my-agent', versions: {} }),
-  )
-  const patch = {
+  const resource = { object: 'agent', name: 'my-agent', versions: {} }
+  const service = (await ScriptedService.start(t)).next(json(200, resource))
+  const agent = await service.client(t).patchAgent('my-agent', {
+    agentEndpoint: {
+      versionSelector: {
+        versionSelectionRules: [{ type: 'FixedRatio', agentVersion: '2', trafficPercentage: 100 }],
+      },
+      protocols: ['invocations_ws'],
+      protocolConfiguration: { activity: { enableM365PublicEndpoint: true }, a2a: {}, invocationsWs: null },
+      authorizationSchemes: [{ type: 'Entra', isolationKeySource: { kind: 'Header' } }],
+    },
+    agentCard: { version: '1', description: null, skills: [{ id: 's', name: 'skill' }] },
+  })
+  t.strictSame(agent, { name: 'my-agent', latestVersion: undefined, resource })
+  t.strictSame(shown(service.asked[0]!), ['PATCH', '/api/projects/p/agents/my-agent', apiVersion])
+  t.equal(service.asked[0]!.headers['content-type'], 'application/merge-patch+json')
+  t.strictSame(JSON.parse(service.asked[0]!.body.toString()), {
     agent_endpoint: {
       version_selector: {
         version_selection_rules: [{ type: 'FixedRatio', agent_version: '2', traffic_percentage: 100 }],
       },
+      protocols: ['invocations_ws'],
+      protocol_configuration: {
+        activity: { enable_m365_public_endpoint: true },
+        a2a: {},
+        invocations_ws: null,
+      },
       authorization_schemes: [{ type: 'Entra', isolation_key_source: { kind: 'Header' } }],
     },
     agent_card: { version: '1', description: null, skills: [{ id: 's', name: 'skill' }] },
-  } as const
-  const agent = await service.client(t).patchAgent('my-agent', patch)
-  t.match(agent, { name: 'my-agent', object: 'agent' })
-  t.strictSame(shown(service.asked[0]!), ['PATCH', '/api/projects/p/agents/my-agent', apiVersion])
-  t.equal(service.asked[0]!.headers['content-type'], 'application/merge-patch+json')
-  t.strictSame(JSON.parse(service.asked[0]!.body.toString()), patch)
+  })
 })
 
 void t.test(
@@ -169,7 +193,7 @@ void t.test('JSON may be compressed', async (t) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
     response.end(gzipSync(JSON.stringify(resource)))
   })
-  t.strictSame(await service.client(t).getSession('my-agent', 'session-1'), resource)
+  t.strictSame(await service.client(t).getSession('my-agent', 'session-1'), resourceRead)
   t.match(service.asked[0]!.headers['accept-encoding'], /gzip/)
 })
 
@@ -182,7 +206,8 @@ void t.test(
     const client = service.client(t)
     const path = 'dir/a b+c%&#?\u{1F600}\n'
     t.match(await client.uploadSessionFile('my-agent', 'session-1', path, Buffer.from('hi')), {
-      bytes_written: 2,
+      path: 'x',
+      bytesWritten: 2,
     })
     const download = await client.downloadSessionFile('my-agent', 'session-1', path)
     t.equal(download.length, 2)
@@ -292,6 +317,44 @@ void t.test('a token is not sent over http to another machine', (t) => {
     code: 'insecure_endpoint',
   })
   t.end()
+})
+
+void t.test('a download is bytes, text or a stream, once', async (t) => {
+  const service = await ScriptedService.start(t)
+  const client = service.client(t)
+  const download = (): Promise<FileDownload> => client.downloadSessionFile('my-agent', 'session-1', 'f')
+  const text = '\ufeffh\u00e9llo \u{1F600}\n'
+  service.next(
+    bytes(text),
+    bytes(Buffer.from([0x68, 0xff])),
+    bytes(''),
+    bytes(text),
+    bytes(text),
+    bytes(text),
+  )
+  t.equal(await (await download()).text(), text)
+  t.equal(await (await download()).text(), 'h\ufffd')
+  t.equal(await (await download()).text(), '')
+  const whole = await download()
+  t.strictSame(Buffer.from(await whole.bytes()), Buffer.from(text))
+  const again = {
+    code: 'bad_request',
+    message: /^download f: its bytes were read before: download it again$/,
+  }
+  await t.rejects(whole.bytes(), again)
+  await t.rejects(whole.text(), again)
+  const streamed = await download()
+  t.equal(Buffer.concat(await collect(streamed.body)).toString(), text)
+  await t.rejects(streamed.text(), again)
+  const left = await download()
+  for await (const piece of left.body) if (piece.length > 0) break
+  await t.rejects(left.bytes(), again)
+})
+
+void t.test('a download that is cut fails as a whole, too', async (t) => {
+  const service = (await ScriptedService.start(t)).next(cut('part', 10))
+  const download = await service.client(t).downloadSessionFile('my-agent', 'session-1', 'f')
+  await t.rejects(download.text(), { code: 'truncated', message: /after 4 of 10 bytes/ })
 })
 
 void t.test('a closed client ends what is under way and starts nothing more', async (t) => {

@@ -71,6 +71,39 @@ void t.test('a file that is too short or not there is seen before a byte is sent
   t.equal(service.asked.length, 0)
 })
 
+void t.test('a file without a size is sent as large as it is', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  const client = service.client(t, { maxFileBytes: 10 })
+  const directory = t.testdir({ file: 'content', empty: '', large: 'eleven bytes' })
+  t.match(await client.uploadSessionFile(agent, session, 'f', { file: join(directory, 'file') }), {
+    bytesWritten: 7,
+  })
+  await client.uploadSessionFile(agent, session, 'f', { file: join(directory, 'empty') })
+  t.strictSame(
+    service.asked.map(({ body, headers }) => [body.toString(), headers['content-length']]),
+    [
+      ['content', '7'],
+      ['', '0'],
+    ],
+  )
+  const large = client.uploadSessionFile(agent, session, 'f', { file: join(directory, 'large') })
+  await t.rejects(large, { code: 'too_large', status: undefined })
+  t.equal(service.asked.length, 2)
+})
+
+void t.test('what is no file is no source, and nothing waits for it', async (t) => {
+  const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
+  const client = service.client(t)
+  const directory = t.testdir()
+  execFileSync('mkfifo', [join(directory, 'fifo')])
+  for (const file of [directory, join(directory, 'fifo'), '/dev/null', join(directory, 'missing')])
+    for (const source of [{ file }, { file, size: 0 }]) {
+      const upload = client.uploadSessionFile(agent, session, 'f', source)
+      await t.rejects(upload, { code: 'bad_request', retryable: false, ambiguous: false }, file)
+    }
+  t.equal(service.asked.length, 0)
+})
+
 void t.test('a stream of another length than announced fails, and is not completed', async (t) => {
   const service = (await ScriptedService.start(t)).otherwise(json(201, {}))
   const client = service.client(t)

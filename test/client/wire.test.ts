@@ -7,6 +7,7 @@ import {
   parseSessionPage,
   parseUploadReply,
   toRemoteEntry,
+  toSession,
 } from '../../src/client/wire.ts'
 
 void t.test('a session is read as recorded, with fields unknown and without those that are optional', (t) => {
@@ -20,6 +21,15 @@ void t.test('a session is read as recorded, with fields unknown and without thos
     something_new: { deep: true },
   }
   t.strictSame(parseSession(recorded, 'get'), recorded)
+  t.strictSame(toSession(parseSession(recorded, 'get')), {
+    sessionId: 'abc',
+    agentVersion: '2',
+    status: 'active',
+    createdSeconds: 1_700_000_000,
+    lastAccessedSeconds: 1_700_000_001,
+    expiresSeconds: 1_702_592_000,
+    stoppedSeconds: undefined,
+  })
   t.match(parseSession({ agent_session_id: 'abc', status: 'brand_new_state' }, 'get'), {
     status: 'brand_new_state',
   })
