@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { silentLogger } from '../src/log.ts'
 import { defaultValues } from '../src/options/table.ts'
 import { assemble, type Assembly, type AssemblyOptions } from '../src/session/assemble.ts'
+import { PlainContents, PlainListings } from '../src/cache/plain.ts'
+import { WriteBack } from '../src/write-back/write-back.ts'
 
 export type TestAssemblyOptions = Pick<AssemblyOptions, 'files' | 'clock'> &
   Partial<AssemblyOptions> & {
@@ -15,8 +17,24 @@ export type TestAssemblyOptions = Pick<AssemblyOptions, 'files' | 'clock'> &
     readonly directory: string
   }
 
-export function assembleOver({ directory, ...options }: TestAssemblyOptions): Promise<Assembly> {
-  return assemble({
+export function assembleOver(options: TestAssemblyOptions): Promise<Assembly> {
+  return assemble(forTests(options))
+}
+
+/** The same without a memory: listings and contents that ask each time, and no prefetch. */
+export async function assemblePlain(
+  options: TestAssemblyOptions,
+): Promise<Pick<Assembly, 'changes'> & { listings: PlainListings; contents: PlainContents }> {
+  const { files, clock } = options
+  const given = forTests(options)
+  const listings = new PlainListings(files, clock)
+  const contents = new PlainContents(files, listings, clock, given.contentDirectory)
+  const directory = given.journalDirectory
+  return { listings, contents, changes: await WriteBack.open({ ...given, directory, listings, contents }) }
+}
+
+function forTests({ directory, ...options }: TestAssemblyOptions): AssemblyOptions {
+  return {
     ...defaultValues(),
     localNames: [],
     logger: silentLogger,
@@ -28,5 +46,5 @@ export function assembleOver({ directory, ...options }: TestAssemblyOptions): Pr
     journalDirectory: directory,
     contentDirectory: join(directory, 'cache'),
     ...options,
-  })
+  }
 }

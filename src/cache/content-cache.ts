@@ -12,6 +12,7 @@ import { judge, type ProofRules } from './content-proof.ts'
 import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
 import type { Listings, Seen } from './listings.ts'
+import { OpenContent } from './open-content.ts'
 import { checkSize } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
@@ -248,46 +249,6 @@ export class ContentCache implements Contents {
       if (this.#idle.pop() === undefined)
         throw new CacheDiskError('diskFull', 'the disk under the cache directory has only its reserve left')
     }
-  }
-}
-
-/** One holder's view of a content. */
-class OpenContent implements Content {
-  readonly #content: StreamedContent
-  readonly #priority: number
-  readonly #onRelease: () => void
-  #released = false
-
-  constructor(content: StreamedContent, priority: number, onRelease: () => void) {
-    this.#content = content
-    this.#priority = priority
-    this.#onRelease = onRelease
-  }
-
-  get path(): string {
-    return this.#content.path
-  }
-
-  get size(): number {
-    return this.#content.size
-  }
-
-  get complete(): boolean {
-    return this.#content.complete
-  }
-
-  read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array> {
-    return this.#content.read(offset, length, this.#priority, signal)
-  }
-
-  whole(signal?: AbortSignal): Promise<string> {
-    return this.#content.whole(this.#priority, signal)
-  }
-
-  release(): void {
-    if (this.#released) return
-    this.#released = true
-    this.#onRelease()
   }
 }
 

@@ -4,6 +4,7 @@
  * The service cannot rename, so every file below must travel. Invariant: nothing has changed when the limits
  * are found to be exceeded (`crossDevice`, on which `mv` copies) or a file could not travel at all (`tooLarge`).
  */
+import type { Listing, ListingObserver } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import { FilesystemError } from './errors.ts'
 import type { Ground } from './ground.ts'
@@ -16,11 +17,11 @@ import { joinPath } from '../remote-path.ts'
  * While one directory is listed a file of ours in another may come to be on the service, and its local entry give
  * way to that one's newer listing: so it is put together in the turn in which it is used, of the newest.
  */
-export class RemoteTree {
+export class RemoteTree implements ListingObserver {
   readonly #ground: Ground
   readonly #directory: string
-  /** By path below the directory. */
-  readonly #listed = new Set<string>()
+  /** The newest listing of each directory that was asked for. */
+  readonly #listed = new Map<string, Listing>()
   #found = new Map<string, RemoteEntry>()
   /** Directories that have to be listed. */
   #missing: string[] = []
@@ -38,6 +39,7 @@ export class RemoteTree {
     const late = new AbortController()
     const cancel = clock.after(options.renameLimit.listingMs, () => late.abort())
     const either = AbortSignal.any([signal, late.signal])
+    const unsubscribe = this.#ground.listings.subscribe(this)
     try {
       while (this.now() === undefined)
         await Promise.all(this.#missing.map((below) => this.#list(below, either)))
@@ -48,6 +50,7 @@ export class RemoteTree {
         })
       throw error
     } finally {
+      unsubscribe()
       cancel()
       late.abort()
     }
@@ -63,26 +66,40 @@ export class RemoteTree {
   }
 
   async #list(below: string, signal: AbortSignal): Promise<void> {
-    await this.#ground.listings.list(joinBelow(this.#directory, below), { signal })
-    this.#listed.add(below)
+    const listing = await this.#ground.listings.list(joinBelow(this.#directory, below), { signal })
+    this.#note(listing)
+  }
+
+  /** A newer listing of a directory that was listed already. */
+  observe(listing: Listing): void {
+    if (this.#listed.has(listing.directory)) this.#note(listing)
+  }
+
+  #note(listing: Listing | undefined): void {
+    if (listing === undefined) return
+    const known = this.#listed.get(listing.directory)
+    if (known === undefined || known.begunOrder < listing.begunOrder)
+      this.#listed.set(listing.directory, listing)
   }
 
   #walk(below: string): void {
     const { changes, listings } = this.#ground
-    const listing = this.#listed.has(below) ? listings.newest(joinBelow(this.#directory, below)) : undefined
+    const directory = joinBelow(this.#directory, below)
+    if (this.#listed.has(directory)) this.#note(listings.newest(directory))
+    const listing = this.#listed.get(directory)
     if (listing === undefined) {
       this.#missing.push(below)
       return
     }
     for (const [name, entry] of listing.entries) {
       const path = joinPath(below, name)
-      const local = changes.get(joinBelow(this.#directory, path))
+      const local = changes.get(joinPath(directory, name))
       if (local === undefined) this.#add(path, entry)
       if (local === undefined ? entry.isDirectory : local.kind === 'directory' && local.remote)
         this.#walk(path)
     }
     /* a directory of ours may be there since the listing, and what is in it known to the service alone by now */
-    for (const [name, local] of changes.children(joinBelow(this.#directory, below)))
+    for (const [name, local] of changes.children(directory))
       if (!listing.entries.has(name) && local.kind === 'directory' && local.remote)
         this.#walk(joinPath(below, name))
   }

@@ -1,35 +1,37 @@
 /** Reading directories, special files, strict mode, interrupts, and what failures of the service become. */
-import t from 'tap'
 import type { SpecialFile } from '../../src/filesystem/special-file.ts'
-import { caller, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
+import { caller, contract, flags, readOnly, reasonOf, writable } from './rig.ts'
 
-void t.test('a pass through a directory gives each entry once, whatever is removed meanwhile', async (t) => {
-  const rig = await startRig(t)
-  for (const name of ['a', 'b', 'c', 'd']) rig.files.put(name, name)
-  const handle = await rig.fs.openDirectory(1)
-  const first = [...(await rig.fs.readDirectory(handle, 0, caller))]
-  t.strictSame(
-    first.map(({ name }) => name),
-    ['.', '..', 'a', 'b', 'c', 'd'],
-  )
-  await rig.unlink('b')
-  await rig.write('e', 'e')
-  const rest = [...(await rig.fs.readDirectory(handle, first[3]!.nextOffset, caller))]
-  t.strictSame(
-    rest.map(({ name }) => name),
-    ['c', 'd'],
-  )
-  const again = [...(await rig.fs.readDirectory(handle, 0, caller))]
-  t.strictSame(
-    again.map(({ name }) => name),
-    ['.', '..', 'a', 'c', 'd', 'e'],
-    'from the start it is a new pass',
-  )
-  rig.fs.releaseDirectory(handle)
-})
+contract(
+  'a pass through a directory gives each entry once, whatever is removed meanwhile',
+  async (t, start) => {
+    const rig = await start(t)
+    for (const name of ['a', 'b', 'c', 'd']) rig.files.put(name, name)
+    const handle = await rig.fs.openDirectory(1)
+    const first = [...(await rig.fs.readDirectory(handle, 0, caller))]
+    t.strictSame(
+      first.map(({ name }) => name),
+      ['.', '..', 'a', 'b', 'c', 'd'],
+    )
+    await rig.unlink('b')
+    await rig.write('e', 'e')
+    const rest = [...(await rig.fs.readDirectory(handle, first[3]!.nextOffset, caller))]
+    t.strictSame(
+      rest.map(({ name }) => name),
+      ['c', 'd'],
+    )
+    const again = [...(await rig.fs.readDirectory(handle, 0, caller))]
+    t.strictSame(
+      again.map(({ name }) => name),
+      ['.', '..', 'a', 'c', 'd', 'e'],
+      'from the start it is a new pass',
+    )
+    rig.fs.releaseDirectory(handle)
+  },
+)
 
-void t.test('one listing answers a whole ls -l, with the numbers that stat shows', async (t) => {
-  const rig = await startRig(t)
+contract('one listing answers a whole ls -l, with the numbers that stat shows', async (t, start) => {
+  const rig = await start(t)
   for (let i = 0; i < 250; i++) rig.files.put(`d/${i}`, `${i}`)
   const d = await rig.node('d')
   rig.files.resetCalls()
@@ -47,7 +49,7 @@ void t.test('one listing answers a whole ls -l, with the numbers that stat shows
   rig.fs.releaseDirectory(handle)
 })
 
-void t.test('special files', async (t) => {
+contract('special files', async (t, start) => {
   let closed = 0
   const text = Buffer.from('{"pid":1}')
   const status: SpecialFile = {
@@ -61,7 +63,7 @@ void t.test('special files', async (t) => {
       },
     }),
   }
-  const rig = await startRig(t, { specialFiles: [status] })
+  const rig = await start(t, { specialFiles: [status] })
   rig.files.put('.status', 'not this one')
   rig.files.put('d/.status', 'an ordinary file')
   t.strictSame(await rig.list(''), ['d'])
@@ -77,12 +79,12 @@ void t.test('special files', async (t) => {
   t.equal(await reasonOf(rig.rename('d', '.status')), 'notPermitted')
   t.equal(await reasonOf(rig.mkdir('.status')), 'exists')
   t.equal(await rig.read('d/.status'), 'an ordinary file')
-  const shown = await startRig(t, { specialFiles: [status], options: { showSpecial: true } })
+  const shown = await start(t, { specialFiles: [status], options: { showSpecial: true } })
   t.strictSame(await shown.list(''), ['.status'])
 })
 
-void t.test('in strict mode close and naming calls return when the service has it', async (t) => {
-  const rig = await startRig(t, { options: { sync: true } })
+contract('in strict mode close and naming calls return when the service has it', async (t, start) => {
+  const rig = await start(t, { options: { sync: true } })
   const handle = await rig.create('a')
   await rig.writeHandle(handle, 0, 'x')
   await rig.close(handle)
@@ -93,8 +95,8 @@ void t.test('in strict mode close and naming calls return when the service has i
   t.strictSame(rig.files.paths(), [])
 })
 
-void t.test('fsync of a file and of a directory wait for the service', async (t) => {
-  const rig = await startRig(t)
+contract('fsync of a file and of a directory wait for the service', async (t, start) => {
+  const rig = await start(t)
   const handle = await rig.create('a')
   await rig.writeHandle(handle, 0, 'x')
   await rig.fs.synchronize(handle, caller)
@@ -106,8 +108,8 @@ void t.test('fsync of a file and of a directory wait for the service', async (t)
   await rig.close(handle)
 })
 
-void t.test('an interrupted operation ends, and changes nothing afterwards', async (t) => {
-  const rig = await startRig(t)
+contract('an interrupted operation ends, and changes nothing afterwards', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'base')
   const node = await rig.node('a')
   const reading = await rig.fs.open(node, writable, caller)
@@ -130,8 +132,8 @@ void t.test('an interrupted operation ends, and changes nothing afterwards', asy
   t.equal(rig.files.count('upload'), 0)
 })
 
-void t.test('a create that was interrupted while it looked is not carried out', async (t) => {
-  const rig = await startRig(t)
+contract('a create that was interrupted while it looked is not carried out', async (t, start) => {
+  const rig = await start(t)
   const gate = rig.files.hold({ verb: 'list', path: '' })
   const stop = new AbortController()
   const impatient = { ...caller, signal: stop.signal }
@@ -145,8 +147,8 @@ void t.test('a create that was interrupted while it looked is not carried out', 
   t.notOk(await rig.exists('a'))
 })
 
-void t.test('two creates of one name at once: the second opens what the first made', async (t) => {
-  const rig = await startRig(t)
+contract('two creates of one name at once: the second opens what the first made', async (t, start) => {
+  const rig = await start(t)
   const both = await Promise.all([rig.create('a'), rig.create('a')])
   await rig.writeHandle(both[0], 0, 'x')
   t.equal(await rig.readHandle(both[1]), 'x')

@@ -1,8 +1,7 @@
-import t from 'tap'
-import { reasonOf, startRig } from './rig.ts'
+import { contract, reasonOf } from './rig.ts'
 
-void t.test('a truncation that cannot have the bytes it keeps leaves nothing open', async (t) => {
-  const rig = await startRig(t)
+contract('a truncation that cannot have the bytes it keeps leaves nothing open', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('remote', 'content')
   const before = rig.fs.nodes
   const node = await rig.node('remote')

@@ -1,6 +1,6 @@
 /** What programs on this mount see of what the agent does meanwhile, and when. */
 import t from 'tap'
-import { caller, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
+import { caller, contract, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
 
 void t.test('changes show when the listing is older than the TTL, and not before', async (t) => {
   const rig = await startRig(t)
@@ -25,8 +25,8 @@ void t.test('no answer may be remembered for longer than its listing is good for
   t.match(await rig.fs.lookup(1, 'none', caller), { node: 0, entryTtlMs: 500 })
 })
 
-void t.test('what is ours and confirmed does not hide what comes after', async (t) => {
-  const rig = await startRig(t)
+contract('what is ours and confirmed does not hide what comes after', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('gone', 'x')
   await rig.write('a', 'ours')
   await rig.unlink('gone')
@@ -40,8 +40,8 @@ void t.test('what is ours and confirmed does not hide what comes after', async (
 })
 
 for (const modified of ['zero', 'real'] as const)
-  void t.test(`a file that is replaced while it is open, times ${modified}`, async (t) => {
-    const rig = await startRig(t, { files: { modified } })
+  contract(`a file that is replaced while it is open, times ${modified}`, async (t, start) => {
+    const rig = await start(t, { files: { modified } })
     rig.files.put('a', 'old')
     const handle = await rig.open('a')
     t.equal(await rig.readHandle(handle), 'old')
@@ -97,8 +97,8 @@ void t.test('the kernel may keep its pages only of what is proven the same', asy
   t.equal(await keep(), false)
 })
 
-void t.test('a file with unsent bytes adopts nothing', async (t) => {
-  const rig = await startRig(t)
+contract('a file with unsent bytes adopts nothing', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'base')
   const handle = await rig.open('a', writable)
   await rig.writeHandle(handle, 0, 'OURS')
@@ -112,8 +112,8 @@ void t.test('a file with unsent bytes adopts nothing', async (t) => {
   t.equal(rig.files.paths().filter((path) => path.startsWith('a.conflict-')).length, 1)
 })
 
-void t.test('an open file that was sent and then replaced by the agent is theirs again', async (t) => {
-  const rig = await startRig(t)
+contract('an open file that was sent and then replaced by the agent is theirs again', async (t, start) => {
+  const rig = await start(t)
   const handle = await rig.create('a')
   await rig.writeHandle(handle, 0, 'ours')
   await rig.drained()
@@ -129,10 +129,10 @@ void t.test('an open file that was sent and then replaced by the agent is theirs
   t.equal(rig.files.text('a'), 'theirs!+')
 })
 
-void t.test(
+contract(
   'a file that is deleted while it is open: what was read stays, what was not is missing',
-  async (t) => {
-    const rig = await startRig(t)
+  async (t, start) => {
+    const rig = await start(t)
     rig.files.put('read', 'read')
     rig.files.put('unread', 'unread')
     const read = await rig.open('read')
@@ -151,8 +151,8 @@ void t.test(
   },
 )
 
-void t.test('a file becomes a directory and a directory a file', async (t) => {
-  const rig = await startRig(t)
+contract('a file becomes a directory and a directory a file', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('f', 'x')
   rig.files.putDirectory('d')
   const [f, d] = [await rig.node('f'), await rig.node('d')]
@@ -167,8 +167,8 @@ void t.test('a file becomes a directory and a directory a file', async (t) => {
   t.equal(await rig.read('d'), 'file')
 })
 
-void t.test('new files have the time at which they were first seen, and keep it', async (t) => {
-  const rig = await startRig(t)
+contract('new files have the time at which they were first seen, and keep it', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('old', 'x')
   await rig.list('')
   await rig.pass(60_000)
@@ -182,18 +182,18 @@ void t.test('new files have the time at which they were first seen, and keep it'
   t.equal((await rig.stat('')).modified.seconds, seen, 'the directory changed then, too')
 })
 
-void t.test('the time of the service is shown where it says one', async (t) => {
-  const rig = await startRig(t, { files: { modified: 'real' } })
+contract('the time of the service is shown where it says one', async (t, start) => {
+  const rig = await start(t, { files: { modified: 'real' } })
   rig.files.put('a', 'x')
   const then = Math.floor(rig.clock.wallMs() / 1000)
   await rig.pass(60_000)
   t.equal((await rig.stat('a')).modified.seconds, then)
 })
 
-void t.test(
+contract(
   'a file that the agent created meanwhile is opened, not replaced, by a plain create',
-  async (t) => {
-    const rig = await startRig(t)
+  async (t, start) => {
+    const rig = await start(t)
     t.notOk(await rig.exists('a'))
     await rig.pass(3000)
     rig.files.put('a', 'theirs')
@@ -203,8 +203,8 @@ void t.test(
   },
 )
 
-void t.test('with a TTL of 0 every question is asked', async (t) => {
-  const rig = await startRig(t, { ttlMs: 0 })
+contract('with a TTL of 0 every question is asked', async (t, start) => {
+  const rig = await start(t, { ttlMs: 0 })
   rig.files.put('a', 'one')
   t.equal(await rig.read('a'), 'one')
   rig.files.put('a', 'two')
@@ -219,10 +219,10 @@ void t.test('with a TTL of 0 every question is asked', async (t) => {
   t.strictSame(rig.files.paths(), ['c', 'd'])
 })
 
-void t.test(
+contract(
   'a directory that the agent removed stays while a file of ours is on its way far below it',
-  async (t) => {
-    const rig = await startRig(t)
+  async (t, start) => {
+    const rig = await start(t)
     rig.files.put('d/e/f/old', 'x')
     rig.files.fail({ verb: 'upload', error: 'server_error', times: 50 })
     await rig.write('d/e/f/ours', 'ours')

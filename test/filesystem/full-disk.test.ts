@@ -1,6 +1,5 @@
-import t from 'tap'
 import type { FailpointName } from '../../src/write-back/disk/failpoints.ts'
-import { caller, reasonOf, startRig } from './rig.ts'
+import { caller, contract, reasonOf } from './rig.ts'
 
 /** A journal that cannot be written, as on a full disk, while `isFull`. */
 function fullDisk(points: (name: FailpointName) => boolean) {
@@ -14,9 +13,9 @@ function fullDisk(points: (name: FailpointName) => boolean) {
   return disk
 }
 
-void t.test('what the agent does is shown although nothing can be written down', async (t) => {
+contract('what the agent does is shown although nothing can be written down', async (t, start) => {
   const disk = fullDisk((name) => name.startsWith('journal.'))
-  const rig = await startRig(t, { failpoint: (name) => disk.failpoint(name) })
+  const rig = await start(t, { failpoint: (name) => disk.failpoint(name) })
   rig.files.put('d/a', 'a')
   t.same(await rig.list('d'), ['a'])
   await rig.mkdir('e')
@@ -34,9 +33,9 @@ void t.test('what the agent does is shown although nothing can be written down',
   t.equal(await reasonOf(() => rig.fs.setAttributes(node, undefined, change, caller)), 'diskFull')
 })
 
-void t.test('what was done is not said to have failed because its times cannot be kept', async (t) => {
+contract('what was done is not said to have failed because its times cannot be kept', async (t, start) => {
   const disk = fullDisk((name) => name === 'journal.attributes.before')
-  const rig = await startRig(t, { failpoint: (name) => disk.failpoint(name) })
+  const rig = await start(t, { failpoint: (name) => disk.failpoint(name) })
   rig.files.put('old', 'content')
   const handle = await rig.create('open')
   await rig.writeHandle(handle, 0, 'x')

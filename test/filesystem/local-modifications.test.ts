@@ -1,6 +1,6 @@
 /** What programs on this mount see of their own changes, and what the service gets. */
 import t from 'tap'
-import { caller, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
+import { caller, contract, flags, readOnly, reasonOf, startRig, writable } from './rig.ts'
 
 void t.test('a new file is there at once, and on the service after a while', async (t) => {
   const rig = await startRig(t)
@@ -15,8 +15,8 @@ void t.test('a new file is there at once, and on the service after a while', asy
   t.equal(rig.files.count('download'), 0, 'what we wrote is not fetched back')
 })
 
-void t.test('a file of the service is appended to, on the whole of its base', async (t) => {
-  const rig = await startRig(t)
+contract('a file of the service is appended to, on the whole of its base', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a.txt', 'one\n')
   await rig.append('a.txt', 'two\n')
   t.equal(await rig.read('a.txt'), 'one\ntwo\n')
@@ -24,8 +24,8 @@ void t.test('a file of the service is appended to, on the whole of its base', as
   t.equal(rig.files.text('a.txt'), 'one\ntwo\n')
 })
 
-void t.test('appending handles write at the end whatever offset is sent', async (t) => {
-  const rig = await startRig(t)
+contract('appending handles write at the end whatever offset is sent', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('log', 'x')
   const a = await rig.open('log', flags('write', 'append'))
   const b = await rig.open('log', flags('write', 'append'))
@@ -37,8 +37,8 @@ void t.test('appending handles write at the end whatever offset is sent', async 
   await rig.close(b)
 })
 
-void t.test('O_TRUNC fetches nothing', async (t) => {
-  const rig = await startRig(t)
+contract('O_TRUNC fetches nothing', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a.txt', 'old')
   await rig.write('a.txt', 'new')
   await rig.drained()
@@ -46,16 +46,16 @@ void t.test('O_TRUNC fetches nothing', async (t) => {
   t.equal(rig.files.count('download'), 0)
 })
 
-void t.test('a store at an offset past the end leaves a hole of zeros', async (t) => {
-  const rig = await startRig(t)
+contract('a store at an offset past the end leaves a hole of zeros', async (t, start) => {
+  const rig = await start(t)
   const handle = await rig.create('a')
   await rig.writeHandle(handle, 4, 'x')
   t.equal(await rig.readHandle(handle), '\0\0\0\0x')
   await rig.close(handle)
 })
 
-void t.test('what stat shows', async (t) => {
-  const rig = await startRig(t)
+contract('what stat shows', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('old.txt', Buffer.alloc(513))
   rig.files.putDirectory('dir')
   const file = await rig.stat('old.txt')
@@ -68,8 +68,8 @@ void t.test('what stat shows', async (t) => {
   t.equal(rig.files.calls.length, 0, 'the root and df ask nothing')
 })
 
-void t.test('times, mode and owner are kept to the nanosecond', async (t) => {
-  const rig = await startRig(t)
+contract('times, mode and owner are kept to the nanosecond', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'x')
   const node = await rig.node('a')
   const time = { seconds: 1234567890, nanoseconds: 123456789 }
@@ -85,8 +85,8 @@ void t.test('times, mode and owner are kept to the nanosecond', async (t) => {
   t.equal((await rig.stat('a')).modified.seconds, Math.floor(rig.clock.wallMs() / 1000))
 })
 
-void t.test('the change time moves on changes alone', async (t) => {
-  const rig = await startRig(t)
+contract('the change time moves on changes alone', async (t, start) => {
+  const rig = await start(t)
   await rig.write('a', 'x')
   const before = (await rig.stat('a')).changed
   await rig.pass(10_000)
@@ -95,8 +95,8 @@ void t.test('the change time moves on changes alone', async (t) => {
   t.not((await rig.stat('a')).changed.seconds, before.seconds)
 })
 
-void t.test('truncate', async (t) => {
-  const rig = await startRig(t)
+contract('truncate', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'abcdef')
   rig.files.put('b', 'abcdef')
   await rig.truncate('a', 3)
@@ -112,8 +112,8 @@ void t.test('truncate', async (t) => {
   t.equal(rig.files.text('b'), '')
 })
 
-void t.test('an unlinked file goes on for those who have it open', async (t) => {
-  const rig = await startRig(t)
+contract('an unlinked file goes on for those who have it open', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('clean', 'from the service')
   const clean = await rig.open('clean')
   await rig.write('ours', 'ours')
@@ -134,8 +134,8 @@ void t.test('an unlinked file goes on for those who have it open', async (t) => 
   t.strictSame(rig.files.paths(), [])
 })
 
-void t.test('an unlinked clean file can still be written to', async (t) => {
-  const rig = await startRig(t)
+contract('an unlinked clean file can still be written to', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('clean', 'base')
   const handle = await rig.open('clean', writable)
   await rig.unlink('clean')
@@ -146,8 +146,8 @@ void t.test('an unlinked clean file can still be written to', async (t) => {
   await rig.close(handle)
 })
 
-void t.test('the name of an unlinked open file is free, and its number is not given again', async (t) => {
-  const rig = await startRig(t)
+contract('the name of an unlinked open file is free, and its number is not given again', async (t, start) => {
+  const rig = await start(t)
   await rig.write('a', 'one')
   const old = await rig.open('a')
   const { inode } = await rig.stat('a')
@@ -158,8 +158,8 @@ void t.test('the name of an unlinked open file is free, and its number is not gi
   t.not((await rig.stat('a')).inode, inode)
 })
 
-void t.test('nameless files', async (t) => {
-  const rig = await startRig(t)
+contract('nameless files', async (t, start) => {
+  const rig = await start(t)
   const { entry, open } = await rig.fs.createUnnamed(1, writable, 0o600, caller)
   t.match(entry.attributes, { linkCount: 0, size: 0, mode: 0o600 })
   await rig.writeHandle(open.handle, 0, 'secret')
@@ -171,10 +171,10 @@ void t.test('nameless files', async (t) => {
   t.equal(rig.files.count('upload'), 0)
 })
 
-void t.test(
+contract(
   'the limit is enforced at the request that crosses it, and the file stays as it was',
-  async (t) => {
-    const rig = await startRig(t, { maxFileBytes: 10 })
+  async (t, start) => {
+    const rig = await start(t, { maxFileBytes: 10 })
     rig.files.put('big', 'more than ten bytes')
     const handle = await rig.create('a')
     await rig.writeHandle(handle, 0, '0123456789')
@@ -196,8 +196,8 @@ void t.test(
   },
 )
 
-void t.test('fallocate, holes and seeks', async (t) => {
-  const rig = await startRig(t)
+contract('fallocate, holes and seeks', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'abcdef')
   const handle = await rig.open('a', writable)
   t.equal(await rig.fs.seek(handle, 2, 'data', caller), 2)
@@ -211,8 +211,8 @@ void t.test('fallocate, holes and seeks', async (t) => {
   await rig.close(handle)
 })
 
-void t.test('ranges are copied between files', async (t) => {
-  const rig = await startRig(t)
+contract('ranges are copied between files', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('from', 'abcdef')
   const from = await rig.open('from')
   const to = await rig.create('to')
@@ -223,8 +223,8 @@ void t.test('ranges are copied between files', async (t) => {
   await rig.close(from)
 })
 
-void t.test('nodes are forgotten when the kernel forgets them', async (t) => {
-  const rig = await startRig(t)
+contract('nodes are forgotten when the kernel forgets them', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('d/e/f', 'x')
   const f = await rig.node('d/e/f')
   t.equal(rig.fs.nodes, 4)
@@ -234,8 +234,8 @@ void t.test('nodes are forgotten when the kernel forgets them', async (t) => {
   t.equal(await reasonOf(() => rig.fs.open(f, readOnly, caller)), 'missing')
 })
 
-void t.test('making what is there, and removing what cannot be removed', async (t) => {
-  const rig = await startRig(t)
+contract('making what is there, and removing what cannot be removed', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('d/f', 'x')
   t.equal(await reasonOf(rig.mkdir('d')), 'exists')
   t.equal(await reasonOf(rig.create('d/f', flags('write', 'exclusive'))), 'exists')
@@ -253,8 +253,8 @@ void t.test('making what is there, and removing what cannot be removed', async (
   t.notOk(rig.files.has('d'))
 })
 
-void t.test('a new directory and all below it ask nothing of the service', async (t) => {
-  const rig = await startRig(t)
+contract('a new directory and all below it ask nothing of the service', async (t, start) => {
+  const rig = await start(t)
   await rig.mkdir('d')
   rig.files.resetCalls()
   await rig.mkdir('d/e')
@@ -266,8 +266,8 @@ void t.test('a new directory and all below it ask nothing of the service', async
   t.equal(rig.files.text('d/e/f'), 'x')
 })
 
-void t.test('a removed directory answers nothing any more', async (t) => {
-  const rig = await startRig(t)
+contract('a removed directory answers nothing any more', async (t, start) => {
+  const rig = await start(t)
   await rig.mkdir('d')
   const d = await rig.node('d')
   await rig.rmdir('d')
@@ -278,8 +278,8 @@ void t.test('a removed directory answers nothing any more', async (t) => {
   )
 })
 
-void t.test('a read-only mount', async (t) => {
-  const rig = await startRig(t, { options: { readOnly: true } })
+contract('a read-only mount', async (t, start) => {
+  const rig = await start(t, { options: { readOnly: true } })
   rig.files.put('a', 'x')
   t.equal(await rig.read('a'), 'x')
   t.equal(await reasonOf(rig.write('a', 'y')), 'readOnly')

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { caller, flags, readOnly, reasonOf, type Rig, startRig, writable } from './rig.ts'
+import { caller, contract, flags, readOnly, reasonOf, startRig, type Rig, writable } from './rig.ts'
 
 /** Opens an inode that was looked up before, reads it and closes it. */
 async function readNode(rig: Rig, node: number): Promise<string> {
@@ -14,8 +14,8 @@ async function readNode(rig: Rig, node: number): Promise<string> {
 
 const spooled = (rig: Rig): number => readdirSync(join(rig.directory, 'spool')).length
 
-void t.test('what was looked up is opened as it was until it is forgotten', async (t) => {
-  const rig = await startRig(t)
+contract('what was looked up is opened as it was until it is forgotten', async (t, start) => {
+  const rig = await start(t)
   await rig.write('replaced', 'old')
   await rig.write('removed', 'gone')
   await rig.write('new', 'new')
@@ -35,8 +35,8 @@ void t.test('what was looked up is opened as it was until it is forgotten', asyn
   t.equal(await reasonOf(() => rig.fs.open(removed, readOnly, caller)), 'missing')
 })
 
-void t.test('what is written to it is kept as long, and never travels', async (t) => {
-  const rig = await startRig(t)
+contract('what is written to it is kept as long, and never travels', async (t, start) => {
+  const rig = await start(t)
   await rig.write('a', 'old')
   const node = await rig.node('a')
   await rig.unlink('a')
@@ -70,8 +70,8 @@ void t.test('what is in the cache is opened as well, what is on the service alon
   t.equal(await readNode(rig, cached), 'Bytes')
 })
 
-void t.test('what the agent removes is stale', async (t) => {
-  const rig = await startRig(t)
+contract('what the agent removes is stale', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'bytes')
   const node = await rig.node('a')
   await rig.read('a')
@@ -80,9 +80,9 @@ void t.test('what the agent removes is stale', async (t) => {
   t.equal(await reasonOf(() => rig.fs.open(node, readOnly, caller)), 'stale')
 })
 
-void t.test('a file that could not be removed is not kept from being put away', async (t) => {
+contract('a file that could not be removed is not kept from being put away', async (t, start) => {
   let isFull = false
-  const rig = await startRig(t, {
+  const rig = await start(t, {
     failpoint: (name) => {
       if (isFull && name.startsWith('journal.') && name.endsWith('.before'))
         throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
@@ -98,8 +98,8 @@ void t.test('a file that could not be removed is not kept from being put away', 
   t.equal(spooled(rig), 0)
 })
 
-void t.test('a new file in the place of one that the agent removed is not that one', async (t) => {
-  const rig = await startRig(t)
+contract('a new file in the place of one that the agent removed is not that one', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'theirs')
   const open = await rig.open('a')
   t.equal(await rig.readHandle(open), 'theirs')

@@ -1,9 +1,9 @@
 /** Renames: of what is ours, of what the service has, of what is open, and of directories. */
 import t from 'tap'
-import { caller, flags, reasonOf, type Rig, startRig, writable } from './rig.ts'
+import { caller, contract, flags, reasonOf, startRig, type Rig, writable } from './rig.ts'
 
-void t.test('a local file, a file of the service, over nothing and over another', async (t) => {
-  const rig = await startRig(t)
+contract('a local file, a file of the service, over nothing and over another', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('remote', 'remote')
   rig.files.put('over', 'over')
   await rig.write('local', 'local')
@@ -18,8 +18,8 @@ void t.test('a local file, a file of the service, over nothing and over another'
   t.equal(await rig.read('over'), 'remote')
 })
 
-void t.test('the inode number goes along, and so do times, mode and owner', async (t) => {
-  const rig = await startRig(t, { files: { modified: 'real' } })
+contract('the inode number goes along, and so do times, mode and owner', async (t, start) => {
+  const rig = await start(t, { files: { modified: 'real' } })
   rig.files.put('a', 'x')
   await rig.pass(60_000)
   const before = await rig.stat('a')
@@ -34,8 +34,8 @@ void t.test('the inode number goes along, and so do times, mode and owner', asyn
   t.not((await rig.stat('a')).inode, after.inode)
 })
 
-void t.test('open files go on under the new name, and those renamed over without a name', async (t) => {
-  const rig = await startRig(t)
+contract('open files go on under the new name, and those renamed over without a name', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('from', 'from')
   rig.files.put('to', 'to')
   const from = await rig.open('from', writable)
@@ -53,8 +53,8 @@ void t.test('open files go on under the new name, and those renamed over without
   t.strictSame(rig.files.paths(), ['to'])
 })
 
-void t.test('temp file, rename over: one upload under the final name', async (t) => {
-  const rig = await startRig(t)
+contract('temp file, rename over: one upload under the final name', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('a', 'old')
   await rig.write('a.tmp', 'new')
   await rig.rename('a.tmp', 'a')
@@ -66,8 +66,8 @@ void t.test('temp file, rename over: one upload under the final name', async (t)
   )
 })
 
-void t.test('what POSIX refuses', async (t) => {
-  const rig = await startRig(t)
+contract('what POSIX refuses', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('f', 'x')
   rig.files.put('d/f', 'x')
   rig.files.putDirectory('empty')
@@ -95,8 +95,8 @@ async function treeOf(rig: Rig, path: string): Promise<string[]> {
   return all
 }
 
-void t.test('a directory with all below it, local and remote', async (t) => {
-  const rig = await startRig(t)
+contract('a directory with all below it, local and remote', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('d/a', 'a')
   rig.files.put('d/sub/b', 'b')
   rig.files.put('d/gone', 'gone')
@@ -121,9 +121,9 @@ void t.test('a directory with all below it, local and remote', async (t) => {
   t.strictSame(await treeOf(rig, 'e'), expected)
 })
 
-void t.test('a hundred files are renamed at once, more than the limit are left to mv', async (t) => {
+contract('a hundred files are renamed at once, more than the limit are left to mv', async (t, start) => {
   const renameLimit = { files: 100, bytes: 1000, listingMs: 2000 }
-  const rig = await startRig(t, { options: { renameLimit }, maxFileBytes: 900 })
+  const rig = await start(t, { options: { renameLimit }, maxFileBytes: 900 })
   for (let i = 0; i < 100; i++) rig.files.put(`d/${i}`, `${i}`)
   for (let i = 0; i < 101; i++) rig.files.put(`many/${i}`, `${i}`)
   rig.files.put('heavy/a', Buffer.alloc(600))
@@ -139,8 +139,8 @@ void t.test('a hundred files are renamed at once, more than the limit are left t
   t.ok(await rig.exists('heavy/a'))
 })
 
-void t.test('a listing that takes too long is left to mv', async (t) => {
-  const rig = await startRig(t)
+contract('a listing that takes too long is left to mv', async (t, start) => {
+  const rig = await start(t)
   rig.files.put('d/a', 'a')
   await rig.node('d')
   const gate = rig.files.hold({ verb: 'list', path: 'd' })
@@ -163,8 +163,8 @@ void t.test('a file renamed while it is read is read to its end', async (t) => {
   await rig.close(handle)
 })
 
-void t.test('a file that is renamed and written to before it is fetched loses nothing', async (t) => {
-  const rig = await startRig(t, { maxFileBytes: 4 })
+contract('a file that is renamed and written to before it is fetched loses nothing', async (t, start) => {
+  const rig = await start(t, { maxFileBytes: 4 })
   rig.files.put('a', 'abc')
   await rig.rename('a', 'b')
   const handle = await rig.open('b', flags('write', 'append'))
@@ -176,10 +176,10 @@ void t.test('a file that is renamed and written to before it is fetched loses no
   t.equal(await rig.read('b'), 'abc')
 })
 
-void t.test(
+contract(
   'a look-up below a directory that is renamed meanwhile is answered for the new place',
-  async (t) => {
-    const rig = await startRig(t)
+  async (t, start) => {
+    const rig = await start(t)
     rig.files.put('d/sub/a', 'a')
     const sub = await rig.node('d/sub')
     await rig.pass(5000)

@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Test } from 'tap'
-import type { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import t, { type Test } from 'tap'
+import type { Listings } from '../../src/cache/listings.ts'
 import { FilesystemError, type Reason } from '../../src/filesystem/errors.ts'
 import { Filesystem } from '../../src/filesystem/filesystem.ts'
 import type {
@@ -24,7 +24,7 @@ import type { Failpoint } from '../../src/write-back/disk/failpoints.ts'
 import type { WriteBack } from '../../src/write-back/write-back.ts'
 import { filesystemOptions } from '../../src/mount/session-filesystem.ts'
 import { defaultValues } from '../../src/options/table.ts'
-import { assembleOver } from '../assembly.ts'
+import { assembleOver, assemblePlain } from '../assembly.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { quiet } from '../write-back/rig.ts'
@@ -38,6 +38,8 @@ export interface RigOptions {
   readonly specialFiles?: readonly SpecialFile[]
   readonly localNames?: readonly string[]
   readonly failpoint?: Failpoint
+  /** Listings and contents that remember nothing. Default false. */
+  readonly plain?: boolean
 }
 
 export const sessionCreatedAtMs = Date.UTC(2025, 11, 1)
@@ -47,7 +49,7 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
   const clock = new FakeClock()
   const files = new MemoryFiles({ clock, ...given.files })
   const ttlMs = given.ttlMs ?? 2000
-  const { listings, contents, changes } = await assembleOver({
+  const { listings, contents, changes } = await (given.plain === true ? assemblePlain : assembleOver)({
     directory,
     files,
     clock,
@@ -78,6 +80,20 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
   return new Rig(directory, filesystem, files, clock, changes, listings, news)
 }
 
+/**
+ * A test of what holds with caches and without: it runs over both. Where the caches themselves are meant (what is
+ * asked, how often, and what may be remembered for how long) a test says `t.test`.
+ */
+export function contract(
+  name: string,
+  test: (t: Test, start: (t: Test, given?: RigOptions) => Promise<Rig>) => Promise<void>,
+): void {
+  void t.test(name, (t) => test(t, startRig))
+  void t.test(`${name}, without caches`, (t) =>
+    test(t, (t, given = {}) => startRig(t, { ...given, plain: true })),
+  )
+}
+
 export const caller: Caller = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal }
 
 export function flags(...on: (keyof OpenFlags)[]): OpenFlags {
@@ -95,7 +111,7 @@ export class Rig {
   readonly files: MemoryFiles
   readonly clock: FakeClock
   readonly changes: WriteBack
-  readonly listings: MetadataCache
+  readonly listings: Listings
   /** What the kernel was told. */
   readonly news: string[]
 
@@ -105,7 +121,7 @@ export class Rig {
     files: MemoryFiles,
     clock: FakeClock,
     changes: WriteBack,
-    listings: MetadataCache,
+    listings: Listings,
     news: string[],
   ) {
     this.directory = directory

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { startRig } from './rig.ts'
+import { contract, startRig } from './rig.ts'
 
-void t.test('a name free in a directory that is only local is taken by a directory', async (t) => {
-  const rig = await startRig(t)
+contract('a name free in a directory that is only local is taken by a directory', async (t, start) => {
+  const rig = await start(t)
   await rig.mkdir('new')
   await rig.mkdir('new/from')
   await rig.write('new/from/file', 'content')
