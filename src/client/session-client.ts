@@ -41,6 +41,7 @@ import {
   type Agent,
   type FilePage,
   entryNames,
+  leftOut,
   parseAgent,
   parseFilePage,
   parseSession,
@@ -224,9 +225,10 @@ export class SessionClient {
         receive: async (reply) => parseFilePage(await readAnswer(what, reply), what),
       })
     for await (const page of pages(what, fetch, entryNames)) {
-      const entries = page.entries.map(toRemoteEntry).filter((entry) => entry !== undefined)
-      if (entries.length < page.entries.length) this.#logHostileNames(directory)
-      yield entries
+      const entries = page.entries.map(toRemoteEntry)
+      const left = page.entries.filter((_, index) => entries[index] === undefined)
+      if (left.length > 0) this.#logLeftOut(directory, left)
+      yield entries.filter((entry) => entry !== undefined)
     }
   }
 
@@ -368,10 +370,11 @@ export class SessionClient {
     return this.#runner.run(call, options)
   }
 
-  #logHostileNames(directory: string): void {
+  /** Once for each directory. */
+  #logLeftOut(directory: string, entries: readonly unknown[]): void {
     if (this.#namedDirectories.has(directory)) return
     this.#namedDirectories.add(directory)
-    this.#logger.warn({ directory }, 'the service lists names that no directory can have; they are left out')
+    this.#logger.warn(...leftOut(directory, entries))
   }
 }
 

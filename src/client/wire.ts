@@ -66,16 +66,18 @@ export type WireSessionPage = v.InferOutput<typeof sessionPageSchema>
 
 /* `is_dir` and textual times come from servers of the form before `is_directory`. */
 const fileEntrySchema = v.looseObject({
-  name: v.unknown(),
-  size: v.nullish(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  name: v.optional(v.unknown()),
+  size: v.optional(v.unknown()),
   is_directory: v.nullish(v.boolean()),
   is_dir: v.nullish(v.boolean()),
-  modified_time: v.nullish(v.union([v.number(), v.string()])),
+  modified_time: v.optional(v.unknown()),
 })
 
-const filePageSchema = v.looseObject({ entries: v.array(fileEntrySchema), ...cursorFields })
+const sizeSchema = v.nullish(v.pipe(v.number(), v.safeInteger(), v.minValue(0)))
 
-export type WireEntry = v.InferOutput<typeof fileEntrySchema>
+/* one entry that is not of the form must not hide the others: each is checked by itself */
+const filePageSchema = v.looseObject({ entries: v.array(v.unknown()), ...cursorFields })
+
 export type FilePage = v.InferOutput<typeof filePageSchema>
 
 const uploadReplySchema = v.looseObject({ path: optionalString, bytes_written: optionalNumber })
@@ -135,20 +137,48 @@ export function toAgent(wire: WireAgent): Agent {
   return { name: wire.name, latestVersion: wire.versions?.latest?.version, resource: wire }
 }
 
-/** An entry of a listing, or undefined for one whose name no directory can have. */
-export function toRemoteEntry(wire: WireEntry): RemoteEntry | undefined {
-  if (!isFileName(wire.name)) return undefined
+/**
+ * An entry of a listing; undefined for one whose name no directory can have, or that does not say what it is. The
+ * size of a directory and a time that cannot be are nothing to leave it out for.
+ */
+export function toRemoteEntry(wire: unknown): RemoteEntry | undefined {
+  const entry = v.safeParse(fileEntrySchema, wire)
+  if (!entry.success || !isFileName(entry.output.name)) return undefined
+  const { name, is_directory, is_dir, modified_time } = entry.output
+  const isDirectory = is_directory ?? is_dir ?? false
+  const size = v.safeParse(sizeSchema, entry.output.size)
+  if (!size.success && !isDirectory) return undefined
   return {
-    name: wire.name,
-    isDirectory: wire.is_directory ?? wire.is_dir ?? false,
-    size: wire.size ?? 0,
-    modifiedSeconds: toSeconds(wire.modified_time ?? 0),
+    name,
+    isDirectory,
+    size: size.success ? (size.output ?? 0) : 0,
+    modifiedSeconds: toSeconds(modified_time),
   }
+}
+
+/** As many names go into one line of the log. */
+const maxNamed = 5
+
+/** What the log says of entries of a directory that are left out. */
+export function leftOut(directory: string, entries: readonly unknown[]): [fields: object, message: string] {
+  const names = entries.slice(0, maxNamed).map(nameOnWire)
+  const message = names.some(isFileName)
+    ? 'the service lists names without saying what they are; they are left out'
+    : 'the service lists names that no directory can have; they are left out'
+  return [{ directory, names }, message]
+}
+
+/** The name of an entry as it is on the wire, whatever that is. */
+function nameOnWire(entry: unknown): unknown {
+  return typeof entry === 'object' && entry !== null && 'name' in entry ? entry.name : undefined
 }
 
 /** The names on a page, undefined for what cannot be one: paging goes by them, and remembers them. */
 export function entryNames(page: FilePage): (string | undefined)[] {
-  return page.entries.map(({ name }) => (typeof name === 'string' && name.length <= 1024 ? name : undefined))
+  return page.entries.map((entry) => {
+    const name = nameOnWire(entry)
+    return typeof name === 'string' && name.length <= 1024 ? name : undefined
+  })
 }
 
 export function sessionNames(page: WireSessionPage): string[] {
@@ -162,9 +192,13 @@ export function isFileName(name: unknown): name is string {
   return !/[/\0]/.test(name) && name.isWellFormed() && Buffer.byteLength(name) <= 255
 }
 
-function toSeconds(time: number | string): number {
+/** Later than any clock of a service: milliseconds taken for seconds, or no time at all. */
+const maxSeconds = Date.UTC(9999, 11, 31) / 1000
+
+function toSeconds(time: unknown): number {
+  if (typeof time !== 'number' && typeof time !== 'string') return 0
   const seconds = typeof time === 'number' || /^\d+$/.test(time) ? Number(time) : Date.parse(time) / 1000
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0
+  return seconds > 0 && seconds <= maxSeconds ? seconds : 0
 }
 
 function parser<S extends v.GenericSchema>(schema: S): (answer: unknown, what: string) => v.InferOutput<S> {

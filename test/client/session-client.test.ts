@@ -170,7 +170,7 @@ void t.test(
       pages.map((page) => page.length),
       [1, 1],
     )
-    t.strictSame(warnings, [{ directory: 'some dir' }])
+    t.strictSame(warnings, [{ directory: 'some dir', names: ['../evil', ''] }])
     t.strictSame(shown(service.asked[1]!), [
       'GET',
       `${session}/files`,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  entryNames,
   isFileName,
   parseFilePage,
   parseRefusal,
@@ -51,7 +52,6 @@ void t.test('a page has entries; everything else of it may be absent', (t) => {
   t.strictSame(parseFilePage({ entries: [] }, 'list'), { entries: [] })
   t.match(parseFilePage({ entries: [], has_more: null, last_id: null }, 'list'), { entries: [] })
   t.throws(() => parseFilePage({}, 'list'), { code: 'protocol' })
-  t.throws(() => parseFilePage({ entries: [{ name: 'a', size: -1 }] }, 'list'), { code: 'protocol' })
   t.throws(() => parseSessionPage({ data: [{}] }, 'list'), { code: 'protocol' })
   t.strictSame(parseUploadReply({}, 'upload'), {})
   t.end()
@@ -73,6 +73,31 @@ void t.test('an entry becomes one of ours, with what is absent filled in', (t) =
   t.equal(seconds('2026-01-01T00:00:00Z'), Date.UTC(2026, 0, 1) / 1000)
   t.equal(seconds('whenever'), 0)
   t.equal(seconds(-5), 0)
+  t.end()
+})
+
+void t.test('one malformed entry is none, and hides no other', (t) => {
+  const good = { name: 'good', size: 3, is_directory: false }
+  const none = [
+    ...[-1, 1.5, '12', 2 ** 53, 1e300, true, [], {}].map((size) => ({ name: 'f', size })),
+    ...[1, 0, 'true', {}].map((is_directory) => ({ name: 'f', size: 1, is_directory })),
+    ...[{ size: 1 }, {}, null, 'f', 7, [], [good]],
+  ]
+  for (const entry of none) {
+    t.equal(toRemoteEntry(entry), undefined, JSON.stringify(entry))
+    const page = parseFilePage({ entries: [entry, good] }, 'list')
+    t.strictSame(page.entries.map(toRemoteEntry).filter(Boolean).length, 1)
+    t.strictSame(entryNames(page), [(entry as { name?: string } | null)?.name, 'good'])
+  }
+  for (const size of [-1, 1.5, '12', null])
+    t.match(toRemoteEntry({ name: 'd', is_directory: true, size }), { isDirectory: true, size: 0 })
+  const times = [1e300, Number.MAX_VALUE, -1, 1_700_000_000_000, '9'.repeat(400), true, {}, [], 'whenever']
+  for (const modified_time of times)
+    t.match(
+      toRemoteEntry({ ...good, modified_time }),
+      { size: 3, modifiedSeconds: 0 },
+      JSON.stringify(modified_time),
+    )
   t.end()
 })
 
