@@ -4,6 +4,7 @@
  * Invariant: what the local side says of a path wins, also over an answer that was under way when it came to
  * say so; no answer may be remembered for longer than the listing it stands on is within the TTL.
  */
+import { ServiceError } from '../client/errors.ts'
 import { seenBy, type Listing, type Listings, type Seen } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
@@ -140,7 +141,13 @@ export class View {
         if (listing === undefined) continue
         return this.#listed(path, listing.entries.get(name), seenBy(listing), this.#remainingMs(listing))
       }
-      const answer = await this.#listings.lookup(above, name, { signal })
+      const answer = await this.#listings
+        .lookup(above, name, { signal })
+        .catch((error: unknown) => this.#unlessOurs(above, error))
+      if (answer === undefined) {
+        const local = this.#changes.get(path)
+        return local ? this.#local(path, local, 0) : { kind: 'absent', path, ttlMs: 0, local }
+      }
       if (directory() !== above) continue
       if (this.#changes.get(path) === undefined && this.remoteBelow(above))
         return this.#listed(
@@ -157,9 +164,19 @@ export class View {
   async #askAll(directory: () => string, signal: AbortSignal | undefined): Promise<Map<string, Sight>> {
     for (;;) {
       const path = directory()
-      const listing = await this.#listings.list(path, { signal })
+      const listing = await this.#listings
+        .list(path, { signal })
+        .catch((error: unknown) => this.#unlessOurs(path, error))
       if (directory() === path) return this.#merge(path, this.remoteBelow(path) ? listing : undefined)
     }
+  }
+
+  /** Of a directory that the service was never known to have, and whose name it refuses, it has nothing to tell. */
+  #unlessOurs(directory: string, error: unknown): undefined {
+    const local = this.#changes.get(directory)
+    const isRefused = error instanceof ServiceError && error.concerns === 'path'
+    if (!isRefused || local?.kind !== 'directory' || local.confirmed === true) throw error
+    return undefined
   }
 
   /** What is ours is shown even when the service cannot be asked. */

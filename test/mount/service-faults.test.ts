@@ -106,6 +106,51 @@ void t.test(
   },
 )
 
+for (const [extras, statuses] of [
+  [false, [400]],
+  [true, [400]],
+  [false, [414, 413]],
+  [true, [414, 413]],
+] as const) {
+  void t.test(
+    `a directory of a refused name is only here: ${statuses.join(', ')}, mkdir ${extras ? 'known' : 'not known'}`,
+    async (t) => {
+      const mounted = await mountEmulator(t, { emulator: { extras, latencyMs: 5 }, args: ['--ttl', '200ms'] })
+      for (const status of statuses) {
+        // the emulator takes no backslash; what it would take is refused by a fault
+        const name = status === 400 ? String.raw`c\d` : `long-${'x'.repeat(200)}`
+        // the path of mkdir is in its body
+        const rules: FaultRule[] = (['upload', 'list', 'delete'] as const).map((verb) => ({
+          verb,
+          path: /long-/,
+          kind: 'status',
+          status,
+        }))
+        rules.push({ verb: 'mkdir', kind: 'status', status })
+        const clear = status === 400 ? [] : rules.map((rule) => mounted.emulator.fault(rule))
+        // while it is not known yet: a request meets one fault only
+        const hold = status === 400 ? mounted.emulator.hold({ verb: 'upload', path: /g$/ }) : undefined
+        await mounted.ok(`mkdir '${name}'; mkdir '${name}/e'; touch '${name}/f' '${name}/e/g'`)
+        await hold?.reached
+        t.equal(await mounted.ok(`sleep 0.5; ls '${name}/e'; ! stat '${name}/e/none' 2> ../none`), 'g\n')
+        hold?.release()
+        t.match(await mounted.command(['sync', mounted.directory]), { code: 1, stderr: name.slice(0, 20) })
+        t.equal(
+          await mounted.ok(`sleep 0.5; ls '${name}' '${name}/e'; stat -c %F '${name}/e' '${name}/f'`),
+          `${name}:\ne\nf\n\n${name}/e:\ng\ndirectory\nregular empty file\n`,
+        )
+        t.match(await mounted.sh(`stat '${name}/none'`), { code: 1, stderr: 'No such file' })
+        await mounted.ok(`mv '${name}/e' '${name}/h'; mv '${name}' '${name}2'; mv '${name}2' '${name}'`)
+        await mounted.ok(`rm -r '${name}'; ! ls '${name}' 2> ../none`)
+        await mounted.sync()
+        for (const end of clear) end()
+        t.same(treeOf(mounted.emulator.home), {}, `nothing stays after ${status}`)
+        t.same((await mounted.status()).paths, [])
+      }
+    },
+  )
+}
+
 for (const status of [401, 403]) {
   void t.test(
     `${status} for good: everything waits behind one probe, is read meanwhile, and heals`,

@@ -136,6 +136,18 @@ export class DirectoryCalls {
     return listing.entries.get(nameOf(path))?.isDirectory ?? false
   }
 
+  /** What was to be put below was refused: the directories above that were to come to be with it did not. */
+  takeBackAbove(path: string): void {
+    const { ledger } = this.#parts
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const record = ledger.records.get(above)
+      if (record?.remote.is !== 'uncertain' || record.remote.as !== 'directory') continue
+      const isOwnCall = record.work.phase.is === 'calling' || record.doubtSince !== undefined
+      if (isOwnCall || this.#isComing(above)) return
+      ledger.change(record, { remote: record.remote.before })
+    }
+  }
+
   /** Directories above come to be with what is put below them. */
   markAbove(path: string, remote: 'uncertain' | 'directory'): void {
     const { ledger, listings } = this.#parts

@@ -96,6 +96,7 @@ export class RemoteCalls {
         if (error instanceof ServiceError && !error.ambiguous && isOnlyAttempt) {
           ledger.clearAttempts(record)
           ledger.change(record, { remote: before })
+          if (error.code !== 'conflict') this.#directories.takeBackAbove(record.path)
         }
         if (!(error instanceof ServiceError) || error.code !== 'conflict') throw error
         if (await this.#directories.isDirectory(record.path))
