@@ -37,11 +37,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 
 export type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
 export { SessionError, type SessionErrorCode } from './session/session-error.ts'
-export type { MountedSession } from './mount/mounted-session.ts'
+export type { MountedSession, WaitOptions } from './mount/mounted-session.ts'
 export type { MountOptions } from './options/mount-options.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'
+export type { FileDownload } from './client/file-download.ts'
+export { type LogFrame, logFrames } from './logs/log-frames.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'
 export type {
   DeleteOptions,
@@ -72,7 +74,7 @@ export type {
   SessionFiles,
   UploadSource,
 } from './client/session-files.ts'
-export type { UploadStream } from './client/upload-body.ts'
+export type { UploadFile, UploadStream } from './client/upload-body.ts'
 export type { Agent, Session, UploadReply } from './client/wire.ts'
 export type { Clock } from './clock.ts'
 export type { Logger } from './log.ts'

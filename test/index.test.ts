@@ -38,12 +38,16 @@ void t.test('as a library: an emulator, a client of it, and a mount of the sessi
   try {
     t.equal(await run('cat', join(directory, 'hello.txt')), 'hello\n')
     await run('sh', '-c', `echo world > ${directory}/world.txt`)
-    t.same(await mounted.drain(new AbortController().signal, () => undefined), [])
+    await mounted.sync()
     t.equal(readFileSync(join(emulator.filesDirectory('agent', 'session-1'), 'world.txt'), 'utf8'), 'world\n')
+    t.same(await mounted.drain(), [])
   } finally {
     await mounted.unmount()
     await mounted.done
     await mounted.close()
+    const closed = { code: 'closed', message: /this mount is closed: make a new one$/ }
+    await t.rejects(mounted.drain(), closed)
+    await t.rejects(mounted.sync(), closed)
     await emulator.close()
   }
   rmSync(work, { recursive: true })

@@ -13,8 +13,14 @@ import { mountKernel, type KernelMount } from '../fuse/kernel-mount.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import { openSession, type OpenSession } from '../session/open-session.ts'
+import { SessionError } from '../session/session-error.ts'
 import { asSessionError, detachDead, prepareMountPoint } from './mount-point.ts'
-import { drainAndUnmount, type MountedSession, type MountSession } from './mounted-session.ts'
+import {
+  drainAndUnmount,
+  type MountedSession,
+  type MountSession,
+  type WaitOptions,
+} from './mounted-session.ts'
 import { SessionFilesystem } from './session-filesystem.ts'
 
 export const mountSession: MountSession = async (given, dependencies) => {
@@ -88,15 +94,16 @@ class Mounted implements MountedSession {
     const { changes } = this.#session
     return {
       status: () => this.status(),
-      sync: (path, signal, onProgress) => this.sync(path, signal, onProgress),
+      sync: (path, signal, onProgress) => this.sync(path, { signal, onProgress }),
       unmount: (force, signal, onProgress) => drainAndUnmount(this, force, signal, onProgress),
       retry: () => changes.retry(),
       discard: (path) => changes.discardWithin(path),
     }
   }
 
-  drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
-    return this.#filesystem.drain(signal, onProgress)
+  async drain(options: WaitOptions = {}): Promise<readonly Leftover[]> {
+    this.#refuseWhenClosed()
+    return await this.#filesystem.drain(...waitFor(options))
   }
 
   async unmount({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<void> {
@@ -111,8 +118,9 @@ class Mounted implements MountedSession {
     return this.#filesystem.status()
   }
 
-  sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
-    return this.#filesystem.sync(path, signal, onProgress)
+  async sync(path = '', options: WaitOptions = {}): Promise<void> {
+    this.#refuseWhenClosed()
+    await this.#filesystem.sync(path, ...waitFor(options))
   }
 
   async close(): Promise<void> {
@@ -124,6 +132,11 @@ class Mounted implements MountedSession {
     await this.#filesystem.close()
   }
 
+  #refuseWhenClosed(): void {
+    if (this.#ending.signal.aborted)
+      throw new SessionError('closed', `${this.directory}: this mount is closed: make a new one`)
+  }
+
   /** From the end of the kernel's side to the end of the uploads. */
   async #finish(): Promise<void> {
     const reason = await this.#served.done
@@ -131,11 +144,15 @@ class Mounted implements MountedSession {
     if (this.#ending.signal.aborted) return
     this.#logger.info({ reason }, 'unmounted')
     await this.#filesystem.stopLogs()
-    const left = await this.drain(this.#ending.signal, () => undefined)
+    const left = await this.#filesystem.drain(this.#ending.signal, () => undefined)
     if (left.length > 0) {
       throw new Error(`${left.length} paths are not on the service; the next mount goes on with them`)
     }
   }
+}
+
+function waitFor({ signal, onProgress }: WaitOptions): [AbortSignal, (progress: Progress) => void] {
+  return [signal ?? new AbortController().signal, onProgress ?? (() => undefined)]
 }
 
 function mountAtDirectory(options: MountOptions): Promise<KernelMount> {

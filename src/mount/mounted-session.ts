@@ -10,6 +10,14 @@ import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 
+export interface WaitOptions {
+  /** Gives the waiting up, nothing else: what was to be uploaded still is. */
+  readonly signal?: AbortSignal | undefined
+  /** Told now and then how far it has come. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+/** After `close` there is nothing to wait for: `drain` and `sync` fail with `SessionError` `closed`. */
 export interface MountedSession {
   /** The mount point. */
   readonly directory: string
@@ -19,12 +27,15 @@ export interface MountedSession {
    */
   readonly done: Promise<void>
   /** Uploads everything as it is now. Resolves with what could not be, for lack of progress or refused; rejects when aborted. */
-  drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]>
+  drain(options?: WaitOptions): Promise<readonly Leftover[]>
   /** `SessionError` `busy` when a process still uses the mount; `lazy` detaches it even so. */
   unmount(options?: { readonly lazy?: boolean }): Promise<void>
   status(): StatusReport
-  /** As `ControlHandlers.sync`. */
-  sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void>
+  /**
+   * Resolves when the service has everything at and below a path, relative to the mount point; default: all.
+   * Rejects when it has not, for lack of progress or because it was refused.
+   */
+  sync(path?: string, options?: WaitOptions): Promise<void>
   /** Ends without waiting for uploads: stops the queue, closes journal and control socket. Any number of times. */
   close(): Promise<void>
 }
@@ -62,7 +73,7 @@ export async function drainAndUnmount(
     setImmediate(() => void mounted.close())
     return left
   }
-  const left = await mounted.drain(signal, onProgress)
+  const left = await mounted.drain({ signal, onProgress })
   if (left.length > 0) {
     return left
   }

@@ -11,6 +11,7 @@
  * - `notDirectory`, `notEmpty`, `alreadyMounted`: what is at the mount point
  * - `noFuse` no /dev/fuse or no fusermount3, `fuse` the kernel or fusermount3 refused
  * - `held` another daemon has this session: the message names its pid and mount point
+ * - `closed` the object of a mount is asked after its `close`
  * - `busy` a process still uses the mount: it stays mounted
  */
 export type SessionErrorCode =
@@ -25,6 +26,7 @@ export type SessionErrorCode =
   | 'unreachable'
   | 'insecureEndpoint'
   | 'held'
+  | 'closed'
   | 'busy'
   | 'badOptions'
   | 'fuse'

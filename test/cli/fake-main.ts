@@ -42,14 +42,14 @@ function mounted(): MountedSession {
   return {
     directory: '/mnt/s',
     done: done.promise,
-    drain: (signal) => {
+    drain: ({ signal } = {}) => {
       say('draining')
       if (mode === 'left') {
         return Promise.resolve([leftover])
       }
       return mode === 'hang'
         ? new Promise((_resolve, reject) =>
-            signal.addEventListener('abort', () => reject(signal.reason as Error)),
+            signal?.addEventListener('abort', () => reject(signal.reason as Error)),
           )
         : Promise.resolve([])
     },

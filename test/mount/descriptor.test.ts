@@ -31,7 +31,7 @@ void t.test('a descriptor that is mounted already is served, and its place not l
   t.match(await run('sh', ['-c', 'echo hello > "$1/f"; cat "$1/f"', 'sh', directory]).ended, {
     stdout: 'hello\n',
   })
-  await mounted.drain(new AbortController().signal, () => undefined)
+  await mounted.drain()
   await mounted.unmount()
   await mounted.done
   await mounted.close()
