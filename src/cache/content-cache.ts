@@ -13,7 +13,7 @@ import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
 import type { Listings, Seen } from './listings.ts'
 import { OpenContent } from './open-content.ts'
-import { checkSize } from './size-check.ts'
+import { entryNow } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
 export interface ContentCacheOptions {
@@ -41,6 +41,9 @@ export interface ContentCacheOptions {
 /** Small contents that nobody holds stay in memory up to so many bytes together. */
 const memoryBytes = 32 * 1024 * 1024
 
+/** So many files whose download is longer than they are listed are remembered by that. */
+const maxLonger = 4096
+
 /** What the disk takes for a file, at least. */
 const blockBytes = 4096
 
@@ -58,6 +61,10 @@ export class ContentCache implements Contents {
   readonly #small: LRUCache<string, StreamedContent>
   /** All that somebody holds, current or not. */
   readonly #held = new Set<StreamedContent>()
+  /** How long a file really is, where that is not what its entry says. */
+  readonly #longer = new LRUCache<string, { readonly listed: RemoteEntry; readonly size: number }>({
+    max: maxLonger,
+  })
   readonly #observers = new Set<(path: string) => void>()
   /** Opens served by a content that was there, and those that made a new one; for display. */
   hits = 0
@@ -74,8 +81,7 @@ export class ContentCache implements Contents {
       store: this.#store,
       stallMs: options.stallMs ?? 20_000,
       makeRoom: (bytes) => this.#makeRoom(bytes),
-      checkSize: (path, listed, received, signal) =>
-        checkSize(options.listings, path, listed, received, signal),
+      lookAgain: (path, signal) => entryNow(options.listings, path, signal),
       onChanged: (path) => this.#observers.forEach((observer) => observer(path)),
       onSettled: (content) => this.#settled(content),
     }
@@ -109,6 +115,13 @@ export class ContentCache implements Contents {
     else this.misses++
     content.handedOut = true
     return { content: this.#hold(content, 0), unchanged }
+  }
+
+  sizeOf(path: string, listed: RemoteEntry): number {
+    const known = this.#longer.get(path)
+    const isSame =
+      known?.listed.size === listed.size && known.listed.modifiedSeconds === listed.modifiedSeconds
+    return isSame ? known.size : listed.size
   }
 
   isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs = 0): boolean {
@@ -196,6 +209,9 @@ export class ContentCache implements Contents {
   }
 
   #settled(content: StreamedContent): void {
+    const { path, listed, size } = content
+    if (content.complete && size > listed.size) this.#longer.set(path, { listed, size })
+    else if (content.complete) this.#longer.delete(path)
     if (content.failed && this.#current.get(content.path) === content) this.#forget(content)
     else if (content.readers === 0) this.#rest(content)
   }
@@ -253,5 +269,6 @@ export class ContentCache implements Contents {
 }
 
 function diskBytes(content: StreamedContent): number {
-  return Math.max(1, Math.ceil(content.size / blockBytes)) * blockBytes
+  const bytes = Math.max(content.size, content.file.received)
+  return Math.max(1, Math.ceil(bytes / blockBytes)) * blockBytes
 }

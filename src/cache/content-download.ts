@@ -15,11 +15,18 @@ export interface AttemptOptions {
   readonly files: SessionFiles
   readonly clock: Clock
   readonly file: ContentFile
+  /** Bytes, as listed. */
+  readonly listedBytes: number
   readonly priority: number
   /** So long without a byte ends the attempt, in milliseconds. */
   readonly stallMs: number
   /** Makes room on the disk for so many bytes, or throws. */
   readonly makeRoom: (bytes: number) => Promise<void>
+  /**
+   * More than the listed bytes have come of a body that does not say its length: what a newer listing says of it, in
+   * bytes.
+   */
+  readonly onMore: () => Promise<number>
   /** A piece has come and is not yet on the disk; `here` is how many bytes came before it. */
   readonly onPiece: (piece: Uint8Array, here: number) => void
   /** The file has more bytes. */
@@ -30,6 +37,12 @@ export interface AttemptOptions {
 /** What a body that came to its end says of its content. */
 export type Received = Pick<Provenance, 'size' | 'begunOrder' | 'knownAt' | 'serverDateMs'>
 
+/**
+ * So much more than two listings say is taken of a body that does not say its length: somebody may be writing to the
+ * file. One that goes on after that has no end.
+ */
+const endlessBytes = 1024 * 1024
+
 /** Room is made for so many bytes at a time where the length is not known, and looked after every so many. */
 const roomBytes = 16 * 1024 * 1024
 
@@ -38,8 +51,9 @@ export class DownloadAttempt {
   readonly #controller = new AbortController()
   #cancelWatch: (() => void) | undefined
   #ended = false
-  /** Bytes that this attempt has brought so far. */
+  /** Bytes that this attempt has brought so far, and how many there will be, where the service says. */
   position = 0
+  length: number | undefined
 
   constructor(options: AttemptOptions) {
     this.#options = options
@@ -74,17 +88,30 @@ export class DownloadAttempt {
 
   /** Downloads from the start to the end. Rejects with a `ServiceError` or a `CacheDiskError`. */
   async transfer(): Promise<Received> {
-    const { path, files, clock, file, priority, makeRoom, onPiece, onProgress } = this.#options
+    const { path, files, clock, file, listedBytes, priority, makeRoom, onPiece, onProgress } = this.#options
     this.watch()
     this.position = 0
     const begunOrder = clock.order()
     const { length, serverDateMs, body } = await files.download(path, { signal: this.signal, priority })
     const knownAt = clock.now()
     this.#check()
+    this.length = length
+    let size = listedBytes
+    let bound = length === undefined ? size : Infinity
     let room = Math.max(file.received, smallBytes)
     for await (const piece of body) {
       this.#check()
       this.watch()
+      if (this.position + piece.length > bound && bound === size) {
+        size = Math.max(size, await this.#options.onMore())
+        bound = size + endlessBytes
+        this.#check()
+      }
+      if (this.position + piece.length > bound) {
+        /* the listings are two answers that agree, and the body gives none */
+        file.cut(size)
+        return { size, begunOrder, knownAt, serverDateMs }
+      }
       onPiece(piece, this.position)
       while (this.position + piece.length > room) {
         const more = Math.min(roomBytes, Math.max(piece.length, (length ?? Infinity) - room))

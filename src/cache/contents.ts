@@ -52,6 +52,8 @@ export interface Contents {
     listed: RemoteEntry,
     seen: Seen,
   ): { readonly content: Content; readonly unchanged: boolean }
+  /** Bytes of a file that is listed so: as many, unless a whole download has shown that it has more. No request. */
+  sizeOf(path: string, listed: RemoteEntry): number
   /** Whether the cached content of a path would still be served for `listed` in `inMs` milliseconds, default now; no request. */
   isCurrent(path: string, listed: RemoteEntry, seen: Seen, inMs?: number): boolean
   /**

@@ -16,7 +16,7 @@ import { DiskStore } from './disk-store.ts'
 import { ListingRequest } from './listing-request.ts'
 import type { Listing, ListingObserver, ListingOptions, Listings, LookupAnswer, Seen } from './listings.ts'
 import { OpenContent } from './open-content.ts'
-import { checkSize } from './size-check.ts'
+import { entryNow } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
 /** Bytes of the disk that stay free, and how long a read waits without a byte, in milliseconds. */
@@ -104,7 +104,7 @@ export class PlainContents implements Contents {
         if (!(await store.hasRoom(bytes)))
           throw new CacheDiskError('diskFull', 'the disk under the cache directory has only its reserve left')
       },
-      checkSize: (path, listed, received, signal) => checkSize(listings, path, listed, received, signal),
+      lookAgain: (path, signal) => entryNow(listings, path, signal),
       onChanged: (path) => this.#observers.forEach((observer) => observer(path)),
       onSettled: () => undefined,
     }
@@ -119,6 +119,10 @@ export class PlainContents implements Contents {
     const content = new StreamedContent(this.#around, path, listed)
     if (listed.size === 0) content.becomeEmpty(seen.begunOrder, seen.seenAt)
     return { content: new OpenContent(content, 0, () => content.release()), unchanged: false }
+  }
+
+  sizeOf(_path: string, listed: RemoteEntry): number {
+    return listed.size
   }
 
   isCurrent(): boolean {

@@ -18,7 +18,7 @@ import { cutError, DownloadAttempt, type Received } from './content-download.ts'
 import { ContentChanged, ContentFile } from './content-file.ts'
 import type { Provenance } from './content-proof.ts'
 import { diskError, type DiskStore } from './disk-store.ts'
-import type { SizeVerdict } from './size-check.ts'
+import { checkSize } from './size-check.ts'
 
 /** How often a download is begun for those who wait, and how long before the third and the fourth time. */
 const maxAttempts = 4
@@ -34,12 +34,8 @@ export interface ContentSurroundings {
   readonly store: DiskStore
   readonly stallMs: number
   readonly makeRoom: (bytes: number) => Promise<void>
-  readonly checkSize: (
-    path: string,
-    listed: RemoteEntry,
-    received: number,
-    signal: AbortSignal,
-  ) => Promise<SizeVerdict>
+  /** The entry of a path in a listing begun now. */
+  readonly lookAgain: (path: string, signal: AbortSignal) => Promise<RemoteEntry | undefined>
   /** The bytes are not those of the content before it. */
   readonly onChanged: (path: string) => void
   /** It became whole or failed for good; or a download ended without either and nobody waits. */
@@ -59,9 +55,10 @@ export class StreamedContent {
   readonly #waits: ByteWaits
   /** The content of the same path before this one, while it is compared with it. */
   #previous: StreamedContent | undefined
-  #listed: RemoteEntry
+  readonly listed: RemoteEntry
   #state: Arrival = { kind: 'idle' }
   #provenance: Provenance
+  #looked: Promise<RemoteEntry | undefined> | undefined
   #holds = 1
   #fetchedMs = 0
 
@@ -73,7 +70,7 @@ export class StreamedContent {
   constructor(around: ContentSurroundings, path: string, listed: RemoteEntry, previous?: StreamedContent) {
     this.#around = around
     this.path = path
-    this.#listed = listed
+    this.listed = listed
     this.#waits = new ByteWaits(around.clock)
     this.file = new ContentFile(around.store.newPath(), listed.size, path)
     this.#previous = previous
@@ -103,13 +100,14 @@ export class StreamedContent {
   }
 
   get size(): number {
-    return this.complete ? this.file.received : this.#listed.size
+    return this.complete ? this.file.received : this.listed.size
   }
 
   /** Whether a download that nobody holds is worth its last bytes. */
   get nearlyWhole(): boolean {
     if (this.#state.kind !== 'arriving' || this.#state.attempt.position === 0) return false
-    return this.#listed.size - this.file.received <= nearlyWholeBytes
+    const { length = this.listed.size } = this.#state.attempt
+    return Math.max(length, this.listed.size) - this.file.received <= nearlyWholeBytes
   }
 
   /** How long open handles should stay with it, from now, so that following a file takes a tenth of the time. */
@@ -155,7 +153,8 @@ export class StreamedContent {
     priority: number,
     signal?: AbortSignal,
   ): Uint8Array | Promise<Uint8Array> {
-    const end = offset + length
+    /* what reaches the end is answered when it is known where that is: the listed size may be wrong */
+    const end = offset + length < this.listed.size ? offset + length : Infinity
     if (this.complete || end <= this.file.received) return this.file.read(offset, length)
     return this.#wait(end, priority, signal).then(() => this.file.read(offset, length))
   }
@@ -206,14 +205,16 @@ export class StreamedContent {
 
   #start(priority: number): void {
     const { files, clock, stallMs, makeRoom } = this.#around
-    const attempt = new DownloadAttempt({
+    const attempt: DownloadAttempt = new DownloadAttempt({
       path: this.path,
       files,
       clock,
       file: this.file,
+      listedBytes: this.listed.size,
       priority,
       stallMs,
       makeRoom,
+      onMore: async () => (await this.#lookAgain(attempt))?.size ?? 0,
       onPiece: (piece, here) => this.#compare(piece, here),
       onProgress: () => this.#waits.progress(this.file.received),
       onStall: () => this.#stalled(attempt, priority),
@@ -232,17 +233,18 @@ export class StreamedContent {
       let failure: Error
       try {
         if (pauseMs > 0) await sleep(clock, pauseMs, attempt.signal)
+        this.#looked = undefined
         const startedAt = clock.now()
         const received = await attempt.transfer()
         this.#fetchedMs = clock.now() - startedAt
         attempt.watch()
-        const verdict = await this.#around.checkSize(this.path, this.#listed, received.size, attempt.signal)
+        const verdict = await checkSize(this.listed, received.size, () => this.#lookAgain(attempt))
         if (attempt.ended) return
         if (verdict.kind === 'take') {
           this.#becomeWhole(attempt, received, verdict.agreed)
           return
         }
-        failure = cutError(this.path, received.size, this.#listed.size)
+        failure = cutError(this.path, received.size, this.listed.size)
       } catch (error) {
         failure = error as Error
       }
@@ -250,11 +252,17 @@ export class StreamedContent {
       const again = mayMend(failure, attempt.position, cutAt)
       if (!again || tries === maxAttempts) {
         const isPlainCut = isCut(failure) && !(failure instanceof ContentChanged)
-        this.#fail(attempt, isPlainCut ? cutError(this.path, attempt.position, this.#listed.size) : failure)
+        this.#fail(attempt, isPlainCut ? cutError(this.path, attempt.position, this.listed.size) : failure)
         return
       }
       cutAt = isCut(failure) ? attempt.position : undefined
     }
+  }
+
+  /** Once for each time that the download is begun. */
+  #lookAgain(attempt: DownloadAttempt): Promise<RemoteEntry | undefined> {
+    this.#looked ??= this.#around.lookAgain(this.path, attempt.signal)
+    return this.#looked
   }
 
   #becomeWhole(attempt: DownloadAttempt, received: Received, agreed: RemoteEntry | undefined): void {
@@ -287,7 +295,7 @@ export class StreamedContent {
    */
   #fallBack(error: Error): boolean {
     const own = this.#previous
-    if (own?.provenance.origin !== 'own' || own.size !== this.#listed.size) return false
+    if (own?.provenance.origin !== 'own' || own.size !== this.listed.size) return false
     if (error instanceof ContentChanged) return false
     if (!isCut(error) && !(error instanceof ServiceError && error.code === 'server_error')) return false
     const partial = this.file.isOnDisk ? this.file.path : undefined
@@ -297,7 +305,7 @@ export class StreamedContent {
       return false
     }
     if (partial !== undefined) this.#around.store.remove(partial)
-    this.#provenance = { ...this.#provenance, kept: true, modifiedSeconds: this.#listed.modifiedSeconds }
+    this.#provenance = { ...this.#provenance, kept: true, modifiedSeconds: this.listed.modifiedSeconds }
     this.#dropPrevious()
     this.#waits.end()
     this.#around.onSettled(this)

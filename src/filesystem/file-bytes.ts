@@ -80,7 +80,8 @@ export class FileBytes {
     if (node.state.kind === 'clean' && node.state.content !== undefined)
       return node.state.content.content.size
     if (sight === undefined) return node.shown?.size ?? 0
-    return sight.local === undefined ? sight.listed.size : sight.local.size
+    if (sight.local !== undefined) return sight.local.size
+    return this.#contents.sizeOf(sight.path, sight.listed)
   }
 
   /** Opens what the service has, for reading. Answers whether the kernel's pages are still right. */
@@ -124,8 +125,8 @@ export class FileBytes {
       if (!isPromise(bytes)) return bytes
       return bytes.then(
         (arrived) => {
-          if (held.content.size !== size) this.#news.attributes(node.id)
-          return arrived
+          /* or whoever reads on would stop where the listing said that the file ends */
+          return held.content.size === size ? arrived : this.#news.resized(node.id).then(() => arrived)
         },
         (error: unknown) => this.#readAgain(node, held, error, () => this.read(node, offset, length, signal)),
       )

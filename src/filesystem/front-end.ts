@@ -145,8 +145,8 @@ export interface Statistics {
 
 /** What the filesystem tells the kernel unasked; handed down, never called from inside the request it concerns. */
 export interface KernelCache {
-  /** Drops cached attributes, and pages from `offset` on (`length` 0: to the end; negative `offset`: attributes only). */
-  invalidateNode(node: NodeId, offset: number, length: number): void
+  /** Drops cached attributes, and pages from `offset` on (`length` 0: to the end; negative `offset`: attributes only). Resolves when that is done. */
+  invalidateNode(node: NodeId, offset: number, length: number): MaybePromise<unknown>
   invalidateEntry(parent: NodeId, name: string): void
 }
 

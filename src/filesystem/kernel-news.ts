@@ -27,6 +27,11 @@ export class KernelNews {
     this.#tell(`attributes ${node}`, { of: 'attributes', node })
   }
 
+  /** From inside a read that found another size: the kernel is told before it has its bytes. Attributes take no lock. */
+  async resized(node: NodeId): Promise<void> {
+    await this.#kernel?.invalidateNode(node, -1, 0)
+  }
+
   entry(parent: NodeId, name: string): void {
     this.#tell(`entry ${parent} ${name}`, { of: 'entry', parent, name })
   }
@@ -42,7 +47,7 @@ export class KernelNews {
     this.#waiting.clear()
     for (const news of all) {
       if (news.of === 'entry') kernel?.invalidateEntry(news.parent, news.name)
-      else kernel?.invalidateNode(news.node, news.of === 'pages' ? 0 : -1, 0)
+      else void kernel?.invalidateNode(news.node, news.of === 'pages' ? 0 : -1, 0)
     }
   }
 }

@@ -45,6 +45,8 @@ interface Notification {
   /** Which requests on the node hold it back while they are unanswered. */
   readonly heldBackBy: ReadonlySet<number>
   readonly bytes: Buffer
+  /** Resolves when it is written, or never will be. */
+  readonly told: PromiseWithResolvers<undefined>
 }
 
 interface Unanswered {
@@ -76,14 +78,15 @@ export class Notifier implements KernelCache {
     this.#options = options
   }
 
-  invalidateNode(node: NodeId, offset: number, length: number): void {
+  /** Resolves when the kernel was told; a request may wait for that where it takes no lock of a page. */
+  invalidateNode(node: NodeId, offset: number, length: number): Promise<undefined> {
     const bytes = message(NotifyCode.invalidateInode, 24)
     const view = new DataView(bytes.buffer, bytes.byteOffset)
     setU64(view, 16, node)
     setU64(view, 24, offset)
     setU64(view, 32, length)
     // Attributes alone (negative offset) take no lock of a page.
-    this.#enqueue(`${node}:${offset}:${length}`, {
+    return this.#enqueue(`${node}:${offset}:${length}`, {
       node,
       heldBackBy: offset < 0 ? nothing : pageRequests,
       bytes,
@@ -98,7 +101,7 @@ export class Notifier implements KernelCache {
     bytes.writeUInt32LE(nameBytes, 24)
     bytes.writeUInt32LE(this.canExpire ? expireOnly : 0, 28)
     bytes.write(name, 32)
-    this.#enqueue(`${parent}/${name}`, { node: parent, heldBackBy: nameRequests, bytes })
+    void this.#enqueue(`${parent}/${name}`, { node: parent, heldBackBy: nameRequests, bytes })
   }
 
   /** To be called when a request was answered that may have held something back. */
@@ -109,15 +112,18 @@ export class Notifier implements KernelCache {
   /** Drops what is queued; resolves when nothing is being written any more. */
   close(): Promise<undefined> {
     this.#closed = true
+    for (const { told } of this.#queue.values()) told.resolve(undefined)
     this.#queue.clear()
     if (this.#writing === 0) this.#idle.resolve(undefined)
     return this.#idle.promise
   }
 
-  #enqueue(key: string, notification: Notification): void {
-    if (this.#closed) return
-    this.#queue.set(key, notification)
+  #enqueue(key: string, notification: Omit<Notification, 'told'>): Promise<undefined> {
+    if (this.#closed) return Promise.resolve(undefined)
+    const told = this.#queue.get(key)?.told ?? Promise.withResolvers<undefined>()
+    this.#queue.set(key, { ...notification, told })
     this.#schedule()
+    return told.promise
   }
 
   #schedule(): void {
@@ -133,11 +139,12 @@ export class Notifier implements KernelCache {
     for (const [key, notification] of this.#queue) {
       if (this.#writing >= writesAtOnce) return
       if (this.#isHeldBack(notification)) continue
-      const { bytes } = notification
+      const { bytes, told } = notification
       this.#queue.delete(key)
       this.#writing++
       write(this.#options.descriptor, bytes, (error) => {
         this.#writing--
+        told.resolve(undefined)
         // ENOENT: the kernel does not know the node or name, so there was nothing to drop.
         if (error !== null && error.errno !== -Errno.ENOENT && !this.#closed) {
           this.#options.logger.debug({ error }, 'the kernel refused an invalidation')
