@@ -59,6 +59,11 @@ export class ListingRequest {
     return this.#waiting
   }
 
+  /** Nobody has needed it: it was only asked for ahead. */
+  get isAhead(): boolean {
+    return this.#priority < 0
+  }
+
   /** The whole listing. Rejects with a `ServiceError`. */
   list(priority: number, signal: AbortSignal | undefined): Promise<Listing> {
     return this.#join(this.#whole.promise, priority, signal)

@@ -197,13 +197,18 @@ export class MetadataCache implements Listings {
   }
 
   /**
-   * Nobody waits for this request any more. One whose callers all have their answer goes on, so that a big
-   * directory is known whole in the end, unless a newer one waits for its place.
+   * Nobody waits for this request any more. It goes on, so that a big directory is known whole in the end and
+   * whoever was interrupted finds it when they try again, unless a newer one waits for its place. What was only
+   * asked for ahead ends with the walk that wanted it.
    */
   #idle(directory: string, request: ListingRequest, interrupted: boolean): void {
     const requests = this.#requests.get(directory)
     if (requests?.next === request) requests.next = undefined
-    else if (requests?.running === request && (interrupted || requests.next !== undefined)) request.cancel()
+    else if (
+      requests?.running === request &&
+      ((interrupted && request.isAhead) || requests.next !== undefined)
+    )
+      request.cancel()
   }
 
   #ended(directory: string, request: ListingRequest): void {

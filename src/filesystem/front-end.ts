@@ -53,7 +53,7 @@ export interface Caller {
   readonly uid: number
   readonly gid: number
   readonly pid: number
-  /** Aborted when the caller was interrupted; whatever waits for it ends with `interrupted`. */
+  /** Aborted when the caller is to stop waiting (a signal ends it, or is meant to stop it); whatever waits for it ends with `interrupted`. */
   readonly signal: AbortSignal
 }
 

@@ -21,9 +21,11 @@ import { Reply } from './encode.ts'
 import { Errno, errnoOf } from './errno.ts'
 import { encodeInit, negotiate } from './handshake.ts'
 import { closeQuietly, readNow, setNonblocking } from './libc.ts'
+import { Interruptions } from './interruptions.ts'
 import { Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
+import { statusFromProc } from './pending-signals.ts'
 import { Opcode, requestBufferBytes, Size } from './protocol.ts'
 import { Request } from './request.ts'
 import { RequestTrace } from './trace.ts'
@@ -88,6 +90,7 @@ class Connection implements Served {
   readonly #frame: Frame
   readonly #reply = new Reply()
   readonly #inFlight = new Map<number, Request>()
+  readonly #interruptions: Interruptions
   readonly #readyPromise = Promise.withResolvers<undefined>()
   readonly #donePromise = Promise.withResolvers<EndReason>()
   #ended: EndReason | undefined
@@ -101,6 +104,7 @@ class Connection implements Served {
     this.ready.catch(() => undefined) // `done` tells it as well
     this.done = this.#donePromise.promise
     this.kernelCache = new Notifier({ descriptor, logger, inFlight: () => this.#inFlight.values() })
+    this.#interruptions = new Interruptions(clock, statusFromProc())
     this.#frontEnd = typeof frontEnd === 'function' ? frontEnd(this.kernelCache) : frontEnd
     if (logger.isLevelEnabled('trace'))
       this.#trace = new RequestTrace({ logger, clock, frontEnd: this.#frontEnd })
@@ -194,6 +198,7 @@ class Connection implements Served {
       .catch((error: unknown) => this.#fail(request, error))
       .finally(() => {
         this.#inFlight.delete(request.unique)
+        this.#interruptions.answered(request)
         this.kernelCache.requestAnswered()
       })
   }
@@ -230,7 +235,7 @@ class Connection implements Served {
     this.#trace?.interrupted(target)
     const found = this.#inFlight.get(target)
     if (found === undefined) this.#sendError(request, Errno.EAGAIN)
-    else found.interrupt()
+    else this.#interruptions.asked(found)
   }
 
   /**
@@ -300,6 +305,7 @@ class Connection implements Served {
     this.#ended = reason
     process.off('exit', this.#stopAtExit)
     this.#arrivals.stop()
+    this.#interruptions.close()
     for (const request of this.#inFlight.values()) request.interrupt()
     this.#readyPromise.reject(
       new FilesystemError('unsupported', `the mount ended (${reason}) before it began`),

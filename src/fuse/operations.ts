@@ -248,7 +248,7 @@ export const operations: Readonly<Record<OpcodeName, Operation>> = {
   setupmapping: noDax,
   removemapping: noDax,
   init: connection('the handshake'),
-  interrupt: connection('aborts the signal of a request; has no reply of its own'),
+  interrupt: connection('may abort the signal of a request; has no reply of its own'),
   notifyReply: connection('answers NOTIFY_RETRIEVE, which is never sent; wants no reply'),
   destroy: connection('the end of a mount of a block device; others end with ENODEV'),
   cuseInit: refused(Errno.ENOSYS, 'this is no character device'),

@@ -2,9 +2,10 @@
  * One request of the kernel while it is being answered; what the filesystem sees of it is the `Caller`.
  * Layer: fuse.
  *
- * Invariant: the signal is aborted exactly when the kernel asked to interrupt this request, or nobody can wait
- * for it any more (its reader has closed the file, or the connection ended), no matter whether anybody had looked at it before. The controller is made on first
- * use: most requests never need one, and making one costs more than answering them.
+ * Invariant: the signal is aborted exactly when something has come that may end this wait (`interruptions.ts`), or
+ * nobody can wait for it any more (its reader has closed the file, or the connection ended), no matter whether
+ * anybody had looked at it before. The controller is made on first use: most requests never need one, and making
+ * one costs more than answering them.
  */
 
 import { FilesystemError } from '../filesystem/errors.ts'

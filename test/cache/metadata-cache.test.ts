@@ -202,12 +202,31 @@ void t.test('an aborted caller leaves the others waiting', async (t) => {
   t.equal(files.count('list'), 1)
 })
 
-void t.test('when the last caller is aborted the request ends, and the next one asks anew', async (t) => {
+void t.test(
+  'when the last caller is interrupted the request goes on, and the next one finds it',
+  async (t) => {
+    const { files, cache } = rig()
+    files.put('a', '1')
+    const gate = files.hold({ verb: 'list' })
+    const controller = new AbortController()
+    const gone = cache.lookup('', 'a', { signal: controller.signal })
+    await gate.arrived()
+    controller.abort()
+    await t.rejects(gone, { code: 'aborted' })
+    const again = cache.lookup('', 'a')
+    gate.release()
+    t.equal((await again).entry?.name, 'a')
+    t.equal((await cache.list('')).entries.size, 1)
+    t.equal(files.count('list'), 1)
+  },
+)
+
+void t.test('what was only asked for ahead ends with whoever wanted it', async (t) => {
   const { files, cache } = rig()
   files.put('a', '1')
   const gate = files.hold({ verb: 'list' })
   const controller = new AbortController()
-  const gone = cache.lookup('', 'a', { signal: controller.signal })
+  const gone = cache.list('', { signal: controller.signal, priority: -1 })
   await gate.arrived()
   controller.abort()
   await t.rejects(gone, { code: 'aborted' })
