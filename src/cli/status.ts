@@ -82,6 +82,12 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
       ? 'everything is uploaded'
       : `${showCount(report.paths.length, 'path')}, ${showBytes(bytesLeft)}, not uploaded yet:`,
     ...shortened(report.paths),
+    ...(report.setAside.length === 0
+      ? []
+      : [
+          `${showCount(report.setAside.length, 'file')} set aside, \`mount-session recover --export DIR\` takes them out:`,
+        ]),
+    ...report.setAside.slice(0, listedPaths).map(({ path, reason }) => `  ${path}: ${reason}`),
   ]
   return `${lines.join('\n')}\n`
 }

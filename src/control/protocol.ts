@@ -49,6 +49,8 @@ export interface StatusReport {
     | { readonly state: 'paused'; readonly reason: string; readonly sinceMs: number }
   /** Everything that the service has not confirmed. */
   readonly paths: readonly Leftover[]
+  /** What is neither uploaded nor shown, and stays here until `mount-session recover` exports or discards it. */
+  readonly setAside: readonly { readonly path: string; readonly reason: string }[]
   /** Number of calls by verb, then by HTTP status or error code. */
   readonly calls: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Milliseconds of the calls of a verb. */

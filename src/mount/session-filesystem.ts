@@ -84,6 +84,7 @@ export class SessionFilesystem {
         ? { state: 'paused', reason: work.paused.reason, sinceMs: clock.wallMs() - work.paused.since }
         : { state: 'ready' },
       paths: leftoversOf(work),
+      setAside: work.setAside.map(({ path, reason }) => ({ path, reason })),
       calls: statistics.calls,
       latencies: statistics.latencies,
       bytes: statistics.bytes,

@@ -1,17 +1,45 @@
 /**
- * What happens when a path has come to rest: the spool lets go of what the service has, and confirmed local
- * entries give way to newer listings. Layer: write-back.
+ * What happens when a path has come to rest: a listing takes over what the service has confirmed, and the
+ * spool need not keep it any more. Layer: write-back.
  *
  * Invariant: an entry gives way only to a listing begun after its confirmation, and never while it is in doubt.
+ * One that shows just what was there before our calls may be behind: ours stays, until three listings spread
+ * over 10 s say so. Then the service's state is taken, and what was ours is set aside and named.
  */
+import { LRUCache } from 'lru-cache'
 import type { Listing } from '../cache/listings.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import { fulfilled, isDone, type PathRecord } from './record.ts'
 import { nameOf } from '../remote-path.ts'
 import type { Parts } from './parts.ts'
+import { fulfilled, isDone, isShown, type PathRecord } from './record.ts'
+
+/** So many listings, spread over so many milliseconds, are not behind. */
+const behindListings = 3
+const behindMs = 10_000
+/** When one was behind, the next is asked for. */
+const lookAgainMs = 5000
+/** Bytes of what the service has confirmed and no listing has shown that the spool keeps: the newest. */
+const unshownBytes = 256 * 1024 * 1024
+
+/** Listings since a confirmation that showed what was there before it. */
+interface Behind {
+  readonly confirmedOrder: number
+  readonly since: number
+  count: number
+}
 
 export class Handover {
   readonly #parts: Parts
+  readonly #behind = new WeakMap<PathRecord, Behind>()
+  readonly #looks = new Map<string, () => void>()
+  readonly #unshown = new LRUCache<PathRecord, true>({
+    maxSize: unshownBytes,
+    sizeCalculation: (_, { desired }) =>
+      desired.is === 'file' && desired.from === 'spool' ? desired.copy.size + 1 : 1,
+    dispose: (_, record, reason) => {
+      if (reason === 'evict') this.#unspool(record)
+    },
+  })
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -22,7 +50,7 @@ export class Handover {
     for (const record of [...ledger.records.in(listing.directory)]) {
       if (isUnderWay(record)) continue
       const entry = listing.entries.get(nameOf(record.path))
-      if (isDone(record)) this.#giveWay(record, entry, listing.begunOrder)
+      if (isDone(record)) this.#compare(record, entry, listing)
       else if (
         record.desired.is === 'directory' &&
         record.remote.is === 'absent' &&
@@ -30,6 +58,7 @@ export class Handover {
         listing.begunOrder > record.confirmedOrder
       ) {
         ledger.confirmed(record, { is: 'directory' }, { order: record.confirmedOrder })
+        ledger.shown(record, entry)
         queue.wake(record)
       }
     }
@@ -40,10 +69,8 @@ export class Handover {
   #observeBelow(listing: Listing): void {
     for (const [name, records] of this.#parts.ledger.records.byChild(listing.directory)) {
       if (listing.entries.get(name)?.isDirectory) continue
-      for (const record of records) {
-        if (isUnderWay(record)) continue
-        if (isDone(record)) this.#giveWay(record, undefined, listing.begunOrder)
-      }
+      for (const record of records)
+        if (!isUnderWay(record) && isDone(record)) this.#compare(record, undefined, listing)
     }
   }
 
@@ -53,16 +80,29 @@ export class Handover {
     if (isDone(record) && !record.scratch) {
       ledger.rested(record)
       if (record.doubtSince !== undefined) doubts.schedule(record)
-      else this.unspool(record)
+      else this.release(record)
     }
     barriers.look()
   }
 
-  /** The service has it and nobody writes to it: the spool need not keep it. */
-  unspool(record: PathRecord): void {
+  /** Nobody writes to it: when the service is seen to have it, the spool need not keep it. */
+  release(record: PathRecord): void {
+    const { desired } = record
+    if (desired.is !== 'file' || desired.from !== 'spool') return
+    if (record.earlier.length > 0) this.#unshown.set(record, true)
+    else this.#unspool(record)
+  }
+
+  close(): void {
+    for (const cancel of this.#looks.values()) cancel()
+    this.#looks.clear()
+  }
+
+  #unspool(record: PathRecord): void {
     const { ledger } = this.#parts
     const { desired, remote } = record
     if (record.scratch || record.doubtSince !== undefined || !isDone(record)) return
+    if (ledger.records.get(record.path) !== record) return
     if (desired.is !== 'file' || desired.from !== 'spool' || desired.copy.retained > 0) return
     const { copy } = desired
     copy.giveWay()
@@ -71,27 +111,70 @@ export class Handover {
     else ledger.records.apply(record, { desired: fulfilled(remote) })
   }
 
-  /** A listing begun after the confirmation takes over. */
-  #giveWay(record: PathRecord, entry: RemoteEntry | undefined, begunOrder: number): void {
+  #compare(record: PathRecord, entry: RemoteEntry | undefined, listing: Listing): void {
+    const { ledger } = this.#parts
     const { desired, remote } = record
-    if (record.scratch || record.doubtSince !== undefined || begunOrder <= record.confirmedOrder) return
-    if (desired.is === 'file' && desired.from === 'spool' && remote.is === 'file') {
-      const same =
-        entry !== undefined &&
-        !entry.isDirectory &&
-        entry.size === remote.size &&
-        (remote.modifiedSeconds === undefined || remote.modifiedSeconds === entry.modifiedSeconds)
-      if (same) {
-        if (remote.modifiedSeconds === undefined) {
-          this.#parts.ledger.records.apply(record, {
-            remote: { ...remote, modifiedSeconds: entry.modifiedSeconds },
-          })
-        }
-        return
-      }
-      desired.copy.giveWay()
-    }
+    if (record.scratch || record.doubtSince !== undefined) return
+    if (listing.begunOrder <= record.confirmedOrder) return
+    if (isShown(remote, entry)) {
+      const copy = desired.is === 'file' && desired.from === 'spool' ? desired.copy : undefined
+      // somebody writes to it, or is about to
+      if (copy && (copy.retained > 0 || copy.pristine)) ledger.shown(record, entry)
+      else this.#giveWay(record)
+    } else if (!record.earlier.some((state) => isShown(state, entry))) this.#giveWay(record)
+    else if (this.#isBehind(record, listing)) this.#lookAgain(listing.directory)
+    else this.#setAside(record)
+  }
+
+  #isBehind(record: PathRecord, { endedAt }: Listing): boolean {
+    const { confirmedOrder } = record
+    let behind = this.#behind.get(record)
+    if (behind?.confirmedOrder !== confirmedOrder) behind = { confirmedOrder, since: endedAt, count: 0 }
+    behind.count++
+    this.#behind.set(record, behind)
+    return behind.count < behindListings || endedAt - behind.since < behindMs
+  }
+
+  /** Whether anybody looks meanwhile or not, it is found out. */
+  #lookAgain(directory: string): void {
+    const { clock, listings, signal, logger } = this.#parts
+    if (this.#looks.has(directory)) return
+    const cancel = clock.after(lookAgainMs, () => {
+      this.#looks.delete(directory)
+      listings.list(directory, { signal, maxAgeMs: 0 }).catch((error: unknown) => {
+        if (signal.aborted) return
+        logger.debug({ directory, err: error }, 'what is behind cannot be looked at yet')
+        this.#lookAgain(directory)
+      })
+    })
+    this.#looks.set(directory, cancel)
+  }
+
+  #giveWay(record: PathRecord): void {
+    const { desired } = record
+    if (desired.is === 'file' && desired.from === 'spool') desired.copy.giveWay()
+    this.#unshown.delete(record)
     this.#parts.ledger.forget(record)
+  }
+
+  /** The service has confirmed it, and has it not. */
+  #setAside(record: PathRecord): void {
+    const { journal, generations, clock, logger } = this.#parts
+    const { desired, path } = record
+    const copy = desired.is === 'file' && desired.from === 'spool' ? desired.copy : undefined
+    if (copy) {
+      const reason = 'the service confirmed it and does not show it'
+      journal.setAside({ generation: copy.generation, path, reason, at: clock.wallMs() })
+      // until somebody takes it out
+      generations.pin(copy.generation)
+    }
+    const after = copy ? '; ours is set aside, `mount-session recover --export DIR` takes it out' : ''
+    const what =
+      desired.is === 'absent'
+        ? 'the service confirmed its removal and still shows it: shown again'
+        : `the service confirmed it and does not show it: what the service has is shown${after}`
+    logger.error({ path }, what)
+    this.#giveWay(record)
   }
 }
 

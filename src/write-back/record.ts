@@ -13,8 +13,8 @@
  *     backingOff ─ its time is up, or changed ─▶ idle      backingOff ─ somebody waits ─▶ backingOff
  *     parked ─ changed, or retried ─▶ idle
  *
- * A path that is done (`isDone`) is idle; it is forgotten when a newer listing has taken over, and verified
- * after 10 s and 60 s where a call has ended ambiguously (`doubtSince`).
+ * A path that is done (`isDone`) is idle; it is forgotten when a newer listing has taken over (`handover.ts`),
+ * and verified after 10 s and 60 s where a call has ended ambiguously (`doubtSince`).
  *
  * Invariant: the next call for a path follows from `desired` and `remote` alone (`next-call.ts`), so that
  * replaying it after a crash is idempotent.
@@ -148,6 +148,11 @@ export interface PathRecord {
   readonly version: number
   /** The highest version that the service has confirmed. */
   readonly doneVersion: number
+  /**
+   * What the service had before the calls that it has confirmed, until a listing has shown what it confirmed:
+   * one that shows any of these may be behind.
+   */
+  readonly earlier: readonly Remote[]
   /** `Clock.order()` of the newest confirmation: listings begun before it say nothing of this path. */
   readonly confirmedOrder: number
   /** Stays local for good (`--local-names`). */
@@ -191,6 +196,15 @@ export function mayBeDirectory({ remote }: PathRecord): boolean {
 export function fulfilled(remote: Remote): Desired {
   const known = certain(remote)
   return known.is === 'file' ? { is: 'file', from: 'service', size: known.size } : { is: known.is }
+}
+
+/** Whether a listing that shows this of a name shows a known state. */
+export function isShown(state: Remote, entry: RemoteEntry | undefined): boolean {
+  const known = certain(state)
+  if (known.is === 'absent' || !entry) return known.is === 'absent' && !entry
+  if (known.is === 'directory' || entry.isDirectory) return known.is === 'directory' && entry.isDirectory
+  const isSameTime = known.modifiedSeconds === undefined || known.modifiedSeconds === entry.modifiedSeconds
+  return known.size === entry.size && isSameTime
 }
 
 export function remoteOf(entry: RemoteEntry | undefined): Remote {

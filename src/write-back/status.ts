@@ -2,9 +2,9 @@
  * What the write-back has to do, for people. Layer: write-back.
  */
 import type { Clock } from '../clock.ts'
+import type { SetAside } from './disk/journal.ts'
+import type { Parts } from './parts.ts'
 import { isDone, type PathRecord } from './record.ts'
-import type { Records } from './state/records.ts'
-import type { SessionGate } from './queue/session-gate.ts'
 
 export interface PathStatus {
   readonly path: string
@@ -23,19 +23,22 @@ export interface WriteBackStatus {
   readonly pendingBytes: number
   /** Why the session takes no calls, and since when, Unix milliseconds. */
   readonly paused: { readonly reason: string; readonly since: number } | undefined
+  /** What is not uploaded and not shown, and stays in the spool until somebody takes it out. */
+  readonly setAside: readonly SetAside[]
 }
 
-export function statusOf(records: Records, gate: SessionGate, clock: Clock): WriteBackStatus {
+export function statusOf({ ledger, queue: { gate }, clock, journal }: Parts): WriteBackStatus {
   const paths: PathStatus[] = []
   let pendingBytes = 0
-  for (const record of records.values()) {
+  for (const record of ledger.records.values()) {
     if (record.desired.is === 'absent' ? isDone(record) && record.doubtSince === undefined : isAtRest(record))
       continue
     const status = pathStatus(record, clock)
     paths.push(status)
     if (status.state !== 'suspect' && status.state !== 'local') pendingBytes += status.size
   }
-  return { paths, pendingBytes, paused: gate.error && { reason: gate.error.message, since: gate.since } }
+  const paused = gate.error && { reason: gate.error.message, since: gate.since }
+  return { paths, pendingBytes, paused, setAside: journal.listSetAside() }
 }
 
 function isAtRest(record: PathRecord): boolean {

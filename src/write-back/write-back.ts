@@ -268,7 +268,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   }
 
   status(): WriteBackStatus {
-    return statusOf(this.#parts.ledger.records, this.#parts.queue.gate, this.#parts.clock)
+    return statusOf(this.#parts)
   }
 
   /** What a person asks for: see `interventions.ts`. */
@@ -288,6 +288,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
 
   async #close(): Promise<void> {
     this.#unsubscribe()
+    this.#handover.close()
     this.#parts.doubts.close()
     this.#ending.abort(new Error('the mount is ending'))
     await this.#parts.queue.close()
@@ -325,7 +326,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     else if (copy.dirty) {
       this.#parts.queue.hasten(record, settleMs.closed)
       this.#parts.generations.seal(copy)
-    } else this.#handover.unspool(record)
+    } else this.#handover.release(record)
   }
 
   backgroundError(copy: DesiredCopy): Error | undefined {

@@ -63,6 +63,8 @@ export class MemoryFiles implements SessionFiles {
   mkdir: boolean
   pageSize: number
   readonly #tree = new MemoryTree()
+  /** What listings show, where that is not what is there. */
+  #listed: MemoryTree | undefined
   readonly #faults = new Faults()
   readonly #gates = new Gates()
   readonly #late: (() => void)[] = []
@@ -95,6 +97,15 @@ export class MemoryFiles implements SessionFiles {
   /** Removes a file or an empty directory. */
   take(path: string): void {
     this.#tree.remove(path)
+  }
+
+  /** From now on listings show what is there now, whatever is changed, until `catchUp`. */
+  fallBehind(): void {
+    this.#listed = this.#tree.copy()
+  }
+
+  catchUp(): void {
+    this.#listed = undefined
   }
 
   has(path: string): boolean {
@@ -215,7 +226,7 @@ export class MemoryFiles implements SessionFiles {
   }
 
   #page(directory: string, after: string | undefined): { entries: RemoteEntry[]; last: string | undefined } {
-    const node = this.#tree.find(directory)
+    const node = (this.#listed ?? this.#tree).find(directory)
     if (node?.kind !== 'directory') throw notFound('list', directory)
     const names = this.#order([...node.children.keys()])
     const start = after === undefined ? 0 : this.#startAfter(names, after)

@@ -22,7 +22,16 @@ export type MemoryNode = MemoryFile | MemoryDirectory
 const split = (path: string): string[] => (path === '' ? [] : path.split('/'))
 
 export class MemoryTree {
-  readonly #root: MemoryDirectory = { kind: 'directory', children: new Map() }
+  readonly #root: MemoryDirectory
+
+  constructor(root: MemoryDirectory = { kind: 'directory', children: new Map() }) {
+    this.#root = root
+  }
+
+  /** As it is now, whatever becomes of this one. */
+  copy(): MemoryTree {
+    return new MemoryTree(copyOf(this.#root))
+  }
 
   find(path: string): MemoryNode | undefined {
     let node: MemoryNode | undefined = this.#root
@@ -85,6 +94,13 @@ export class MemoryTree {
     }
     return [parent, name]
   }
+}
+
+function copyOf(directory: MemoryDirectory): MemoryDirectory {
+  const children = [...directory.children].map(
+    ([name, node]) => [name, node.kind === 'directory' ? copyOf(node) : node] as const,
+  )
+  return { kind: 'directory', children: new Map(children) }
 }
 
 export function notFound(operation: string, path: string): ServiceError {

@@ -28,6 +28,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
     mountedAt: '2026-01-02T03:04:05.000Z',
     service: { state: 'ready' },
     paths: [],
+    setAside: [],
     calls: {},
     latencies: {},
     bytes: { uploaded: 0, downloaded: 0 },

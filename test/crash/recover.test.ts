@@ -43,7 +43,8 @@ void t.test('recover finishes what was left, also when it is killed at it', asyn
     const died = await mount.command(['recover'], { MOUNT_SESSION_FAILPOINT: failpoint })
     t.equal(died.signal, 'SIGKILL', `killed at ${failpoint}`)
   }
-  const ended = await mount.command(['recover', mount.emulator.target])
+  // what was under way when it was killed is looked at for a minute: it may take effect late
+  const ended = await mount.command(['recover', mount.emulator.target], {}, 120_000)
   t.match(ended, { code: 0 })
   mount.compare(t, mount.served(), 'the service has all of it')
   t.match(await mount.command(['recover']), { code: 0, stdout: '' })

@@ -64,8 +64,8 @@ export class MortalMount {
     }
   }
 
-  command(args: readonly string[], more: Environment = {}): Promise<Ended> {
-    return this.work.command(args, { env: { ...this.env, ...more } })
+  command(args: readonly string[], more: Environment = {}, limitMs?: number): Promise<Ended> {
+    return this.work.command(args, { env: { ...this.env, ...more }, limitMs })
   }
 
   startMount(failpoint?: string): Running {

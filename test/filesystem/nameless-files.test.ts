@@ -12,6 +12,12 @@ async function readNode(rig: Rig, node: number): Promise<string> {
   return text
 }
 
+/** The service is seen to have what it confirmed, and the spool keeps it no more. */
+async function shown(rig: Rig): Promise<void> {
+  await rig.listings.list('', { maxAgeMs: 0 })
+  await rig.pass(2000)
+}
+
 const spooled = (rig: Rig): number => readdirSync(join(rig.directory, 'spool')).length
 
 contract('what was looked up is opened as it was until it is forgotten', async (t, start) => {
@@ -23,6 +29,7 @@ contract('what was looked up is opened as it was until it is forgotten', async (
   await rig.rename('new', 'replaced')
   await rig.unlink('removed')
   await rig.drained()
+  await shown(rig)
   t.equal(await readNode(rig, replaced), 'old')
   t.equal(await readNode(rig, replaced), 'old')
   t.equal(await readNode(rig, removed), 'gone')
@@ -95,6 +102,7 @@ contract('a file that could not be removed is not kept from being put away', asy
   t.equal(await rig.read('a'), 'content')
   await rig.drained()
   t.equal(rig.files.text('a'), 'content')
+  await shown(rig)
   t.equal(spooled(rig), 0)
 })
 

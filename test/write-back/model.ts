@@ -350,6 +350,9 @@ export class ModelRun {
       if (round > 3) throw error
     }
     await this.#pass(80_000)
+    // what the service has is kept here until it is seen to have it
+    for (const directory of directories) await this.#list(directory)
+    await this.#pass(4000)
     this.#tree.compareView(this.#view)
     this.#tree.compareService(this.#files, '')
     const { paths } = this.#runs.changes.status()

@@ -8,7 +8,7 @@ import type { RemoteEntry } from '../../client/session-files.ts'
 import type { Listing } from '../../cache/listings.ts'
 import type { CallParts } from './call-parts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
-import { certain, fulfilled, remoteOf, type PathRecord } from '../record.ts'
+import { certain, fulfilled, isShown, remoteOf, type PathRecord } from '../record.ts'
 import { joinPath, nameOf, parentOf } from '../../remote-path.ts'
 import type { CallOutcome } from '../queue/upload-queue.ts'
 
@@ -34,7 +34,7 @@ export class Conflicts {
     const listing = await this.#listing(record, signal)
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
-    if (!theirs || theirs.isDirectory || isSame(record, theirs)) return undefined
+    if (!theirs || theirs.isDirectory || isKnown(record, theirs)) return undefined
     if (await isOwnOrGone(record, theirs, record.attempts, { ...this.#parts, signal })) return undefined
     return this.#keepBoth(record, theirs, listing)
   }
@@ -108,12 +108,7 @@ export class Conflicts {
   }
 }
 
-/** Whether a listed file is what we last knew to be there. */
-export function isSame(record: PathRecord, listed: RemoteEntry): boolean {
-  const known = certain(record.remote)
-  return (
-    known.is === 'file' &&
-    known.size === listed.size &&
-    (known.modifiedSeconds === undefined || known.modifiedSeconds === listed.modifiedSeconds)
-  )
+/** Whether what is listed is what we last knew to be there, or what was there before our own last calls. */
+export function isKnown(record: PathRecord, listed: RemoteEntry): boolean {
+  return [record.remote, ...record.earlier].some((state) => isShown(state, listed))
 }

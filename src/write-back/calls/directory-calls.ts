@@ -53,10 +53,12 @@ export class DirectoryCalls {
     const announced = { is: 'uncertain', before: certain(remote), as: 'directory' } as const
     ledger.change(record, { remote: announced })
     const isCalled = this.#makesDirectories !== false
+    let isListed = false
     try {
       if (!isCalled) {
         const outcome = await this.#materialise(record, remote.is === 'uncertain')
         if (outcome) return outcome
+        isListed = true
       } else {
         await files.makeDirectory(path, this.#callOptions(record))
         this.#makesDirectories = true
@@ -75,9 +77,11 @@ export class DirectoryCalls {
         if (await foundLateFile(path, this.#parts)) return { is: 'moved' }
         throw error
       }
+      isListed = true
     }
     const isWanted = record.desired.is === 'directory'
     ledger.confirmed(record, { is: 'directory' }, { version: isWanted ? version : undefined })
+    if (isListed) ledger.shown(record, undefined)
     listings.knowPresent(path)
     this.markAbove(path, 'directory')
     return { is: 'moved' }

@@ -131,7 +131,7 @@ export class Doubts {
       wake(record)
     } else if (age >= quietMs[1]) {
       ledger.clearAttempts(record)
-      ledger.change(record, { doubtSince: undefined }, 'confirm')
+      ledger.change(record, { doubtSince: undefined, earlier: [] }, 'confirm')
       this.#onCleared(record)
     } else this.schedule(record)
   }

@@ -6,16 +6,18 @@
  * (the new name changed, was renamed or removed, the old one is wanted again), it is looked at again.
  */
 import { nameOf, parentOf } from '../../remote-path.ts'
-import { certain, isDone, type PathRecord } from '../record.ts'
+import { certain, isDone, isShown, type PathRecord } from '../record.ts'
 import { nextCall, obstacle } from '../state/next-call.ts'
 import { listingAfter, type CallParts } from './call-parts.ts'
-import { isSame } from './conflicts.ts'
+import { isKnown } from './conflicts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
 
 export type OldName =
   | { readonly is: 'free' }
   /* another call is due, or none yet */
   | { readonly is: 'moved' }
+  /* what was copied is not listed yet, which may be behind */
+  | { readonly is: 'unclear'; readonly why: string }
   | { readonly is: 'needed'; readonly why: string }
 
 /** Whether a name that is to be deleted may go. Throws `ServiceError`. */
@@ -24,10 +26,10 @@ export async function lookAtOldName(record: PathRecord, parts: CallParts): Promi
   for (;;) {
     if (record.heirs.length === 0) return { is: 'free' }
     const hasMoved = watch(record, parts)
-    const why = await whyNeeded(record, parts)
+    const found = await judge(record, parts)
     const call = nextCall(record)
     if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
-    if (!hasMoved()) return why === undefined ? { is: 'free' } : { is: 'needed', why }
+    if (!hasMoved()) return found
   }
 }
 
@@ -54,7 +56,7 @@ function watch(record: PathRecord, { ledger }: CallParts): () => boolean {
     })
 }
 
-async function whyNeeded(record: PathRecord, parts: CallParts): Promise<string | undefined> {
+async function judge(record: PathRecord, parts: CallParts): Promise<OldName> {
   for (const path of record.heirs) {
     const heir = parts.ledger.records.get(path)
     if (heir?.scratch || (heir && heir.desired.is !== 'file')) continue
@@ -62,16 +64,17 @@ async function whyNeeded(record: PathRecord, parts: CallParts): Promise<string |
     if (heir && !isDone(heir)) continue
     const listing = await listingAfter(parentOf(path), heir?.confirmedOrder ?? record.confirmedOrder, parts)
     const shown = listing.entries.get(nameOf(path))
-    const size = heir?.remote.is === 'file' ? heir.remote.size : undefined
-    if (!shown || shown.isDirectory || (size !== undefined && shown.size !== size)) {
-      return `${path} is not on the service as it was copied`
-    }
+    const isThere = heir?.remote.is === 'file' ? isShown(heir.remote, shown) : shown?.isDirectory === false
+    if (isThere) continue
+    // in doubt, an earlier upload took effect late, and the newest goes again
+    const isUnclear = heir?.doubtSince !== undefined || heir?.earlier.some((state) => isShown(state, shown))
+    return { is: isUnclear ? 'unclear' : 'needed', why: `${path} is not on the service as it was copied` }
   }
   const listing = await listingAfter(parentOf(record.path), record.confirmedOrder, parts)
   const own = listing.entries.get(nameOf(record.path))
-  if (own && certain(record.remote).is === 'file' && !isSame(record, own)) {
-    if (await isOwnOrGone(record, own, record.attempts, parts)) return undefined
-    return 'somebody has changed it meanwhile'
+  if (own && certain(record.remote).is === 'file' && !isKnown(record, own)) {
+    if (!(await isOwnOrGone(record, own, record.attempts, parts)))
+      return { is: 'needed', why: 'somebody has changed it meanwhile' }
   }
-  return undefined
+  return { is: 'free' }
 }

@@ -122,10 +122,8 @@ export class RemoteCalls {
     const { version, path } = record
     const old = await lookAtOldName(record, this.#parts)
     if (old.is === 'moved') return old
-    if (old.is === 'needed') {
-      if (this.#isHeirInDoubt(record)) return { is: 'failed', error: new Error(old.why) }
-      return this.#keepOldName(record, old.why)
-    }
+    if (old.is === 'unclear') return { is: 'failed', error: new Error(old.why) }
+    if (old.is === 'needed') return this.#keepOldName(record, old.why)
     const before = certain(record.remote)
     const isFirst = record.remote.is !== 'uncertain'
     // wanted again while it is under way or in doubt, it is not there yet
@@ -167,12 +165,6 @@ export class RemoteCalls {
     const isWanted = record.desired.is === 'absent'
     ledger.confirmed(record, { is: 'absent' }, { version: isWanted ? version : undefined, heirs: [] })
     return { is: 'moved' }
-  }
-
-  /** What it shows now may be an earlier upload that took effect late, and the newest goes again. */
-  #isHeirInDoubt({ heirs }: PathRecord): boolean {
-    const { records } = this.#parts.ledger
-    return heirs.some((path) => records.get(path)?.doubtSince !== undefined)
   }
 
   #keepOldName(record: PathRecord, why: string): CallOutcome {

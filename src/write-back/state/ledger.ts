@@ -4,6 +4,7 @@
  * Invariant: the journal is written first; when it cannot be, memory is as it was. Inside `transaction` that
  * holds for all changes as one.
  */
+import type { RemoteEntry } from '../../client/session-files.ts'
 import type { Clock } from '../../clock.ts'
 import { WriteBackError, type LocalAttributes } from '../local-changes.ts'
 import type { DurableState, Journal, Spooled } from '../disk/journal.ts'
@@ -19,6 +20,9 @@ import {
 import { nameOf } from '../../remote-path.ts'
 import { Records, type RecordChange } from './records.ts'
 import { localFailure } from '../disk/spooled-copy.ts'
+
+/** A listing is hardly behind by more versions than this. */
+const maxEarlier = 16
 
 export class Ledger {
   readonly records = new Records()
@@ -76,6 +80,7 @@ export class Ledger {
       attempts: [],
       version: 0,
       doneVersion: 0,
+      earlier: [],
       confirmedOrder: 0,
       scratch: remote.is === 'absent' && this.#isLocalName(nameOf(path)),
       recovered: false,
@@ -169,10 +174,21 @@ export class Ledger {
     given: { version?: number | undefined; heirs?: readonly string[]; order?: number } = {},
   ): void {
     const { version = 0, heirs = record.heirs, order = this.#clock.order() } = given
-    this.records.apply(record, { confirmedOrder: order })
+    const before = certain(record.remote)
+    const earlier =
+      before.is === remote.is && before.is !== 'file' ? record.earlier : [...record.earlier, before]
+    this.records.apply(record, { confirmedOrder: order, earlier: earlier.slice(-maxEarlier) })
     this.change(record, { remote, heirs }, 'confirm')
     this.records.apply(record, { doneVersion: Math.max(record.doneVersion, version) })
     if (record.doubtSince === undefined) this.clearAttempts(record)
+  }
+
+  /** A listing begun after the confirmation has shown what was confirmed. */
+  shown(record: PathRecord, entry: RemoteEntry | undefined): void {
+    const { remote } = record
+    const isFile = remote.is === 'file' && remote.modifiedSeconds === undefined && entry !== undefined
+    const seen = isFile ? { ...remote, modifiedSeconds: entry.modifiedSeconds } : remote
+    this.records.apply(record, { remote: seen, earlier: [] })
   }
 
   /** The service has all that was ever asked of it for this path. */
