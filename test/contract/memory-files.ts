@@ -42,6 +42,8 @@ export interface MemoryFilesOptions {
   /** Order of a listing; default by name. */
   readonly order?: (names: string[]) => string[]
   readonly clock?: Clock
+  /** As a service that does not refuse to delete a directory with something in it; default false. */
+  readonly takesAlong?: boolean
 }
 
 export interface RecordedCall {
@@ -72,6 +74,7 @@ export class MemoryFiles implements SessionFiles {
   readonly #chunkBytes: number
   readonly #order: (names: string[]) => string[]
   readonly #clock: Clock
+  readonly #takesAlong: boolean
 
   constructor(options: MemoryFilesOptions = {}) {
     this.modified = options.modified ?? 'zero'
@@ -81,6 +84,7 @@ export class MemoryFiles implements SessionFiles {
     this.#chunkBytes = options.chunkBytes ?? 65_536
     this.#order = options.order ?? ((names) => names.sort())
     this.#clock = options.clock ?? systemClock
+    this.#takesAlong = options.takesAlong ?? false
   }
 
   /* What the agent does in its sandbox: uncounted, at once, past faults and gates. */
@@ -210,7 +214,7 @@ export class MemoryFiles implements SessionFiles {
   }
 
   async remove(path: string, options: CallOptions = {}): Promise<void> {
-    await this.#change('remove', path, options, () => () => this.#tree.remove(path))
+    await this.#change('remove', path, options, () => () => this.#tree.remove(path, this.#takesAlong))
   }
 
   async makeDirectory(path: string, options: CallOptions = {}): Promise<void> {

@@ -67,12 +67,13 @@ export class MemoryTree {
     if (there === undefined) parent.children.set(name, { kind: 'directory', children: new Map() })
   }
 
-  remove(path: string): void {
+  remove(path: string, takesAlong = false): void {
     const node = this.find(path)
     if (node === undefined) throw notFound('remove', path)
     if (path === '')
       throw new ServiceError('bad_request', 'remove : the home is not removable', { status: 400 })
-    if (node.kind === 'directory' && node.children.size > 0) throw conflict('remove', path, 'is not empty')
+    if (node.kind === 'directory' && node.children.size > 0 && !takesAlong)
+      throw conflict('remove', path, 'is not empty')
     const [parent, name] = this.#locate('remove', path)
     parent.children.delete(name)
   }

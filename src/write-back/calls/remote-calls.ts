@@ -12,6 +12,8 @@ import type { Conflicts } from './conflicts.ts'
 import { DirectoryCalls } from './directory-calls.ts'
 import { foundLateFile } from './late-files.ts'
 import { lookAtOldName } from './old-names.ts'
+import { strangerIn } from './strangers.ts'
+import { nextCall, obstacle } from '../state/next-call.ts'
 import { certain, type NextCall, type PathRecord } from '../record.ts'
 import { parentOf } from '../../remote-path.ts'
 import { smallBytes } from '../disk/spool.ts'
@@ -118,13 +120,20 @@ export class RemoteCalls {
   }
 
   async #delete(record: PathRecord): Promise<CallOutcome> {
-    const { ledger, files, listings, logger, contents } = this.#parts
+    const { ledger, files, contents } = this.#parts
     const { version, path } = record
     const old = await lookAtOldName(record, this.#parts)
     if (old.is === 'moved') return old
     if (old.is === 'unclear') return { is: 'failed', error: new Error(old.why) }
     if (old.is === 'needed') return this.#keepOldName(record, old.why)
     const before = certain(record.remote)
+    if (before.is === 'directory') {
+      const stranger = await strangerIn(record, this.#parts)
+      // the look took a while: the name may be wanted again
+      const call = nextCall(record)
+      if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+      if (stranger !== undefined) return this.#keepDirectory(record, stranger)
+    }
     const isFirst = record.remote.is !== 'uncertain'
     // wanted again while it is under way or in doubt, it is not there yet
     const as = before.is === 'directory' ? 'directory' : 'file'
@@ -148,14 +157,7 @@ export class RemoteCalls {
         for (const below of ledger.records.within(path)) {
           if (below !== record && below.doubtSince !== undefined) return { is: 'failed', error }
         }
-        logger.warn(
-          { path },
-          'not removed: somebody has put something into this directory; it is shown again',
-        )
-        ledger.forget(record)
-        listings.drop(path)
-        listings.drop(parentOf(path))
-        return { is: 'moved' }
+        return this.#keepDirectory(record, undefined)
       }
       // nothing was ever confirmed of it, and what has a name that the service does not take is not there
       const isNoName = error.code === 'bad_request' && certain(record.remote).is === 'absent'
@@ -164,6 +166,24 @@ export class RemoteCalls {
     contents.drop(path)
     const isWanted = record.desired.is === 'absent'
     ledger.confirmed(record, { is: 'absent' }, { version: isWanted ? version : undefined, heirs: [] })
+    return { is: 'moved' }
+  }
+
+  /** Somebody has put something into a directory that was to go; `stranger` is its name where that is known. */
+  #keepDirectory(record: PathRecord, stranger: string | undefined): CallOutcome {
+    const { ledger, listings, logger } = this.#parts
+    const { path } = record
+    if (record.desired.is !== 'absent') {
+      const message = `${path}: a directory is in its place on the service, and somebody has put ${stranger ?? 'something'} into it`
+      return { is: 'parked', code: 'conflict', error: new Error(message) }
+    }
+    logger.warn(
+      { path, stranger },
+      'not removed: somebody has put something into this directory; it is shown again',
+    )
+    ledger.forget(record)
+    listings.drop(path)
+    listings.drop(parentOf(path))
     return { is: 'moved' }
   }
 
