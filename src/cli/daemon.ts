@@ -15,10 +15,13 @@ import { openLog } from './log-file.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 
 const readinessVariable = 'MOUNT_SESSION_READINESS'
+const argumentsVariable = 'MOUNT_SESSION_ARGUMENTS'
 const readinessDescriptor = 3
 
 /** How a daemon reports to the command that started it; each is called at most once. */
 export interface Readiness {
+  /** Those of the command that started it: what `ps` shows of a daemon leaves out what is not for everybody. */
+  readonly argv: readonly string[]
   ready(): void
   failed(error: unknown): void
 }
@@ -29,7 +32,8 @@ export function readinessPipe(): Readiness | undefined {
     return undefined
   }
   /* not for the programs that we start */
-  Reflect.deleteProperty(process.env, readinessVariable)
+  const argv = JSON.parse(process.env[argumentsVariable] ?? '[]') as readonly string[]
+  for (const name of [readinessVariable, argumentsVariable]) Reflect.deleteProperty(process.env, name)
   const say = (line: string): void => {
     try {
       writeSync(readinessDescriptor, `${line}\n`)
@@ -39,6 +43,7 @@ export function readinessPipe(): Readiness | undefined {
     }
   }
   return {
+    argv,
     ready: () => say('ok'),
     failed: (error) => say(JSON.stringify({ message: describeFailure(error) })),
   }
@@ -49,15 +54,27 @@ export const smallYoungGeneration = '--max-semi-space-size=4'
 /* V8 would look every eight seconds, for ever, whether an idle process could do with less memory. */
 const noIdleTimer = '--no-memory-reducer'
 
+export interface DaemonOptions {
+  readonly entry: string
+  readonly argv: readonly string[]
+  /** What everybody may see of them, in `ps`. */
+  readonly shown: readonly string[]
+  readonly logFile: string
+}
+
 /** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
-export async function becomeDaemon(entry: string, argv: readonly string[], logFile: string): Promise<number> {
+export async function becomeDaemon({ entry, argv, shown, logFile }: DaemonOptions): Promise<number> {
   const log = openLog(logFile)
   const child = spawn(
     process.execPath,
-    [smallYoungGeneration, noIdleTimer, ...process.execArgv, entry, ...argv],
+    [smallYoungGeneration, noIdleTimer, ...process.execArgv, entry, ...shown],
     {
       detached: true,
-      env: { ...process.env, [readinessVariable]: String(readinessDescriptor) },
+      env: {
+        ...process.env,
+        [readinessVariable]: String(readinessDescriptor),
+        [argumentsVariable]: JSON.stringify(argv),
+      },
       stdio: ['ignore', log, log, 'pipe'],
     },
   )

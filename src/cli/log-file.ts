@@ -1,18 +1,19 @@
 /**
  * The file that a daemon logs to. Layer: cli.
  *
- * Invariant: loads nothing, since the command that only starts a daemon opens it, too; a file that has grown is
- * set aside before a mount begins, never under one.
+ * Invariant: loads nothing, since the command that only starts a daemon opens it, too; one that has grown is set
+ * aside before a mount begins, and under one by `log-sink.ts`.
  */
-import { fchmodSync, fstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { fchmodSync, fstatSync, openSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeDirectory } from '../session/own-directory.ts'
 
-/* a log of this size is set aside as FILE.1 when the next mount begins */
-const rotateBytes = 8 * 1024 * 1024
+/** A log of this size is set aside as FILE.1. */
+export const rotateBytes = 8 * 1024 * 1024
 
 /** Opens a log to append to, its directory made where missing; the error of open(2) otherwise. */
 export function openLog(file: string): number {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(file))
   const open = (): number => openSync(file, 'a', 0o600)
   const descriptor = open()
   const { size, mode } = fstatSync(descriptor)

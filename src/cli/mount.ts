@@ -5,7 +5,7 @@
  * here, before a daemon is spawned; the daemon runs this same function and stays.
  */
 import { extname, join } from 'node:path'
-import { sessionDirectories } from '../session/directories.ts'
+import { makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { failpointFrom } from './failpoint.ts'
@@ -16,27 +16,42 @@ import { serve } from './serve.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
-  const { options: given, run } = parseMountCommand(argv, process.env, process.cwd())
+  const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, process.cwd())
   const options = { ...given, directory: await prepareMountPoint(given.directory) }
   /* by the daemon's starter, too, whose error is seen */
   const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)
+  const { state } = makeSessionDirectories(options, options)
+  const logFile = run.logFile ?? (run.foreground ? undefined : join(state, 'mount.log'))
   if (readiness === undefined && !run.foreground) {
-    const logFile = run.logFile ?? join(sessionDirectories(options, options).state, 'mount.log')
-    const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
-    return becomeDaemon(entry, argv, logFile)
+    return becomeDaemon({
+      entry: join(import.meta.dirname, `main${extname(import.meta.filename)}`),
+      argv,
+      shown: [`${options.agent}/${options.session}`, options.directory],
+      logFile: logFile ?? join(state, 'mount.log'),
+    })
   }
-  /* a daemon's stderr is its log already */
-  const log = readiness === undefined && run.logFile !== undefined ? openLog(run.logFile) : process.stderr.fd
-  const [{ mountSession }, { createLogger }] = await Promise.all([
+  const [{ mountSession }, { createLogger }, { duplicateOnto }] = await Promise.all([
     import('../mount/mount.ts'),
     import('./log-output.ts'),
+    import('../fuse/libc.ts'),
   ])
+  /* a daemon's output is its log already */
+  const isOwnFile = readiness === undefined && logFile !== undefined
+  const descriptor = isOwnFile ? openLog(logFile) : process.stderr.fd
+  const redirect = (from: number): void => {
+    for (const to of isOwnFile ? [descriptor] : [process.stdout.fd, descriptor]) duplicateOnto(from, to)
+  }
   const failpoint = failpointFrom(process.env)
   const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
     mountSession(wanted, { ...dependencies, failpoint })
   return serve(options, {
     mountSession: mountWithFailpoint,
-    logger: createLogger(run.logLevel, log, trace),
+    logger: createLogger({
+      level: run.logLevel,
+      descriptor,
+      place: logFile === undefined ? undefined : { path: logFile, redirect },
+      traceDescriptor: trace,
+    }),
     readiness: readiness && {
       ...readiness,
       ready: () => {

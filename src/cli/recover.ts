@@ -41,15 +41,20 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option('--discard', 'give up what is left')
   addFlags(command, ({ flag = '' }) => flagsTaken.includes(flag))
   const [name] = parseCommand(command, argv)
-  const flags = command.opts<{ export?: string; discard?: boolean; endpoint?: string }>()
+  const flags = command.opts<{
+    export?: string
+    discard?: boolean
+    endpoint?: string
+    isolationKey?: string
+  }>()
   if (flags.export !== undefined && flags.discard === true) {
     throw new UsageError('--export and --discard: one after the other', 'recover')
   }
   const values = readValues(flags, process.env)
   const roots = dataDirectories(process.env)
-  /* without a name it is about all projects, whichever the environment has, unless --endpoint names one */
-  const endpoint = name === undefined ? flags.endpoint : values.endpoint
-  const sessions = chooseSessions(name, { ...values, endpoint }, roots)
+  /* without a name it is about all projects and keys, whatever the environment has, unless a flag names one */
+  const { endpoint, isolationKey } = name === undefined ? flags : values
+  const sessions = chooseSessions(name, { ...values, endpoint, isolationKey }, roots)
   if (sessions.length === 0) {
     return 0
   }
@@ -70,7 +75,10 @@ export async function run(argv: readonly string[]): Promise<number> {
       const report = await recoverSession(
         { ...values, ...address, ...roots, action: actionFor(flags, address, sessions.length > 1) },
         {
-          logger: createLogger(values.logLevel === 'info' ? 'warn' : values.logLevel, process.stderr.fd),
+          logger: createLogger({
+            level: values.logLevel === 'info' ? 'warn' : values.logLevel,
+            descriptor: process.stderr.fd,
+          }),
           signal: interrupted.signal,
           failpoint,
           onProgress: display.show,

@@ -109,12 +109,18 @@ export function requireEndpoint(endpoint: string | undefined): string {
   }
 }
 
-/** Where the XDG base directories put this program's data. */
+/** Where the XDG base directories put this program's data; throws `SessionError` where that is nowhere. */
 export function dataDirectories(env: Environment): DataDirectories {
   const base = (variable: string, fallback: string): string => {
     const value = env[variable] ?? ''
     /* relative ones are to be ignored, says the specification */
-    return value.startsWith('/') ? value : join(homedir(), fallback)
+    if (value.startsWith('/')) return value
+    const home = env['HOME'] ?? homedir()
+    if (home.startsWith('/')) return join(home, fallback)
+    throw new SessionError(
+      'unusableDirectory',
+      `HOME is "${home}", which is not an absolute path: set it, or ${variable}`,
+    )
   }
   return {
     stateRoot: join(base('XDG_STATE_HOME', '.local/state'), 'mount-session'),

@@ -4,7 +4,7 @@
  * Invariant: needs nothing but the event loop, so it answers while every read and upload hangs; a request
  * whose connection is closed is aborted, one that was answered has its answer sent before `close` resolves.
  */
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { join } from 'node:path'
@@ -47,6 +47,7 @@ export async function startControlServer(
   })
   try {
     await listen(server, address.path)
+    chmodSync(address.path, 0o600)
   } catch (error) {
     address.close()
     throw error

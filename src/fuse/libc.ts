@@ -25,6 +25,10 @@ const nativeDup3 = libc.func('int dup3(int from, int to, int flags)') as unknown
   to: number,
   flags: number,
 ) => number
+const nativeFlock = libc.func('int flock(int fd, int operation)') as unknown as (
+  fd: number,
+  operation: number,
+) => number
 type NativeCallback = (error: Error | null, result: number) => void
 const nativeRecvmsg = promisify(
   (
@@ -41,6 +45,8 @@ const closeOnExec = 0o2000000
 const unixDomain = 1
 const streamSocket = 1
 const closeReceivedOnExec = 0x4000_0000
+const exclusiveAtOnce = 2 | 4
+const wouldBlock = 11
 
 /** Bytes read, or a negative errno; the descriptor must be non-blocking. Cheaper than an exception for each EAGAIN. */
 export function readNow(fd: number, buffer: Uint8Array): number {
@@ -57,6 +63,13 @@ export function socketPair(): readonly [number, number] {
   const pair = new Int32Array(2)
   if (nativeSocketpair(unixDomain, streamSocket | closeOnExec, 0, pair) !== 0) throw failure('socketpair')
   return [pair[0] ?? -1, pair[1] ?? -1]
+}
+
+/** Takes the lock of flock(2) on what is open, until it is closed; false when another process has it. */
+export function tryLock(fd: number): boolean {
+  if (nativeFlock(fd, exclusiveAtOnce) === 0) return true
+  if (koffi.errno() === wouldBlock) return false
+  throw failure('flock')
 }
 
 /** Makes the number `to` another name of what `from` is open on; what `to` was before is closed. */

@@ -4,17 +4,19 @@
  * Invariant: whatever ends the mount, changes that the service has not confirmed stay in the journal; after a
  * plain umount(8) the process goes on until they are sent or nothing moves any more.
  */
+import { constants, open } from 'node:fs/promises'
 import { startControlServer } from '../control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import { announceMount, forgetMount, listMounts } from '../control/registry.ts'
 import { serve, type Served } from '../fuse/connection.ts'
 import { unmountKernel } from '../fuse/fusermount.ts'
 import { mountKernel, type KernelMount } from '../fuse/kernel-mount.ts'
+import { tryLock } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import { openSession, type OpenSession } from '../session/open-session.ts'
 import { SessionError } from '../session/session-error.ts'
-import { asSessionError, detachDead, prepareMountPoint } from './mount-point.ts'
+import { asSessionError, checkMountPoint, detachDead, prepareMountPoint } from './mount-point.ts'
 import {
   drainAndUnmount,
   type MountedSession,
@@ -155,10 +157,20 @@ function waitFor({ signal, onProgress }: WaitOptions): [AbortSignal, (progress: 
   return [signal ?? new AbortController().signal, onProgress ?? (() => undefined)]
 }
 
-function mountAtDirectory(options: MountOptions): Promise<KernelMount> {
+/** The directory is locked while it is looked at and mounted on: of several at once one comes to mount. */
+async function mountAtDirectory(options: MountOptions): Promise<KernelMount> {
   const { agent, session, directory, readOnly, noExec, allowOther, autoUnmount } = options
   const source = `${agent}/${session}`
-  return mountKernel(directory, { source, readOnly, noExec, allowOther, autoUnmount })
+  const claim = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    if (!tryLock(claim.fd)) {
+      throw new SessionError('alreadyMounted', `${directory}: somebody else mounts there just now`)
+    }
+    await checkMountPoint(directory)
+    return await mountKernel(directory, { source, readOnly, noExec, allowOther, autoUnmount })
+  } finally {
+    await claim.close()
+  }
 }
 
 /** Where the session was mounted by a daemon that was killed; whoever has its lock is the only one alive. */

@@ -53,6 +53,7 @@ export const options = {
   isolationKey: {
     flag: 'isolation-key',
     argument: 'KEY',
+    env: ['MOUNT_SESSION_ISOLATION_KEY'],
     group: 'Service',
     help: 'the isolation key that the session was made with',
     parse: text,

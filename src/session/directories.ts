@@ -5,10 +5,11 @@
  * Invariant: two addresses share a directory only when they are the same session seen by the same identity.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
+import { makeOwnDirectory } from './own-directory.ts'
 
 const addressFile = 'session.json'
 
@@ -33,11 +34,14 @@ export function sessionDirectories(address: SessionAddress, roots: DataDirectori
   return { state: join(roots.stateRoot, 'sessions', key), cache: join(roots.cacheRoot, 'sessions', key) }
 }
 
-/** The same, made where they are missing, for their owner alone; the state says whose it is. */
+/**
+ * The same, made where they are missing, for their owner alone; the state says whose it is. Throws `SessionError`
+ * `unusableDirectory`.
+ */
 export function makeSessionDirectories(address: SessionAddress, roots: DataDirectories): SessionDirectories {
   const directories = sessionDirectories(address, roots)
-  mkdirSync(directories.state, { recursive: true, mode: 0o700 })
-  mkdirSync(directories.cache, { recursive: true, mode: 0o700 })
+  for (const directory of [roots.stateRoot, directories.state]) makeOwnDirectory(directory, 'XDG_STATE_HOME')
+  for (const directory of [roots.cacheRoot, directories.cache]) makeOwnDirectory(directory, 'XDG_CACHE_HOME')
   const { endpoint, agent, session, isolationKey, userIdentity } = address
   const file = join(directories.state, addressFile)
   const text = JSON.stringify({ endpoint, agent, session, isolationKey, userIdentity })

@@ -12,6 +12,7 @@
  * - `noFuse` no /dev/fuse or no fusermount3, `fuse` the kernel or fusermount3 refused
  * - `held` another daemon has this session: the message names its pid and mount point
  * - `closed` the object of a mount is asked after its `close`
+ * - `unusableDirectory` the directory for state or cache cannot be written to, or others can
  * - `busy` a process still uses the mount: it stays mounted
  */
 export type SessionErrorCode =
@@ -27,6 +28,7 @@ export type SessionErrorCode =
   | 'insecureEndpoint'
   | 'held'
   | 'closed'
+  | 'unusableDirectory'
   | 'busy'
   | 'badOptions'
   | 'fuse'

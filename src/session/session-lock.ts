@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ControlError } from '../control/protocol.ts'
 import type { SessionHolder } from '../control/protocol.ts'
+import { keepPrivate } from '../write-back/disk/private-file.ts'
 import { SessionError } from './session-error.ts'
 
 export interface SessionLock {
@@ -24,7 +25,9 @@ const sqliteBusy = 5
  */
 export function acquireSessionLock(stateDirectory: string, holder: SessionHolder): SessionLock {
   const holderFile = join(stateDirectory, 'holder.json')
-  const database = new DatabaseSync(join(stateDirectory, 'lock'))
+  const file = join(stateDirectory, 'lock')
+  keepPrivate(file)
+  const database = new DatabaseSync(file)
   try {
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
   } catch (error) {

@@ -74,10 +74,19 @@ function mounted(): MountedSession {
 try {
   const readiness = readinessPipe()
   if (stay === undefined && readiness === undefined) {
-    process.exitCode = await becomeDaemon(fileURLToPath(import.meta.url), [mode, logFile], logFile)
+    process.exitCode = await becomeDaemon({
+      entry: fileURLToPath(import.meta.url),
+      argv: [],
+      shown: [mode, logFile],
+      logFile,
+    })
   } else {
     const { options } = parseMountCommand(['a/s', '/mnt/s', '--endpoint', 'https://x.example'], {}, '/')
-    process.exitCode = await serve(options, { mountSession, logger: createLogger('info', 2), readiness })
+    process.exitCode = await serve(options, {
+      mountSession,
+      logger: createLogger({ level: 'info', descriptor: 2 }),
+      readiness,
+    })
   }
 } catch (error) {
   process.exitCode = reportError(error)

@@ -148,3 +148,24 @@ void t.test(
     t.match(await mountSessionCommand(home, ['status', directory]), { stderr: /is not a mounted session\n$/ })
   },
 )
+
+void t.test('a home or cache where nothing can be kept is refused with the remedy', async (t) => {
+  const home = t.testdir({ mnt: {} })
+  const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
+    [{ HOME: '' }, /HOME is "", which is not an absolute path: set it, or XDG_STATE_HOME\n$/],
+    [{ HOME: 'relative' }, /HOME is "relative", .*XDG_STATE_HOME\n$/],
+    [{ HOME: '', XDG_STATE_HOME: join(home, 'state') }, /HOME is "", .*XDG_CACHE_HOME\n$/],
+    [{ HOME: '/proc/1/nothing' }, /cannot be written to \(E.*\): set XDG_STATE_HOME to/],
+    [{ XDG_CACHE_HOME: '/proc/1/nothing' }, /cannot be written to \(E.*\): set XDG_CACHE_HOME to/],
+  ]
+  for (const [env, message] of cases) {
+    const { code, stdout, stderr } = await mountSessionCommand(
+      home,
+      ['a/s', join(home, 'mnt'), ...endpoint],
+      env,
+    )
+    t.match(stderr, message)
+    t.same([code, stdout, stderr.split('\n').length], [1, '', 2], JSON.stringify(env))
+    t.notOk(existsSync('.local') || existsSync('.cache') || existsSync('relative'), 'nothing is made here')
+  }
+})

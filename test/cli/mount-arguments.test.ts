@@ -128,3 +128,10 @@ void t.test('no two rows of the table answer to one name, and every default can 
   }
   t.end()
 })
+
+void t.test('the isolation key comes from the environment, where nobody else sees it; a flag wins', (t) => {
+  const env = { MOUNT_SESSION_ISOLATION_KEY: 'from-env', FOUNDRY_PROJECT_ENDPOINT: 'https://a.example/p' }
+  t.equal(parseMountCommand(['a/s', 'd'], env, '/').options.isolationKey, 'from-env')
+  t.equal(parseMountCommand(['a/s', 'd', '--isolation-key', 'k'], env, '/').options.isolationKey, 'k')
+  t.end()
+})

@@ -39,6 +39,8 @@ const remedy = new RegExp(
       'see --',
       'ask as that one',
       'use https',
+      'set it, or',
+      'that can be written to',
     ],
     ...[
       'is not an https address',

@@ -19,6 +19,7 @@ import {
   type UploadAttempt,
 } from '../record.ts'
 import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
+import { keepPrivate } from './private-file.ts'
 
 /** Each entry upgrades by one version; never edit one that was released. */
 const upgrades = [
@@ -105,6 +106,7 @@ export class Journal {
   }) {
     this.#boot = boot
     this.#failpoint = failpoint
+    keepPrivate(file)
     this.#database = new DatabaseSync(file)
     this.#database.exec(
       'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096',

@@ -1,0 +1,51 @@
+/**
+ * Directories for this user's data: made where they are missing, for their owner alone. Layer: session.
+ *
+ * Invariant: nothing is kept where somebody else could put something in its place, and what is in the way is
+ * said with the path and the variable that moves it elsewhere.
+ */
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { SessionError } from './session-error.ts'
+
+const othersMayWrite = 0o022
+
+/** `variable` names what moves it. Throws `SessionError` `unusableDirectory`. */
+export function makeOwnDirectory(directory: string, variable: string): void {
+  const refuse = (why: string, cause?: unknown): SessionError =>
+    new SessionError(
+      'unusableDirectory',
+      `${directory} ${why}: set ${variable} to a directory of your own that can be written to`,
+      { cause },
+    )
+  try {
+    makeDirectory(directory)
+    accessSync(directory, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw refuse(`cannot be written to (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, error)
+  }
+  const { uid, mode } = statSync(directory)
+  if (uid !== process.getuid?.()) throw refuse(`belongs to another user (uid ${uid})`)
+  if ((mode & othersMayWrite) !== 0) throw refuse('can be written to by other users')
+}
+
+/**
+ * With those above it. Throws the error of mkdir(2) for the one that cannot be made: Node's own `recursive` says
+ * ENOENT where a disk is read-only, and never ends below /proc.
+ */
+export function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && dirname(directory) !== directory) {
+      makeDirectory(dirname(directory))
+      mkdirSync(directory, { mode: 0o700 })
+    } else if (!isDirectory(directory)) throw error
+  }
+}
+
+/* it may be there already: EEXIST, and on some disks EROFS */
+function isDirectory(directory: string): boolean {
+  return statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
+}
