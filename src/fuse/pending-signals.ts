@@ -5,7 +5,8 @@
  * SIGQUIT), also where the program handles that; never by what it handles and goes on after, nor by a pause.
  *
  * While a thread waits in the kernel it takes no signal, so that what is pending tells all: for the thread (SigPnd)
- * and for its whole program (ShdPnd). Once a program is to end, each of its threads has SIGKILL pending.
+ * and for its whole program (ShdPnd). Once a program is to end, each of its threads has SIGKILL pending. Reading the
+ * file takes no lock that a thread may hold while it waits for us (as /proc/PID/cmdline does: that of its memory).
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'

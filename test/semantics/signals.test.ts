@@ -30,6 +30,8 @@ const operations: Readonly<Record<string, Waits>> = {
   fallocate: download,
   truncate: download,
   ftruncate: download,
+  copy_file_range: download,
+  lseek: listing,
   create: secondListing,
   mknod: upload,
   mkdir: upload,

@@ -36,6 +36,10 @@ def reopened():
     return f'/proc/self/fd/{fd}'.encode()
 
 
+def copied(source):
+    return libc.copy_file_range(source, None, written('new'), None, ctypes.c_size_t(4), 0)
+
+
 def next_entry(stream):
     return 0 if libc.readdir(stream) else -1
 
@@ -48,6 +52,8 @@ prepared = {
     'write': lambda: os.open(path('file'), os.O_WRONLY),
     'fallocate': lambda: os.open(path('file'), os.O_WRONLY),
     'ftruncate': lambda: os.open(path('file'), os.O_WRONLY),
+    'lseek': lambda: os.open(path('file'), os.O_RDONLY),
+    'copy_file_range': lambda: os.open(path('file'), os.O_RDONLY),
     'fsync': lambda: written('new'),
     'close': lambda: written('new'),
     'fsyncdir': lambda: (written('new'), os.open(directory, os.O_RDONLY))[1],
@@ -70,6 +76,8 @@ calls = {
     'rename of a directory': lambda _: libc.rename(path('below'), path('new')),
     'truncate': lambda _: libc.truncate(path('file'), 3),
     'ftruncate': lambda fd: libc.ftruncate(fd, ctypes.c_long(3)),
+    'lseek': lambda fd: libc.lseek(fd, ctypes.c_long(0), os.SEEK_DATA),
+    'copy_file_range': copied,
     'fsync': libc.fsync,
     'fsyncdir': libc.fsync,
     'close': libc.close,
