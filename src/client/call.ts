@@ -5,10 +5,11 @@
  */
 import type { QueryParameters } from './endpoint.ts'
 import type { ServiceErrorCode } from './errors.ts'
+import type { HttpAttempt, HttpReply } from './exchange.ts'
 import type { Lane } from './lane.ts'
 import type { Timeouts } from './progress-watch.ts'
 import type { Subject } from './refusal.ts'
-import type { HttpAttempt, HttpReply, Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
 import type { RequestBody } from './upload-body.ts'
 
 /** The operations of the service, as calls are counted by them. */

@@ -7,7 +7,7 @@
 import type { ServiceCall, Verb } from './call.ts'
 import { ServiceError } from './errors.ts'
 import { readJson } from './reply-json.ts'
-import type { HttpReply } from './transport.ts'
+import type { HttpReply } from './exchange.ts'
 
 /** 202 is a promise, and 204 to an upload says nothing of what was stored. */
 const confirming: Readonly<Record<Verb, readonly number[]>> = {
@@ -63,4 +63,9 @@ export async function readAnswer(
       status: reply.status,
     })
   return answer
+}
+
+/** Of an answer that has nothing to tell but that it was done. */
+export async function readDone(what: string, reply: HttpReply): Promise<void> {
+  await readAnswer(what, reply, { mayBeEmpty: true })
 }

@@ -4,10 +4,10 @@
  * Invariant: its bytes are there once: as a stream, whole, or as text; who asks for them again is told so.
  */
 import { ServiceError } from './errors.ts'
+import type { HttpReply } from './exchange.ts'
 import type { ReplyBody } from './reply-body.ts'
 import { dateMs } from './retry.ts'
 import type { Download } from './session-files.ts'
-import type { HttpReply } from './transport.ts'
 
 /** The answer to a download, once its first byte is here: a body cut before it is worth another attempt. */
 export async function receiveDownload(what: string, reply: HttpReply): Promise<FileDownload> {

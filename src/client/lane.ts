@@ -3,8 +3,8 @@
  *
  * Invariant: an attempt holds a slot from before it is sent until its body has ended; a call that backs
  * off holds none, and one that rests (nothing has moved for a while) lets another run beside it, as long as
- * the service bears the whole number. Too many requests (429) halve the number at once, once for all attempts
- * that were under way together; successes bring it back by one at a time, at most one in `growMs`.
+ * the service bears the whole number. Too many requests (429), and changes that time out, halve the number at
+ * once, once for all attempts that were under way together; successes bring it back by one at a time, at most one in `growMs`.
  */
 import PQueue from 'p-queue'
 import type { Clock } from '../clock.ts'
@@ -21,7 +21,7 @@ export interface LaneOptions {
 export interface Slot {
   /** The service took the request. */
   succeeded(): void
-  /** The service answered 429. */
+  /** The service answered 429, or a change timed out. */
   throttled(): void
   /** Nothing moves, or it does again. */
   rest(isResting: boolean): void

@@ -29,8 +29,6 @@ export class Lanes {
   readonly #reads: Lane
   readonly #questions: Lane
   readonly #writes: Lane
-  /** Connections that are needed at most. */
-  readonly connections: number
 
   constructor(limits: LaneLimits, clock: Clock) {
     const { downloads, uploads } = defaultValues()
@@ -38,7 +36,6 @@ export class Lanes {
     this.#reads = new Lane({ limit: reads, clock, maxResting })
     this.#questions = new Lane({ limit: reads, clock })
     this.#writes = new Lane({ limit: writes, clock })
-    this.connections = 2 * reads + maxResting + writes
   }
 
   get load(): LaneLoads {

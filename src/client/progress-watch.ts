@@ -11,6 +11,11 @@ export interface Timeouts {
   readonly connectMs: number
   /** From the end of the request to the answer's first line; a sleeping sandbox wakes within it. Default 60,000. */
   readonly firstByteMs: number
+  /**
+   * A request that changes nothing, on a connection that was used before, is sent on a new one as well after so
+   * long without an answer. Default 3,000.
+   */
+  readonly companyMs: number
   /** Without a byte sent, or received while one is being waited for. Default 20,000. */
   readonly stallMs: number
   /** A body that nobody reads on is given up after this. Default 120,000. */
@@ -22,6 +27,7 @@ export interface Timeouts {
 export const defaultTimeouts: Timeouts = {
   connectMs: 10_000,
   firstByteMs: 60_000,
+  companyMs: 3_000,
   stallMs: 20_000,
   unreadMs: 120_000,
   totalMs: 0,
@@ -44,10 +50,19 @@ export class ProgressWatch {
     this.#onRest = onRest
   }
 
-  /** From now on `what` must happen within `ms`, in place of what was awaited before. */
-  expect(ms: number, what: string): void {
+  /**
+   * From now on `what` must happen within `ms`, in place of what was awaited before. `moreMs` is asked when that
+   * is over: how much longer it may take, counted from now as well.
+   */
+  expect(ms: number, what: string, moreMs: () => number = () => 0): void {
     this.stop()
-    const expire = (): void => this.#expire(`${what} within ${ms} ms`)
+    const since = this.#clock.now()
+    const expire = (): void => {
+      const waitedMs = Math.round(this.#clock.now() - since)
+      const leftMs = ms + moreMs() - waitedMs
+      if (leftMs > 0) this.#cancel = this.#clock.after(leftMs, expire)
+      else this.#expire(`${what} within ${Math.max(ms, waitedMs)} ms`)
+    }
     if (this.#onRest !== undefined && (ms === 0 || ms > restMs)) {
       this.#cancel = this.#clock.after(restMs, () => {
         this.#rest(true)

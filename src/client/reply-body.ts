@@ -16,6 +16,8 @@ export interface ReplyBodyOptions {
   readonly timeouts: Pick<Timeouts, 'stallMs' | 'unreadMs'>
   /** Anything the stream fails with, as the error of the call. */
   readonly fail: (cause: unknown) => ServiceError
+  /** Something has arrived. */
+  readonly onBytes: () => void
   readonly onEnd: (bytes: number, error: ServiceError | undefined) => void
 }
 
@@ -95,8 +97,10 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     try {
       const piece = await this.#pieces.next()
       if (this.#left) return { done: true, value: undefined }
-      if (piece.done !== true) this.#received += piece.value.length
-      else if (this.#error !== undefined) throw this.#error
+      if (piece.done !== true) {
+        this.#received += piece.value.length
+        this.#options.onBytes()
+      } else if (this.#error !== undefined) throw this.#error
       else if (length !== undefined && this.#received !== length) throw this.#failure(undefined)
       return piece
     } catch (cause) {

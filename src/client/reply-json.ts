@@ -6,7 +6,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, brotliDecompressSync, gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib'
 import { ServiceError } from './errors.ts'
-import type { HttpReply } from './transport.ts'
+import type { HttpReply } from './exchange.ts'
 
 const maxBytes = 32 * 1024 * 1024
 

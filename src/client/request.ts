@@ -22,7 +22,7 @@ import { refusalError } from './refusal.ts'
 import { readJson } from './reply-json.ts'
 import { retryDelay, type RetryPolicy } from './retry.ts'
 import type { CallOptions } from './session-files.ts'
-import type { HttpReply } from './transport.ts'
+import type { HttpReply } from './exchange.ts'
 import { parseRefusal } from './wire.ts'
 
 export interface CallRunnerOptions {
@@ -157,6 +157,8 @@ export class CallRunner {
       onRest: (isResting) => slot?.rest(isResting),
       onSent,
       onEnd: ({ status, bytesIn, bytesOut, error }) => {
+        // the link or the service does not bear so many changes at once
+        if (error?.code === 'timeout' && call.method !== 'GET') slot?.throttled()
         slot?.release()
         follower.letGo()
         const durationMs = clock.now() - beganAt

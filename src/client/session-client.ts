@@ -15,10 +15,11 @@ import {
   type RequestOptions,
   type SessionClientOptions,
 } from './client-options.ts'
-import { readAnswer } from './confirmation.ts'
+import { readAnswer, readDone } from './confirmation.ts'
 import { TokenSource } from './credential.ts'
 import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
+import type { HttpReply } from './exchange.ts'
 import { type FileDownload, receiveDownload } from './file-download.ts'
 import { type LaneLoads, Lanes } from './lanes.ts'
 import type {
@@ -35,7 +36,7 @@ import { CallRunner } from './request.ts'
 import { defaultRetryPolicy } from './retry.ts'
 import { Routes } from './routes.ts'
 import type { RemoteEntry, UploadSource } from './session-files.ts'
-import { type HttpReply, Transport } from './transport.ts'
+import { openTransports, type Transport } from './transport.ts'
 import { jsonBody, measureSource, uploadBody, type UploadFile, type UploadStream } from './upload-body.ts'
 import {
   type Agent,
@@ -87,9 +88,10 @@ export class SessionClient {
     this.maxFileBytes = options.maxFileBytes ?? defaultValues().maxFileBytes
     this.#logger = logger
     this.#lanes = new Lanes(limits ?? {}, clock)
-    const connection = { origin, clock, connectMs: this.#timeouts.connectMs, ca }
-    this.#calls = new Transport({ ...connection, connections: this.#lanes.connections })
-    this.#streams = new Transport(connection)
+    const { connectMs } = this.#timeouts
+    const { calls, streams } = openTransports({ origin, clock, connectMs, ca })
+    this.#calls = calls
+    this.#streams = streams
     this.#runner = new CallRunner({
       tokens: new TokenSource(options.credential, clock),
       clock,
@@ -376,10 +378,6 @@ export class SessionClient {
     this.#namedDirectories.add(directory)
     this.#logger.warn(...leftOut(directory, entries))
   }
-}
-
-async function readDone(what: string, reply: HttpReply): Promise<void> {
-  await readAnswer(what, reply, { mayBeEmpty: true })
 }
 
 async function ignoreBody({ body }: HttpReply): Promise<void> {
