@@ -124,6 +124,8 @@ export interface Work {
   readonly phase: Phase
   /** `Clock.now()` until which further changes are waited for. */
   readonly notBefore: number
+  /** `Clock.order()` of when it was last changed, closed or waited for: a look that was begun before says less. */
+  readonly dueOrder: number
   /** Failures in a row of the call that is due. */
   readonly failures: number
   /** `Clock.now()` of the first failure since a call on this path went well; a change does not end it. */

@@ -136,6 +136,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
       mayMakeDirectory: calls.mayMakeDirectory,
       onRest: (record) => this.#handover.rested(record),
       onEnded: () => this.#parts.barriers.look(),
+      onSettling: (record) => conflicts.lookAhead(record),
       onPark: (record, error, code) => this.#parked(record, error, code),
       onImpossible:
         options.onImpossible ?? ((error) => logger.error({ err: error }, 'a fault of this program')),

@@ -141,7 +141,8 @@ export class Rig {
 
   /** Everything of ours is on the service. */
   async drained(): Promise<void> {
-    for (let turn = 0; turn < 60 && this.changes.status().paths.length > 0; turn++) await this.pass(1000)
+    // in small steps: a listing that is begun within one would seem to have taken the rest of it
+    for (let turn = 0; turn < 1200 && this.changes.status().paths.length > 0; turn++) await this.pass(50)
     await this.pass(1000)
   }
 

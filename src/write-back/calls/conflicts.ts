@@ -12,6 +12,10 @@ import { certain, fulfilled, isShown, remoteOf, type PathRecord } from '../recor
 import { joinPath, nameOf, parentOf } from '../../remote-path.ts'
 import type { CallOutcome } from '../queue/upload-queue.ts'
 
+/** What settles for longer may change again. */
+const longestSettlingMs = 1000
+/** For this long a listing is as good as one begun now. */
+const freshMs = 2000
 /** For this long nobody else is expected in a directory that we have made. */
 const ownDirectoryMs = 30_000
 const maxNameBytes = 255
@@ -20,6 +24,10 @@ export class Conflicts {
   readonly #parts: CallParts
   readonly #mode: 'keep' | 'overwrite'
   readonly #maxFileBytes: number
+  /** Directories that are about to be listed. */
+  readonly #ahead = new Set<string>()
+  /** Listings that are awaited here. */
+  readonly #running = new Map<string, { readonly order: number; readonly listing: Promise<Listing> }>()
 
   /** `mode` `overwrite`: the last writer wins without a look. */
   constructor(parts: CallParts, mode: 'keep' | 'overwrite', maxFileBytes: number) {
@@ -28,10 +36,25 @@ export class Conflicts {
     this.#maxFileBytes = maxFileBytes
   }
 
+  /** A path is about to come to rest: the listing that it will need is begun when half of the time is over. */
+  lookAhead(record: PathRecord): void {
+    const { clock, ledger, signal } = this.#parts
+    const directory = parentOf(record.path)
+    const leftMs = record.work.notBefore - clock.now()
+    if (leftMs > longestSettlingMs || this.#ahead.has(directory) || !this.#needsLook(record)) return
+    clock.after(leftMs / 2, () => {
+      this.#ahead.delete(directory)
+      if (signal.aborted || ledger.records.get(record.path) !== record || !this.#needsLook(record)) return
+      // who needs it asks again, and is told what went wrong
+      this.#listing(record, 0).catch(() => undefined)
+    })
+    this.#ahead.add(directory)
+  }
+
   /** Before `record`'s file is sent: undefined to go on, else what to do instead. Throws `ServiceError`. */
   async resolve(record: PathRecord, signal: AbortSignal): Promise<CallOutcome | undefined> {
     if (this.#mode === 'overwrite' || this.#isInNewDirectory(record)) return undefined
-    const listing = await this.#listing(record, signal)
+    const listing = await this.#listing(record, 1)
     if (listing.begunOrder <= record.confirmedOrder) return undefined
     const theirs = listing.entries.get(nameOf(record.path))
     if (!theirs || theirs.isDirectory || isKnown(record, theirs)) return undefined
@@ -49,15 +72,43 @@ export class Conflicts {
     return ageMs >= 0 && ageMs < ownDirectoryMs
   }
 
-  #listing(record: PathRecord, signal: AbortSignal): Promise<Listing> {
+  /** Whether a file is to be sent over what only a listing can tell. */
+  #needsLook(record: PathRecord): boolean {
+    const { desired } = record
+    if (this.#mode === 'overwrite' || desired.is !== 'file' || desired.from !== 'spool' || record.scratch)
+      return false
+    return !isOurs(record) && !this.#isInNewDirectory(record) && this.#ownDirectory(record) === undefined
+  }
+
+  async #listing(record: PathRecord, priority: number): Promise<Listing> {
+    const { listings, clock, signal } = this.#parts
+    const directory = parentOf(record.path)
+    const own = this.#ownDirectory(record)
+    if (own) return own
+    if (isOurs(record)) return listings.list(directory, { signal, priority })
+    const { dueOrder } = record.work
+    const newest = listings.newest(directory)
+    if (newest && newest.begunOrder > dueOrder && clock.now() - newest.endedAt <= freshMs) return newest
+    const running = this.#running.get(directory)
+    if (running && running.order > dueOrder) return running.listing
+    const listing = listings.list(directory, { signal, maxAgeMs: 0, priority })
+    const begun = { order: clock.order(), listing }
+    this.#running.set(directory, begun)
+    try {
+      return await listing
+    } finally {
+      if (this.#running.get(directory) === begun) this.#running.delete(directory)
+    }
+  }
+
+  /** The listing of a directory that came to be with us, where nobody else is expected. */
+  #ownDirectory(record: PathRecord): Listing | undefined {
     const { listings, clock, ledger } = this.#parts
     const directory = parentOf(record.path)
-    const own = ledger.records.get(directory)
-    if (own?.desired.is === 'directory' && !record.recovered && certain(record.remote).is !== 'file') {
-      const newest = listings.newest(directory)
-      if (newest && clock.now() - newest.endedAt < ownDirectoryMs) return Promise.resolve(newest)
-    }
-    return listings.list(directory, { signal })
+    const isOwn = ledger.records.get(directory)?.desired.is === 'directory'
+    if (!isOwn || record.recovered || certain(record.remote).is === 'file') return undefined
+    const newest = listings.newest(directory)
+    return newest && clock.now() - newest.endedAt < ownDirectoryMs ? newest : undefined
   }
 
   #keepBoth(record: PathRecord, theirs: RemoteEntry, listing: Listing): CallOutcome {
@@ -111,4 +162,9 @@ export class Conflicts {
 /** Whether what is listed is what we last knew to be there, or what was there before our own last calls. */
 export function isKnown(record: PathRecord, listed: RemoteEntry): boolean {
   return [record.remote, ...record.earlier].some((state) => isShown(state, listed))
+}
+
+/** Whether what is there was put there by us, and confirmed. */
+function isOurs(record: PathRecord): boolean {
+  return record.doneVersion > 0 && !record.recovered
 }

@@ -44,6 +44,8 @@ export interface UploadQueueOptions {
   readonly onRest: (record: PathRecord) => void
   /** A call has ended, in whatever way. */
   readonly onEnded: () => void
+  /** The path's next call is due at `notBefore`, unless it changes. */
+  readonly onSettling: (record: PathRecord) => void
   readonly onPark: (record: PathRecord, error: Error, code: string) => void
   /** The phases of a path went a way that there is none: a fault of this program. */
   readonly onImpossible: (error: Error) => void
@@ -69,7 +71,8 @@ export class UploadQueue {
 
   /** The path's desired state has changed: it goes after `ms` without a further change. */
   settle(record: PathRecord, ms: number): void {
-    changeWork(record, { notBefore: this.#options.clock.now() + ms, failures: 0 })
+    const { clock } = this.#options
+    changeWork(record, { notBefore: clock.now() + ms, dueOrder: clock.order(), failures: 0 })
     if (record.work.phase.is === 'calling' || this.#closed) return
     this.#leave(record)
     this.wake(record)
@@ -78,14 +81,15 @@ export class UploadQueue {
   /** As `settle`, but never later than it was due. */
   hasten(record: PathRecord, ms: number): void {
     const { phase, notBefore } = record.work
+    changeWork(record, { dueOrder: this.#options.clock.order() })
     if (notBefore <= this.#options.clock.now() + ms && phase.is !== 'calling') return
     if (phase.is === 'settling' || phase.is === 'idle' || phase.is === 'calling') this.settle(record, ms)
   }
 
   /** Somebody waits for this path: no settling, no backing off but what the service asked for, first in the queue. */
   urge(record: PathRecord): void {
-    changeWork(record, { urgent: true })
-    const { phase } = record.work
+    const { phase, urgent } = record.work
+    if (!urgent) changeWork(record, { urgent: true, dueOrder: this.#options.clock.order() })
     if (phase.is === 'backingOff') {
       phase.cancel()
       // for who waits it begins anew
@@ -121,6 +125,7 @@ export class UploadQueue {
         this.wake(record)
       })
       this.#enter(record, { is: 'settling', cancel })
+      this.#options.onSettling(record)
       return
     }
     const isBlocked = this.#isBlocked(record, call)

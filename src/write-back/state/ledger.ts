@@ -85,7 +85,14 @@ export class Ledger {
       scratch: remote.is === 'absent' && this.#isLocalName(nameOf(path)),
       recovered: false,
       journalled: false,
-      work: { phase: { is: 'idle' }, notBefore: 0, failures: 0, failingSince: undefined, urgent: false },
+      work: {
+        phase: { is: 'idle' },
+        notBefore: 0,
+        dueOrder: 0,
+        failures: 0,
+        failingSince: undefined,
+        urgent: false,
+      },
     }
     this.records.add(record)
     this.#undo?.push(() => this.records.remove(record))
