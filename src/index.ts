@@ -4,6 +4,7 @@
  * Invariant: what is not exported here may change without notice, and importing it loads neither the kernel's
  * side nor a server: they come with the first call.
  */
+/// <reference types="node" preserve="true" />
 import type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
 import { silentLogger, type Logger } from './log.ts'
 import type { MountedSession } from './mount/mounted-session.ts'
@@ -11,7 +12,7 @@ import { defaultValues } from './options/table.ts'
 import type { MountOptions } from './options/mount-options.ts'
 
 /** What a mount cannot do without; `token` or a login of `@azure/identity` is needed as well. */
-type RequiredMountOption = 'endpoint' | 'agent' | 'session' | 'directory' | 'stateRoot' | 'cacheRoot'
+export type RequiredMountOption = 'endpoint' | 'agent' | 'session' | 'directory' | 'stateRoot' | 'cacheRoot'
 
 export type LibraryMountOptions = Pick<MountOptions, RequiredMountOption> &
   Partial<Omit<MountOptions, RequiredMountOption>>
@@ -35,10 +36,23 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return start(options)
 }
 
-export type { Emulator, EmulatorOptions } from './emulator/emulator.ts'
+export type {
+  Call as EmulatorCall,
+  Emulator,
+  EmulatorOptions,
+  Fault,
+  FaultMatch,
+  FaultRule,
+  Hold,
+  LogStreamOptions as EmulatorLogStreamOptions,
+  SeedSession,
+  Verb as EmulatorVerb,
+} from './emulator/emulator.ts'
+export type { ConsoleStream } from './emulator/console-log.ts'
 export { SessionError, type SessionErrorCode } from './session/session-error.ts'
 export type { MountedSession, WaitOptions } from './mount/mounted-session.ts'
-export type { MountOptions } from './options/mount-options.ts'
+export type { DataDirectories, MountOptions, RunOptions, SessionAddress } from './options/mount-options.ts'
+export type { OptionName, OptionValues } from './options/table.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
 export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'
@@ -58,13 +72,21 @@ export type {
   AgentEndpoint,
   AgentPatch,
   AuthorizationScheme,
+  EmptyConfiguration,
   EndpointProtocol,
   ProtocolConfiguration,
   VersionSelectionRule,
 } from './client/agent-patch.ts'
 export type { AccessToken, Credential, TokenCredential } from './client/credential.ts'
-export { ServiceError, type ServiceErrorCode, type ServiceErrorDetails } from './client/errors.ts'
+export {
+  type Concern,
+  ServiceError,
+  type ServiceErrorCode,
+  type ServiceErrorDetails,
+} from './client/errors.ts'
 export type { FinishedCall, Verb } from './client/call.ts'
+export type { LaneLoad } from './client/lane.ts'
+export type { LaneLimits, LaneLoads } from './client/lanes.ts'
 export type { Timeouts } from './client/progress-watch.ts'
 export type { RetryPolicy } from './client/retry.ts'
 export type {

@@ -19,7 +19,7 @@ export type AuthorizationScheme =
 
 export type EndpointProtocol = 'activity' | 'responses' | 'a2a' | 'mcp' | 'invocations' | 'invocations_ws'
 
-type EmptyConfiguration = Readonly<Record<string, never>>
+export type EmptyConfiguration = Readonly<Record<string, never>>
 
 export interface ProtocolConfiguration {
   readonly activity?: { readonly enableM365PublicEndpoint?: boolean } | null

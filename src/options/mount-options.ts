@@ -48,11 +48,9 @@ export interface OpenSessionOptions
   readonly directory?: string | undefined
 }
 
-type RunningOption = 'endpoint' | keyof RunOptions
-
 /** Everything a mount has to know. */
 export interface MountOptions
-  extends SessionAddress, DataDirectories, Omit<OptionValues, RunningOption | keyof SessionAddress> {
+  extends SessionAddress, DataDirectories, Omit<OptionValues, keyof RunOptions | keyof SessionAddress> {
   /** The mount point. */
   readonly directory: string
 }

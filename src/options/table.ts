@@ -267,16 +267,15 @@ export const options = {
   },
 } as const satisfies Readonly<Record<string, Row<unknown>>>
 
-type Options = typeof options
-export type OptionName = keyof Options
+export type OptionName = keyof typeof options
 
 /** What each option's value is: always there with a default, a boolean for a switch, else perhaps undefined. */
 export type OptionValues = {
-  readonly [Name in OptionName]: Options[Name] extends { readonly parse: () => true }
+  readonly [Name in OptionName]: (typeof options)[Name] extends { readonly parse: () => true }
     ? boolean
-    : Options[Name] extends { readonly default: string }
-      ? ReturnType<Options[Name]['parse']>
-      : ReturnType<Options[Name]['parse']> | undefined
+    : (typeof options)[Name] extends { readonly default: string }
+      ? ReturnType<(typeof options)[Name]['parse']>
+      : ReturnType<(typeof options)[Name]['parse']> | undefined
 }
 
 /** The rows of the table, alike, for those who go through all of them. */

@@ -1,24 +1,97 @@
 /* What npm publishes: packed, installed into an empty prefix without dev dependencies, and used. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t from 'tap'
+import { dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
 import { startEmulator } from '../../src/emulator/emulator.ts'
 
 async function run(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  cwd = process.cwd(),
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, stdout, stderr }
+}
+
+/** Where links of the documents lead to that is not there. */
+function deadLinks(root: string): string[] {
+  const documents = globSync('**/*.md', { cwd: root, exclude: ['node_modules/**'] })
+  return documents.flatMap((document) => {
+    const links = readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)
+    return [...links]
+      .map(([, target = '']) => target)
+      .filter((target) => !existsSync(join(root, dirname(document), target)))
+      .map((target) => `${document}: ${target}`)
+  })
+}
+
+/**
+ * The example of library.md in an empty project that has the package and `@types/node`: compiled, and run as
+ * it is compiled. Without `@types/node` the compiler says what is missing.
+ */
+async function useAsLibrary(
+  t: Test,
+  { root, library, env, target }: { root: string; library: string; env: NodeJS.ProcessEnv; target: string[] },
+): Promise<void> {
+  const project = join(root, 'project')
+  mkdirSync(join(project, 'node_modules'), { recursive: true })
+  symlinkSync(library, join(project, 'node_modules', 'mount-session'))
+  const [, example = ''] =
+    /```ts\n([^]*?)```/.exec(readFileSync(join(library, 'src/library.md'), 'utf8')) ?? []
+  writeFileSync(join(project, 'package.json'), '{"type":"module"}')
+  writeFileSync(join(project, 'example.ts'), example)
+  const compiler = [
+    join(process.cwd(), 'node_modules/.bin/tsc'),
+    ...[
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--target',
+      'es2024',
+      '--module',
+      'nodenext',
+      'example.ts',
+    ],
+  ]
+  const compile = () => run(process.execPath, compiler, {}, project)
+  t.match(await compile(), { code: 2, stdout: /Cannot find type definition file for 'node'/ })
+  mkdirSync(join(project, 'node_modules', '@types'))
+  symlinkSync(join(process.cwd(), 'node_modules/@types/node'), join(project, 'node_modules/@types/node'))
+  t.match(await compile(), { code: 0, stdout: '' })
+  const used = await run(process.execPath, ['example.js', ...target], env, project)
+  t.match(used, { code: 0, stderr: '' })
+  t.match(
+    used.stdout,
+    /^session-0001 is active, version 1\n\d+ bytes in example.ts\n9 bytes in note.txt\nremember\n/,
+  )
+  t.match(used.stdout, /\nstdout said by the agent\n$/)
+  t.match(await run(process.execPath, ['example.js', 'agent', 'no-such-session'], env, project), {
+    code: 1,
+    stderr: /^session_not_found: /,
+  })
 }
 
 void t.test('the packed program runs, mounts, and can be imported', async (t) => {
@@ -56,8 +129,11 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
     'dist',
     'node_modules',
     'package.json',
+    'scripts',
+    'src',
   ])
   t.notOk(readdirSync(join(library, 'node_modules')).includes('typescript'))
+  t.strictSame(deadLinks(library), [])
   const imported = await run(process.execPath, [
     '--input-type=module',
     '--eval',
@@ -72,7 +148,9 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
     FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
     MOUNT_SESSION_TOKEN: emulator.token,
   }
+  emulator.appendLog(seed.agent, seed.session, 'said by the agent')
   try {
+    await useAsLibrary(t, { root, library, env, target: [seed.agent, seed.session] })
     t.match(await run(program, ['agent/session-0001', directory], env), { code: 0, stderr: '' })
     const sandbox = emulator.filesDirectory(seed.agent, seed.session)
     const read = await run('timeout', ['20', 'cat', join(directory, 'README.md')])
