@@ -51,7 +51,10 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
   for (const record of keepOldNames(lost, parts)) records.delete(record)
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
-    if (!wanted.has(generation)) generations.discard(generation)
+    if (wanted.has(generation)) continue
+    const path = spool.nameOf(generation)
+    if (path === undefined || spool.size(generation) === 0) generations.discard(generation)
+    else setAside({ path, generation }, 'the journal that knew of it is lost', parts)
   }
   if (records.size > 0)
     logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
@@ -105,11 +108,15 @@ async function desiredOf(row: JournalRow, boot: string, parts: Parts): Promise<D
   const { generation } = row
   if (generation === undefined) return fulfilled(row.remote)
   if (!spool.has(generation)) return 'its bytes are missing from the spool'
-  if (row.boot !== boot) {
-    if (!row.seal) return 'the machine went down while it was being written'
+  if (row.boot !== boot && !row.seal) return 'the machine went down while it was being written'
+  const sent = row.attempts.find((attempt) => attempt.generation === generation)
+  if (row.seal || sent) {
     const digest = await spool.digest(generation)
-    if (digest.size !== row.seal.size || digest.crc32 !== row.seal.crc32) {
-      return 'the machine went down before its bytes were safely on the disk'
+    const isSealed = !row.seal || (digest.size === row.seal.size && digest.crc32 === row.seal.crc32)
+    if (!isSealed || (sent && digest.sha256 !== sent.sha256)) {
+      return row.boot === boot
+        ? 'its bytes in the spool are not those that were written'
+        : 'the machine went down before its bytes were safely on the disk'
     }
   }
   const size = spool.size(generation)
@@ -121,7 +128,11 @@ async function desiredOf(row: JournalRow, boot: string, parts: Parts): Promise<D
   return { is: 'file', from: 'spool', copy }
 }
 
-function setAside(row: JournalRow, reason: string, { journal, clock, logger }: Parts): void {
+function setAside(
+  row: Pick<JournalRow, 'path' | 'generation'>,
+  reason: string,
+  { journal, clock, logger }: Parts,
+): void {
   journal.transaction(() => {
     if (row.generation !== undefined) {
       journal.setAside({ generation: row.generation, path: row.path, reason, at: clock.wallMs() })

@@ -103,7 +103,13 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     const spool = new Spool(join(directory, 'spool'), journal.newestGeneration())
     const generations = new Generations(spool, journal, clock, logger, failpoint)
     const isLocalName = namesMatching(options.localNames)
-    const ledger = new Ledger(journal, clock, isLocalName, (generation) => generations.pin(generation))
+    const ledger = new Ledger(
+      journal,
+      clock,
+      isLocalName,
+      (generation) => generations.pin(generation),
+      (generation, path) => spool.name(generation, path),
+    )
     const callParts: CallParts = {
       ledger,
       spool,

@@ -67,14 +67,24 @@ export class Incarnations {
     return readdirSync(join(this.#run.directory, 'spool'))
   }
 
-  /** Ends the run as kill -9 does, and starts the next one. */
-  async crash(more: Partial<AssemblyOptions> = {}): Promise<void> {
+  /** Ends the run as kill -9 does, does damage to what it left, and starts the next one. */
+  async crash(more: Partial<AssemblyOptions> = {}, damage?: (directory: string) => void): Promise<void> {
     this.#run.isDead = true
     const directory = this.#newDirectory()
-    cpSync(this.#run.directory, directory, { recursive: true, filter: (file) => !file.endsWith('.reserve') })
+    cpSync(this.#run.directory, directory, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (file) => !file.endsWith('.reserve'),
+    })
     // a journal that was being written to when it was copied is as a killed process leaves it
     rmSync(join(directory, 'journal.db-shm'), { force: true })
+    damage?.(directory)
     await this.#open(directory, more)
+  }
+
+  /** Of the present run: the journal and the spool. */
+  get directory(): string {
+    return this.#run.directory
   }
 
   /** Ends the run in order, and starts the next one. */

@@ -106,6 +106,7 @@ export class RemoteCalls {
         else if (!(await foundLateFile(parentOf(record.path), this.#parts))) throw error
         return { is: 'moved' }
       }
+      spool.unname(generation)
       // from here on it is no more what its heirs took
       const heirs = record.desired === desired ? [] : record.heirs
       const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const

@@ -55,6 +55,7 @@ export class Generations {
 
   /** Nobody needs it any more. */
   discard(generation: number): void {
+    this.#spool.unname(generation)
     if (this.#pinned.has(generation)) this.#discarded.add(generation)
     else this.#retire(generation)
   }

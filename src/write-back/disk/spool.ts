@@ -15,7 +15,10 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
+  rmSync,
+  symlinkSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -33,17 +36,30 @@ export const smallBytes = 64 * 1024
 
 const zeroes = Buffer.alloc(1 << 20)
 
+/** Beside the spool: what its generations are, by number. */
+export const namesDirectory = 'names'
+
+/** By generation: the path whose bytes only this machine has, as far as the spool says so itself. */
+export function namesIn(journalDirectory: string): Map<number, string> {
+  const directory = join(journalDirectory, namesDirectory)
+  const names = existsSync(directory) ? readdirSync(directory) : []
+  return new Map(names.map((name) => [Number(name), readlinkSync(join(directory, name))]))
+}
+
 export class Spool {
   readonly #directory: string
   readonly #reserve: Reserve
   readonly #open = new LRUCache<number, number>({ max: maxOpenFiles, dispose: (fd) => closeSync(fd) })
+  readonly #names: Map<number, string>
   #newest: number
 
   /** Makes the directory if it is not there. Numbers go on from what it holds and from `newest`. */
   constructor(directory: string, newest: number) {
     this.#directory = directory
     mkdirSync(directory, { recursive: true, mode: 0o700 })
+    mkdirSync(join(directory, '..', namesDirectory), { recursive: true, mode: 0o700 })
     this.#reserve = new Reserve(join(directory, '..', reserveName))
+    this.#names = namesIn(join(directory, '..'))
     this.#newest = this.generations().reduce((most, generation) => Math.max(most, generation), newest)
   }
 
@@ -58,6 +74,36 @@ export class Spool {
 
   file(generation: number): string {
     return join(this.#directory, String(generation))
+  }
+
+  /**
+   * A generation holds bytes of this path that only this machine has. Written beside it as a link that leads
+   * nowhere, so that it is known what it is even when the journal is lost.
+   */
+  name(generation: number, path: string): void {
+    if (this.#names.get(generation) === path) return
+    const link = this.#nameOf(generation)
+    try {
+      rmSync(link, { force: true })
+      symlinkSync(path, link)
+      this.#names.set(generation, path)
+    } catch {
+      // the journal says it as well
+    }
+  }
+
+  /** The service has it, or nobody wants it any more. */
+  unname(generation: number): void {
+    if (this.#names.delete(generation)) rmSync(this.#nameOf(generation), { force: true })
+  }
+
+  /** What is said of a generation; undefined: nothing that only this machine has. */
+  nameOf(generation: number): string | undefined {
+    return this.#names.get(generation)
+  }
+
+  #nameOf(generation: number): string {
+    return join(this.#directory, '..', namesDirectory, String(generation))
   }
 
   createEmpty(): number {
@@ -154,6 +200,7 @@ export class Spool {
 
   /** Only for what the journal durably knows nothing of; see `Journal.whenDurable`. */
   unlink(generation: number): void {
+    this.unname(generation)
     this.#open.delete(generation)
     try {
       unlinkSync(this.file(generation))

@@ -32,20 +32,23 @@ export class Ledger {
   readonly #clock: Clock
   readonly #isLocalName: (name: string) => boolean
   readonly #attributes: Map<string, LocalAttributes>
+  readonly #name: (generation: number, path: string) => void
   readonly #pin: (generation: number) => () => void
   readonly #pinned = new Map<PathRecord, readonly (() => void)[]>()
   #undo: (() => void)[] | undefined
 
   /**
    * `isLocalName`: whether a new file of this name stays here. `pin`: the generation's file stays until the
-   * returned function is called.
+   * returned function is called. `name`: it holds bytes of this path that only this machine has.
    */
   constructor(
     journal: Journal,
     clock: Clock,
     isLocalName: (name: string) => boolean,
     pin: (generation: number) => () => void,
+    name: (generation: number, path: string) => void,
   ) {
+    this.#name = name
     this.#pin = pin
     this.#journal = journal
     this.#clock = clock
@@ -243,6 +246,7 @@ export class Ledger {
     const ageMs = doubtSince === undefined ? undefined : this.#clock.now() - doubtSince
     const since = ageMs === undefined ? undefined : Math.round(this.#clock.wallMs() - ageMs)
     this.#journal.save({ ...state, doubtSince: since }, spooled, point)
+    if (spooled) this.#name(spooled.generation, state.path)
   }
 
   #rememberAttributes(path: string, attributes: LocalAttributes | undefined): void {

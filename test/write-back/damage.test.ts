@@ -1,0 +1,99 @@
+/** State on the local disk that was damaged between two runs. */
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { silentLogger } from '../../src/log.ts'
+import { FakeClock } from '../fake-clock.ts'
+import { MemoryFiles } from '../contract/memory-files.ts'
+import { Incarnations } from './incarnations.ts'
+import { noSignal, quiet } from './rig.ts'
+
+/** A run that was killed with files that are closed, sealed and not on the service. */
+async function killed(t: Test, paths: readonly string[] = ['f']) {
+  const clock = new FakeClock()
+  const files = new MemoryFiles({ clock })
+  const said: string[] = []
+  const error = (_: object, message: string): void => {
+    said.push(message)
+  }
+  const runs = await Incarnations.start(files, clock, { logger: { ...silentLogger, error } })
+  t.teardown(() => runs.end())
+  const pass = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      clock.advance(1000)
+      await quiet()
+    }
+  }
+  files.fail({ verb: 'upload', error: 'throttled', times: 1000 })
+  for (const path of paths) {
+    const copy = runs.changes.create(path, undefined)
+    copy.retain()
+    copy.write(0, Buffer.from('content-1'))
+    copy.flush()
+    copy.release()
+  }
+  await pass(3)
+  const goOn = async (damage: (directory: string, generation: string) => void): Promise<void> => {
+    const [generation = ''] = runs.spooled()
+    await runs.crash({}, (directory) => damage(directory, generation))
+    files.clearFaults()
+    for (let turn = 0; turn < 3; turn++) await pass(1)
+    await runs.changes.barrier('', noSignal)
+  }
+  return { files, runs, said, goOn }
+}
+
+for (const [how, damage] of Object.entries<(file: string) => void>({
+  shortened: (file) => truncateSync(file, 3),
+  altered: (file) => writeFileSync(file, 'CONTENT-1'),
+  emptied: (file) => truncateSync(file, 0),
+  removed: (file) => rmSync(file),
+})) {
+  void t.test(
+    `a spool file that was ${how} between two runs of one boot is set aside, not sent`,
+    async (t) => {
+      const { files, runs, said, goOn } = await killed(t)
+      await goOn((directory, generation) => damage(join(directory, 'spool', generation)))
+      t.same(files.paths(), [])
+      t.match(runs.changes.status().setAside, [{ path: 'f' }])
+      t.match(said, [/set aside, not uploaded/])
+    },
+  )
+}
+
+for (const [how, damage] of Object.entries<(directory: string) => void>({
+  'whose log was deleted': (directory) => rmSync(join(directory, 'journal.db-wal')),
+  'whose log was cut': (directory) => truncateSync(join(directory, 'journal.db-wal'), 100),
+  'whose log is corrupt': (directory) => {
+    const file = join(directory, 'journal.db-wal')
+    writeFileSync(file, Buffer.alloc(readFileSync(file).length, 7))
+  },
+  'that was deleted': (directory) => {
+    for (const name of ['journal.db', 'journal.db-wal']) rmSync(join(directory, name))
+  },
+  'that is empty': (directory) => {
+    rmSync(join(directory, 'journal.db-wal'))
+    truncateSync(join(directory, 'journal.db'), 0)
+  },
+})) {
+  void t.test(`what a journal ${how} does not know any more is named, and kept for export`, async (t) => {
+    const { files, runs, said, goOn } = await killed(t, ['f', 'd/g'])
+    await goOn(damage)
+    t.same(files.paths(), [])
+    const { setAside } = runs.changes.status()
+    t.same(setAside.map(({ path }) => path).sort(), ['d/g', 'f'])
+    for (const { generation } of setAside)
+      t.equal(readFileSync(join(runs.directory, 'spool', String(generation)), 'utf8'), 'content-1')
+    t.equal(said.filter((message) => message.includes('set aside, not uploaded')).length, 2)
+  })
+}
+
+void t.test('what the service has confirmed is no orphan', async (t) => {
+  const { files, runs, said, goOn } = await killed(t)
+  files.clearFaults()
+  await goOn(() => undefined)
+  t.equal(files.text('f'), 'content-1')
+  await runs.crash()
+  t.same(runs.changes.status().setAside, [])
+  t.same(said, [])
+})
