@@ -1,5 +1,6 @@
 /**
- * A session's journal belongs to that session, not to another that was made under its name. Layer: session.
+ * A session's journal belongs to that session, not to another that was made under its name; one that is damaged
+ * belongs to nobody. Layer: session.
  *
  * Invariant: a journal is taken up only by the session it was written for: one that was made again under the
  * same name gets a new one, and the old is set aside.
@@ -9,7 +10,8 @@ import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import { noFailpoint, type Failpoint } from '../write-back/disk/failpoints.ts'
-import { Journal } from '../write-back/disk/journal.ts'
+import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
+import { namesIn } from '../write-back/disk/spool.ts'
 
 /**
  * A session that was deleted and made again under its name must not get what was meant for the old one. Call
@@ -26,22 +28,35 @@ export function guardAgainstNamesake(
 ): () => void {
   const created = String(createdAtMs)
   const file = join(directory, 'journal.db')
-  if (existsSync(file)) {
-    const journal = new Journal({ file, boot: '', failpoint })
+  const setAside = (message: string): void => {
+    const aside = `${directory}.set-aside-${new Date(clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')}`
+    const left = [...namesIn(directory).values()]
+    renameSync(directory, aside)
+    logger.error({ directory: aside, left }, message)
+  }
+  const journal = existsSync(file) ? openUndamaged(file, failpoint) : undefined
+  if (journal === 'damaged') {
+    setAside(
+      'the journal is damaged: it is set aside, `mount-session recover --export DIR` takes out what is left',
+    )
+  } else if (journal) {
     const known = journal.meta('sessionCreatedAt')
     if (known === created) return () => journal.close()
     journal.close()
-    if (known !== undefined) {
-      const aside = `${directory}.set-aside-${new Date(clock.wallMs()).toISOString().replace(/[-:]|\..*/g, '')}`
-      renameSync(directory, aside)
-      logger.error(
-        { directory: aside },
-        'the session was made again under the same name: its old changes are set aside',
-      )
-    }
+    if (known !== undefined)
+      setAside('the session was made again under the same name: its old changes are set aside')
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const journal = new Journal({ file, boot: '', failpoint })
-  journal.setMeta('sessionCreatedAt', created)
-  return () => journal.close()
+  const made = new Journal({ file, boot: '', failpoint })
+  made.setMeta('sessionCreatedAt', created)
+  return () => made.close()
+}
+
+function openUndamaged(file: string, failpoint: Failpoint): Journal | 'damaged' {
+  try {
+    return new Journal({ file, boot: '', failpoint })
+  } catch (error) {
+    if (error instanceof JournalDamaged) return 'damaged'
+    throw error
+  }
 }

@@ -16,7 +16,8 @@ import type { Leftover, Progress } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
-import { Journal } from '../write-back/disk/journal.ts'
+import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
+import { namesIn } from '../write-back/disk/spool.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
 
 /**
@@ -97,10 +98,17 @@ async function journalsOf(state: string): Promise<string[]> {
     .map((name) => join(state, name))
 }
 
+/** Undefined where there is none, or it is damaged. */
 function withJournal<T>(directory: string, use: (journal: Journal) => T): T | undefined {
   const file = join(directory, 'journal.db')
   if (!existsSync(file)) return undefined
-  const journal = new Journal({ file, boot: '' })
+  let journal: Journal
+  try {
+    journal = new Journal({ file, boot: '' })
+  } catch (error) {
+    if (error instanceof JournalDamaged) return undefined
+    throw error
+  }
   try {
     return use(journal)
   } finally {
@@ -108,22 +116,44 @@ function withJournal<T>(directory: string, use: (journal: Journal) => T): T | un
   }
 }
 
-/** Every file that the spool has and the service has not, by path. */
+interface Kept {
+  readonly path: string
+  readonly generation: number | undefined
+}
+
+/** Every file that the spool has and the service has not, by path; what the journal has lost, too. */
 function keptFiles(directory: string): { path: string; file: string }[] {
-  const kept = withJournal(directory, (journal) => [
+  const known = withJournal<readonly Kept[]>(directory, (journal) => [
     ...journal.rows().filter((row) => row.remote.is !== 'file' || row.remote.generation !== row.generation),
     ...journal.listSetAside(),
   ])
-  return (kept ?? []).flatMap(({ path, generation }) =>
+  return [...(known ?? []), ...lostBy(directory, known ?? [])].flatMap(({ path, generation }) =>
     generation === undefined ? [] : [{ path, file: join(directory, 'spool', String(generation)) }],
   )
 }
 
+/** What only the spool knows of. */
+function lostBy(directory: string, known: readonly Kept[]): Kept[] {
+  const generations = new Set(known.map(({ generation }) => generation))
+  return [...namesIn(directory)]
+    .filter(([generation]) => !generations.has(generation))
+    .map(([generation, path]) => ({ path, generation }))
+}
+
+function setAsideIn(directory: string): Kept[] {
+  const found = withJournal<{ rows: readonly Kept[]; aside: readonly Kept[] }>(directory, (journal) => ({
+    rows: journal.rows(),
+    aside: journal.listSetAside(),
+  }))
+  const { rows = [], aside = [] } = found ?? {}
+  return [...aside, ...lostBy(directory, [...rows, ...aside])]
+}
+
 async function setAsideOf(state: string): Promise<string[]> {
   const paths = (await journalsOf(state)).map((directory) =>
-    basename(directory) === 'journal'
-      ? (withJournal(directory, (journal) => journal.listSetAside().map(({ path }) => path)) ?? [])
-      : keptFiles(directory).map(({ path }) => path),
+    (basename(directory) === 'journal' ? setAsideIn(directory) : keptFiles(directory)).map(
+      ({ path }) => path,
+    ),
   )
   return paths.flat()
 }
@@ -145,7 +175,9 @@ async function exportAll(state: string, directory: string): Promise<RecoveryRepo
 async function discardAll(state: string): Promise<RecoveryReport> {
   let handled = 0
   for (const journal of await journalsOf(state)) {
-    handled += withJournal(journal, (open) => open.rows().length + open.listSetAside().length) ?? 0
+    const known =
+      withJournal<readonly Kept[]>(journal, (open) => [...open.rows(), ...open.listSetAside()]) ?? []
+    handled += known.length + lostBy(journal, known).length
     await rm(journal, { recursive: true })
   }
   return { handled, left: [], setAside: [] }

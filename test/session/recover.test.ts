@@ -1,10 +1,13 @@
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { silentLogger } from '../../src/log.ts'
 import { recoverSession } from '../../src/session/recover.ts'
 import { makeSessionDirectories } from '../../src/session/directories.ts'
+import { guardAgainstNamesake } from '../../src/session/namesake.ts'
 import { Journal } from '../../src/write-back/disk/journal.ts'
+import { Spool } from '../../src/write-back/disk/spool.ts'
 
 const address = {
   endpoint: 'http://127.0.0.1:1/p',
@@ -40,3 +43,46 @@ void t.test('a file and what was below a directory of its name are exported both
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
   t.same(exported.sort(), ['1 a', '2 a/b', '3 a/c', '4 a'])
 })
+
+for (const [how, damage] of Object.entries<(file: string) => void>({
+  zeroed: (file) => writeFileSync(file, Buffer.alloc(8192)),
+  'cut to a piece': (file) => truncateSync(file, 5000),
+  deleted: (file) => rmSync(file),
+})) {
+  void t.test(`what the spool holds of a journal that was ${how} is exported under its names`, async (t) => {
+    const root = t.testdir()
+    const roots = { stateRoot: join(root, 'state'), cacheRoot: join(root, 'cache') }
+    const directory = join(makeSessionDirectories(address, roots).state, 'journal')
+    mkdirSync(directory, { recursive: true })
+    new Journal({ file: join(directory, 'journal.db'), boot: 'boot-1' }).close()
+    const spool = new Spool(join(directory, 'spool'), 0)
+    for (const path of ['a', 'd/b']) {
+      const generation = spool.createEmpty()
+      spool.write(generation, 0, Buffer.from(`bytes of ${path}`))
+      spool.name(generation, path)
+    }
+    spool.close()
+    damage(join(directory, 'journal.db'))
+    const guard = (): (() => void) =>
+      guardAgainstNamesake(directory, 1, {
+        clock: systemClock,
+        failpoint: undefined,
+        logger: { ...silentLogger, error: (_: object, message: string) => void said.push(message) },
+      })
+    const said: string[] = []
+    if (how !== 'deleted') {
+      guard()()
+      t.match(said, [/the journal is damaged: it is set aside/])
+    }
+    const target = join(root, 'exported')
+    const action = { kind: 'export', directory: target } as const
+    const options = { ...address, ...roots, action } as Parameters<typeof recoverSession>[0]
+    const report = await recoverSession(options, {
+      logger: silentLogger,
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    })
+    t.match(report, { handled: 2, setAside: ['a', 'd/b'] })
+    for (const path of ['a', 'd/b']) t.equal(readFileSync(join(target, path), 'utf8'), `bytes of ${path}`)
+  })
+}

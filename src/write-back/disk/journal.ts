@@ -83,6 +83,21 @@ export interface SetAside {
   readonly at: number
 }
 
+const sqliteCorrupt = 11
+const sqliteNotADatabase = 26
+
+/** What is in the file is no journal any more: it is set aside with its spool, whose files are named beside it. */
+export class JournalDamaged extends Error {
+  override readonly name = 'JournalDamaged'
+
+  constructor(file: string, cause: unknown) {
+    super(
+      `${file}: the journal is damaged; \`mount-session recover --export DIR\` takes out what the spool holds`,
+      { cause },
+    )
+  }
+}
+
 export class Journal {
   readonly #database: DatabaseSync
   readonly #boot: string
@@ -108,10 +123,20 @@ export class Journal {
     this.#failpoint = failpoint
     keepPrivate(file)
     this.#database = new DatabaseSync(file)
-    this.#database.exec(
-      'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096',
-    )
-    this.#upgrade()
+    try {
+      this.#database.exec(
+        'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096',
+      )
+      const found = this.#database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
+      if (found !== 'ok') throw new JournalDamaged(file, found)
+      this.#upgrade()
+    } catch (error) {
+      this.#database.close()
+      const { errcode } = error as { errcode?: unknown }
+      throw errcode === sqliteCorrupt || errcode === sqliteNotADatabase
+        ? new JournalDamaged(file, error)
+        : error
+    }
     this.#walFd = openSync(`${file}-wal`, 'r')
   }
 
