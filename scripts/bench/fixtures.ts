@@ -4,7 +4,7 @@
  * Invariant: the same contents in every run, made once and never changed.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { type Dirent, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** A word that occurs once in every file of a tree. */
@@ -35,16 +35,28 @@ export function makeTree(root: string, { files, directories, bytes }: TreeShape)
 
 const directoryName = (index: number): string => `directory-${index}`
 
-/** Every file below a directory, by its path relative to it, with its size. */
+/** Every file below a directory, by its path relative to it, with its size; what goes meanwhile is not there. */
 export function filesBelow(root: string): Map<string, number> {
   const found = new Map<string, number>()
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory()) continue
-    const path = join(entry.parentPath, entry.name)
-    const size = statSync(path, { throwIfNoEntry: false })?.size
-    if (size !== undefined) found.set(relative(root, path), size)
+  const collect = (directory: string): void => {
+    for (const entry of entriesOf(directory)) {
+      const path = join(directory, entry.name)
+      if (entry.isDirectory()) collect(path)
+      const size = entry.isDirectory() ? undefined : statSync(path, { throwIfNoEntry: false })?.size
+      if (size !== undefined) found.set(relative(root, path), size)
+    }
   }
+  collect(root)
   return found
+}
+
+function entriesOf(directory: string): readonly Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** Bytes that do not compress and are the same each time. */
