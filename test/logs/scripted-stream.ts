@@ -40,6 +40,10 @@ export class ScriptedConnection {
     this.#push({ bytes: Buffer.from(lines.map((line) => `event: log\ndata: ${line}\n\n`).join('')) })
   }
 
+  sendBytes(bytes: Uint8Array): void {
+    this.#push({ bytes })
+  }
+
   comment(): void {
     this.#push({ bytes: Buffer.from(': still here\n\n') })
   }
