@@ -73,7 +73,7 @@ export class SseDecoder {
 
   /** Drops everything up to and including the blank line that ends the event. */
   #skip(piece: string): void {
-    this.#lineStart = (this.#lineStart + piece).slice(0, 3)
+    this.#lineStart = (this.#lineStart + piece).slice(0, 2)
     if (!piece.endsWith('\n')) return
     if (this.#lineStart === '\n' || this.#lineStart === '\r\n') this.#skipping = false
     this.#lineStart = ''

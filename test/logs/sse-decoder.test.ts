@@ -77,3 +77,19 @@ void t.test('a line that never ends is given up at the limit', (t) => {
   t.equal(oversized, 1)
   t.end()
 })
+
+void t.test('an event named as one without a name is one', (t) => {
+  t.same(decode(['event: message\ndata: a\n\nevent: Message\ndata: b\n\n']).payloads, ['a'])
+  t.end()
+})
+
+void t.test('an event is over with its blank line, on whichever of its lines it became too large', (t) => {
+  for (const newline of ['\n', '\r\n']) {
+    for (let count = 1; count <= 40; count++) {
+      const many = `data: many lines${newline}`.repeat(count)
+      const { payloads } = decode([many, newline, `data: after${newline}${newline}`], 200)
+      t.equal(payloads.at(-1), 'after', `${count} lines`)
+    }
+  }
+  t.end()
+})
