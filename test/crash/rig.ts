@@ -174,7 +174,7 @@ export class MortalMount {
       try {
         const words = fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0')
         const parent = /^PPid:\t(\d+)$/m.exec(fs.readFileSync(`/proc/${name}/status`, 'utf8'))?.[1]
-        const isOurs = words.includes(main) && words.includes(this.directory) && words.includes('--log-file')
+        const isOurs = [main, this.emulator.target, this.directory].every((word) => words.includes(word))
         // the command that starts it has the same words, and is our child
         if (isOurs && parent !== String(process.pid)) return Number(name)
       } catch {
