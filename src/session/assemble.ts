@@ -13,6 +13,7 @@ import type { Logger } from '../log.ts'
 import type { AssemblyOption } from '../options/mount-options.ts'
 import type { OptionValues } from '../options/table.ts'
 import { Prefetch } from '../prefetch/prefetch.ts'
+import { SameNames } from './same-names.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { WriteBack, type WriteBackOptions } from '../write-back/write-back.ts'
 
@@ -43,16 +44,19 @@ const maxCachedNames = 250_000
 
 /** Opens the journal of an earlier run, or a new one, and starts sending what it holds. */
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
-  const { files, clock, logger, ttlMs } = options
+  const { clock, logger, ttlMs } = options
+  const files = new SameNames(options.files, logger)
   const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxCachedNames })
   const contents = new ContentCache({
     ...options,
+    files,
     listings,
     directory: options.contentDirectory,
     maxBytes: options.cacheBytes,
   })
   const changes = await WriteBack.open({
     ...options,
+    files,
     listings,
     contents,
     directory: options.journalDirectory,
