@@ -74,6 +74,7 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
     `  service   ${service.state === 'ready' ? 'ready' : `paused for ${showDuration(service.sinceMs)}: ${service.reason}`}`,
     `  traffic   ${showBytes(bytes.uploaded)} up, ${showBytes(bytes.downloaded)} down`,
+    ...describeConsole(report),
     `  cache     ${showBytes(cache.bytes)}; listings ${hits(cache.listingHits, cache.listingMisses)}, contents ${hits(cache.contentHits, cache.contentMisses)}`,
     ...Object.keys(report.calls)
       .toSorted()
@@ -90,6 +91,14 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     ...report.setAside.slice(0, listedPaths).map(({ path, reason }) => `  ${path}: ${reason}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Of a console that nobody has asked for there is nothing to say. */
+function describeConsole({ console: { state, connections, lines, lastEnd } }: StatusReport): string[] {
+  if (connections === 0) return []
+  const why = state === 'backingOff' && lastEnd !== undefined ? `: ${lastEnd}` : ''
+  const shown = state === 'backingOff' ? 'to be connected again' : state === 'open' ? 'connected' : state
+  return [`  console   ${shown}${why}; ${showCount(lines, 'line')}`]
 }
 
 /** What needs somebody comes first, and a long list ends: `--json` has all of it. */

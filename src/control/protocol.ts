@@ -58,6 +58,17 @@ export interface StatusReport {
     Record<string, { readonly median: number; readonly p95: number; readonly max: number }>
   >
   readonly bytes: { readonly uploaded: number; readonly downloaded: number }
+  /** Of `.logs`: whether its stream is connected, for how many who have it open, and what it has brought. */
+  readonly console: {
+    readonly mode: 'open' | 'always' | 'off'
+    readonly state: 'idle' | 'connecting' | 'open' | 'backingOff' | 'stopped'
+    readonly openHandles: number
+    readonly connections: number
+    /** Recorded by this process. */
+    readonly lines: number
+    /** Why the last connection ended. */
+    readonly lastEnd?: string | undefined
+  }
   readonly cache: {
     readonly listingHits: number
     readonly listingMisses: number

@@ -88,6 +88,7 @@ export class SessionFilesystem {
       calls: statistics.calls,
       latencies: statistics.latencies,
       bytes: statistics.bytes,
+      console: this.#follower.status,
       cache: {
         listingHits: listings.hits,
         listingMisses: listings.misses,

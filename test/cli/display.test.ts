@@ -3,6 +3,7 @@ import { showBytes, showCount, showDuration } from '../../src/cli/amounts.ts'
 import { describeLeftover } from '../../src/cli/leftovers.ts'
 import { showProgress } from '../../src/cli/progress.ts'
 import { describeStatus } from '../../src/cli/status.ts'
+import type { StatusReport } from '../../src/control/protocol.ts'
 import { leftover, statusReport } from '../control/rig.ts'
 import { FakeClock } from '../fake-clock.ts'
 
@@ -93,6 +94,22 @@ void t.test('status reads well', (t) => {
 `,
   )
   t.match(describeStatus(statusReport()), /everything is uploaded\n$/)
+  t.end()
+})
+
+void t.test('status tells of the console once somebody has asked for it', (t) => {
+  const console = { mode: 'open', openHandles: 1, connections: 2, lines: 1 } as const
+  const told = (changes: Pick<StatusReport['console'], 'state' | 'lastEnd'>): string | undefined =>
+    describeStatus(statusReport({ console: { ...console, ...changes } }))
+      .split('\n')
+      .find((line) => line.startsWith('  console'))
+  t.equal(told({ state: 'open', lastEnd: 'the service ended the stream' }), '  console   connected; 1 line')
+  t.equal(
+    told({ state: 'backingOff', lastEnd: 'status 503' }),
+    '  console   to be connected again: status 503; 1 line',
+  )
+  t.equal(told({ state: 'idle' }), '  console   idle; 1 line')
+  t.notMatch(describeStatus(statusReport()), /console/)
   t.end()
 })
 

@@ -32,6 +32,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
     calls: {},
     latencies: {},
     bytes: { uploaded: 0, downloaded: 0 },
+    console: { mode: 'open', state: 'idle', openHandles: 0, connections: 0, lines: 0 },
     cache: { listingHits: 0, listingMisses: 0, contentHits: 0, contentMisses: 0, bytes: 0 },
     ...changes,
   }
