@@ -2,8 +2,9 @@
  * Where the bytes of a file are now, for all who have it open. Layer: filesystem; the states are drawn in
  * `node.ts`.
  *
- * Invariant: one file has one current content. When a newer one is adopted every clean handle moves to it and
- * the kernel drops its pages; a working copy with unsent bytes adopts nothing.
+ * Invariant: one file has one current content, which every open gets. When a newer one is adopted the kernel drops its
+ * pages, and the handles move to it unless one of them has begun to read (`older-contents.ts`); a working copy with
+ * unsent bytes adopts nothing.
  */
 import type { Contents } from '../cache/contents.ts'
 import { ServiceError } from '../client/errors.ts'
@@ -17,6 +18,7 @@ import type { FileHandle, FileNode } from './node.ts'
 import type { Ground } from './ground.ts'
 import { HeldContent } from './held-content.ts'
 import type { KernelNews } from './kernel-news.ts'
+import { isDivided, leaveOlder, OlderContents } from './older-contents.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import type { Tree } from './tree.ts'
 import type { FileSight, View } from './view.ts'
@@ -28,6 +30,7 @@ export class FileBytes {
   readonly #contents: Contents
   readonly #news: KernelNews
   readonly #clock: Clock
+  readonly #older: OlderContents
 
   constructor(ground: Pick<Ground, 'tree' | 'view' | 'changes' | 'contents' | 'news' | 'clock'>) {
     this.#tree = ground.tree
@@ -36,6 +39,7 @@ export class FileBytes {
     this.#contents = ground.contents
     this.#news = ground.news
     this.#clock = ground.clock
+    this.#older = new OlderContents((node) => this.#loseNameElsewhere(node))
   }
 
   /** The working copy that has the bytes now; undefined while they are what the service has. */
@@ -68,7 +72,10 @@ export class FileBytes {
     if (state.kind === 'clean') state.content?.drop()
     /* without a name nothing else keeps it */
     if (this.#tree.findPath(node) === undefined) retain(node, copy)
-    for (const handle of node.handles) if (handle.retained !== undefined) retain(handle, copy)
+    for (const handle of node.handles) {
+      if (handle.retained !== undefined) retain(handle, copy)
+      handle.begun = false
+    }
     node.state = { kind: 'working', copy }
     node.shown = undefined
   }
@@ -98,11 +105,12 @@ export class FileBytes {
       content.release()
     } else {
       node.state.content = new HeldContent(content, remote[1])
+      if (before !== undefined) this.#older.keep(node, before)
       before?.drop()
       if (before !== undefined) this.#news.pages(node.id)
     }
     const had = hadPagesOf(node, content.path)
-    return unchanged && had
+    return unchanged && had && !isDivided(node)
   }
 
   /** An open takes what is there now, also of a file whose handles were to rest. */
@@ -114,12 +122,19 @@ export class FileBytes {
     this.#news.attributes(node.id)
   }
 
-  read(node: FileNode, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+  read(handle: FileHandle, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+    if (handle.older !== undefined) {
+      const current = (): MaybePromise<HeldContent | undefined> => this.held(handle.node, signal)
+      const older = this.#older.read(handle, { offset, length }, current, signal)
+      return chain(older, (bytes) => bytes ?? this.read(handle, offset, length, signal))
+    }
+    const { node } = handle
     this.catchUp(node)
     const copy = this.copyOf(node)
     if (copy !== undefined) return copy.read(offset, length)
     return chain(this.held(node, signal), (held) => {
-      if (held === undefined) return this.read(node, offset, length, signal)
+      if (held === undefined) return this.read(handle, offset, length, signal)
+      handle.begun = true
       const size = held.content.size
       const bytes = held.read(offset, length, signal)
       if (!isPromise(bytes)) return bytes
@@ -128,9 +143,34 @@ export class FileBytes {
           /* or whoever reads on would stop where the listing said that the file ends */
           return held.content.size === size ? arrived : this.#news.resized(node.id).then(() => arrived)
         },
-        (error: unknown) => this.#readAgain(node, held, error, () => this.read(node, offset, length, signal)),
+        (error: unknown) =>
+          this.#readAgain(node, held, error, () => this.read(handle, offset, length, signal)),
       )
     })
+  }
+
+  /**
+   * Whether a look at the file shows another one in its place while somebody reads it: one that is longer may
+   * have been appended to.
+   */
+  isReplaced(node: FileNode, sight: FileSight): boolean {
+    const { shown, state } = node
+    if (sight.local !== undefined || shown === undefined || isSameIdentity(shown, sight.listed)) return false
+    this.catchUp(node)
+    if (state.kind !== 'clean' || state.content === undefined || sight.listed.size > shown.size) return false
+    return [...node.handles].some((handle) => handle.begun)
+  }
+
+  /** What a handle that is about to write has read is what it writes to, or it fails with `stale`. */
+  writer(handle: FileHandle, signal: AbortSignal): MaybePromise<void> {
+    if (handle.node.replaced) throw new FilesystemError('stale', `${handle.node.name}: replaced by the agent`)
+    if (handle.older === undefined) return
+    return chain(
+      this.#older.catchUp(handle, () => this.held(handle.node, signal), signal),
+      (isSame) => {
+        if (!isSame) throw new FilesystemError('stale', `${handle.node.name}: changed since it was read`)
+      },
+    )
   }
 
   /** The content of a clean file, opened again if need be; undefined when it is not clean any more. */
@@ -268,7 +308,18 @@ export class FileBytes {
   closed(handle: FileHandle): void {
     const { node } = handle
     release(handle)
+    leaveOlder(handle)
     if (node.handles.size === 0 && this.#tree.findPath(node) !== undefined) this.letGo(node)
+  }
+
+  /** Another file has its name: whoever looks next finds that one. */
+  #loseNameElsewhere(node: FileNode): void {
+    const { parent, name } = node
+    if (parent === undefined) return
+    node.replaced = true
+    this.loseName(node, undefined)
+    this.#tree.detach(node)
+    this.#news.entry(parent.id, name)
   }
 
   /** What the service has of a file, as the cache is asked for it. */

@@ -20,6 +20,7 @@ import type {
   WriteRequest,
 } from './front-end.ts'
 import type { FileHandle, FileNode, Node, SpecialNode } from './node.ts'
+import { isDivided, leaveOlder } from './older-contents.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import { Stage } from './staging.ts'
 import type { FileSight } from './view.ts'
@@ -47,7 +48,9 @@ export class FileOperations {
     if (!flags.write) walks?.didOpen(path)
     return chain(resolver.lookAt(node, caller.signal), (sight) => {
       stopIfInterrupted(caller.signal)
-      return this.openSeen(node, flags, sight?.kind === 'file' ? sight : undefined)
+      /* something else has the name: the kernel looks again */
+      if (sight === undefined) throw new FilesystemError('stale', `${node.name}: something else is there now`)
+      return this.openSeen(node, flags, sight.kind === 'file' ? sight : undefined)
     })
   }
 
@@ -69,9 +72,12 @@ export class FileOperations {
     /* a larger one of the service can only be read or replaced */
     if (flags.write && copy === undefined) changes.checkSize(node.name, bytes.sizeOf(node, sight))
     const keepCache = sight === undefined ? false : bytes.open(node, sight)
+    const directIo = isDivided(node)
     const handle = handles.openFile(node, flags)
+    /* what is read from the kernel's pages is not seen here */
+    handle.begun = keepCache && copy === undefined
     if (copy !== undefined && (flags.write || sight === undefined)) retain(handle, copy)
-    return { handle: handle.id, keepCache, directIo: false }
+    return { handle: handle.id, keepCache, directIo }
   }
 
   openSpecial(node: SpecialNode, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {
@@ -91,7 +97,7 @@ export class FileOperations {
       case 'special':
         return handle.opened.read(offset, length, caller.signal)
       case 'file':
-        return this.#parts.bytes.read(handle.node, offset, length, caller.signal)
+        return this.#parts.bytes.read(handle, offset, length, caller.signal)
     }
   }
 
@@ -101,7 +107,7 @@ export class FileOperations {
     if (!append) this.#parts.changes.checkSize(handle.node.name, offset + data.length)
     this.#parts.bytes.catchUp(handle.node)
     const copy = this.#parts.bytes.copyOf(handle.node)
-    if (copy !== undefined) {
+    if (copy !== undefined && handle.older === undefined) {
       retain(handle, copy)
       return this.#write(handle, copy, request)
     }
@@ -141,7 +147,7 @@ export class FileOperations {
     let copied = 0
     while (copied < wanted) {
       const step = Math.min(copyStepBytes, wanted - copied)
-      const data = await this.#parts.bytes.read(from.node, fromOffset + copied, step, caller.signal)
+      const data = await this.#parts.bytes.read(from, fromOffset + copied, step, caller.signal)
       if (data.length === 0) break
       copied += await this.write({ handle: to, offset: toOffset + copied, data, append: false }, caller)
     }
@@ -186,8 +192,10 @@ export class FileOperations {
     const before = bytes.sizeOf(node, sight)
     bytes.catchUp(node)
     const copy = bytes.copyOf(node)
-    if (size === 0) retain(handle, bytes.empty(node, sight))
-    else if (copy !== undefined || before !== size) {
+    if (size === 0) {
+      leaveOlder(handle)
+      retain(handle, bytes.empty(node, sight))
+    } else if (copy !== undefined || before !== size) {
       if (copy === undefined) changes.checkSize(node.name, before)
       return chain(
         this.#changing(handle, caller, (staged) => staged.truncate(size)),
@@ -240,7 +248,9 @@ export class FileOperations {
   }
 
   #changing<T>(handle: FileHandle, caller: Caller, change: (copy: WorkingCopy) => T): MaybePromise<T> {
-    return chain(this.#stage.writable(handle, caller.signal), (copy) => {
+    const { signal } = caller
+    const ready = chain(this.#parts.bytes.writer(handle, signal), () => this.#stage.writable(handle, signal))
+    return chain(ready, (copy) => {
       stopIfInterrupted(caller.signal)
       const { bytes } = this.#parts
       bytes.catchUp(handle.node)

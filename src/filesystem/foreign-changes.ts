@@ -11,6 +11,7 @@ import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { msToNs } from './attributes.ts'
 import { isSameIdentity } from './file-bytes.ts'
+import type { FileSight } from './view.ts'
 import type { Workbench } from './workbench.ts'
 
 /** Directories whose last listing is remembered, to tell what is new in the next. */
@@ -117,14 +118,20 @@ export class ForeignChanges implements ListingObserver {
     const path = joinPath(listing.directory, name)
     if (node.kind === 'file' && entry?.isDirectory === false) {
       const hadShown = node.shown !== undefined
-      bytes.notice(node, {
+      const sight: FileSight = {
         kind: 'file',
         path,
         ttlMs: 0,
         local: undefined,
         listed: entry,
         seen: seenBy(listing),
-      })
+      }
+      if (bytes.isReplaced(node, sight)) {
+        resolver.replaced(node)
+        news.entry(directory.id, name)
+        return false
+      }
+      bytes.notice(node, sight)
       return hadShown
     }
     const isDirectory = entry?.isDirectory === true || view.isOnItsWay(path, entry)

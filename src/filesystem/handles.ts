@@ -21,8 +21,8 @@ export class Handles {
   #last = 0
 
   openFile(node: FileNode, flags: OpenFlags): FileHandle {
-    const told = { error: undefined }
-    return this.#add({ kind: 'file', id: ++this.#last, node, flags, told, retained: undefined })
+    const fresh = { told: { error: undefined }, retained: undefined, begun: false, older: undefined }
+    return this.#add({ kind: 'file', id: ++this.#last, node, flags, ...fresh })
   }
 
   openDirectory(node: DirectoryNode): DirectoryHandle {

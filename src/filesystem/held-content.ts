@@ -1,7 +1,7 @@
 /**
  * A content of the cache as the handles of one file share it. Layer: filesystem.
  *
- * Invariant: it is given back exactly once, when the file has let go of it and no read is under way in it;
+ * Invariant: it is given back exactly once, when the file and its handles have let go of it and no read is under way in it;
  * a fetch of the whole of it ends when the file lets go.
  */
 import type { Content } from '../cache/contents.ts'
@@ -33,10 +33,21 @@ export class HeldContent {
     return this.#using(async () => use(await this.content.whole(this.#dropped.signal)))
   }
 
+  /** One more has it, until `leave`. */
+  keep(): this {
+    this.#users++
+    return this
+  }
+
+  leave(): void {
+    this.#users--
+    if (this.#users === 0) this.content.release()
+  }
+
   /** The file lets go of it. */
   drop(): void {
     this.#dropped.abort(letGo)
-    this.#leave()
+    this.leave()
   }
 
   #using<T>(work: () => MaybePromise<T>): MaybePromise<T> {
@@ -45,16 +56,11 @@ export class HeldContent {
     try {
       result = work()
     } catch (error) {
-      this.#leave()
+      this.leave()
       throw error
     }
-    if (isPromise(result)) return result.finally(() => this.#leave())
-    this.#leave()
+    if (isPromise(result)) return result.finally(() => this.leave())
+    this.leave()
     return result
-  }
-
-  #leave(): void {
-    this.#users--
-    if (this.#users === 0) this.content.release()
   }
 }

@@ -57,6 +57,8 @@ export interface FileNode extends NodeBase {
   shown: RemoteEntry | undefined
   /** What lies over the kept attributes: times not yet kept, or, without a name, all there are. */
   own: LocalAttributes
+  /** Somebody else put another file in its place while it was read. */
+  replaced: boolean
   /** Without a name: the working copy that it keeps. */
   retained: WorkingCopy | undefined
   /** Whose pages the kernel may have: a working copy's, or those of a content from this path. */
@@ -79,6 +81,10 @@ export interface FileHandle {
   readonly told: { error: unknown }
   /** The working copy that it keeps from being put away. */
   retained: WorkingCopy | undefined
+  /** Whether it may have been given bytes of the service's content that the file has now. */
+  begun: boolean
+  /** The content that it goes on with, where the file has a newer one since somebody began to read. */
+  older: HeldContent | undefined
 }
 
 export interface DirectoryHandle {

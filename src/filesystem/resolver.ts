@@ -90,6 +90,7 @@ export class Resolver {
     const there = directory.children.get(name)
     if (there !== undefined && there.kind !== sight.kind) this.lost(there)
     if (sight.kind === 'directory') return this.#tree.subdirectory(directory, name)
+    if (there?.kind === 'file' && this.#bytes.isReplaced(there, sight)) this.replaced(there)
     const node = this.#tree.file(directory, name)
     this.#bytes.notice(node, sight)
     return node
@@ -107,7 +108,17 @@ export class Resolver {
     this.#tree.detach(node)
   }
 
+  /** Another file has its name, by somebody else's doing; those who read it go on with what it was. */
+  replaced(node: FileNode): void {
+    node.replaced = true
+    this.lost(node)
+  }
+
   #noticed(node: FileNode | DirectoryNode, sight: Sight): Sight | undefined {
+    if (node.kind === 'file' && sight.kind === 'file' && this.#bytes.isReplaced(node, sight)) {
+      this.replaced(node)
+      return undefined
+    }
     if (sight.kind !== node.kind) {
       this.lost(node)
       return undefined

@@ -201,6 +201,7 @@ function newFile(): Omit<FileNode, 'id' | 'inode' | 'parent' | 'name' | 'lookups
       kind: 'file',
       handles: new Set(),
       shown: undefined,
+      replaced: false,
       own: {},
       retained: undefined,
       pagesOf: undefined,
