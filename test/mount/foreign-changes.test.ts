@@ -122,42 +122,90 @@ until(lambda: os.fstat(fd).st_size == 8); print(os.read(fd, 100), os.fstat(fd).s
     t.strictSame(said, ["b'one\\n'", "b'two\\n' 8"])
   })
 
-  await t.test('replaced while open: the descriptor moves to the new content, the inode stays', async (t) => {
-    fs.writeFileSync(scene.at('moves'), 'the old content')
+  await t.test(
+    'replaced while it is read: the descriptor keeps what it began, the name has another inode',
+    async (t) => {
+      fs.writeFileSync(scene.at('moves'), 'the old content')
+      const said = await scene.play(
+        `until(lambda: os.path.exists('moves')); fd = os.open('moves', os.O_RDONLY); inode = os.fstat(fd).st_ino; print(os.pread(fd, 3, 0))
+CHANGE
+until(lambda: os.stat('moves').st_size == 3)
+print(os.pread(fd, 100, 3), os.fstat(fd).st_size, os.fstat(fd).st_ino == inode, os.stat('moves').st_ino == inode, read('moves'))`,
+        () => fs.writeFileSync(scene.at('moves'), 'new'),
+      )
+      t.strictSame(said, ["b'the'", "b' old content' 15 True False new"])
+    },
+  )
+
+  await t.test('replaced while open and not read yet: the descriptor moves to the new content', async (t) => {
+    fs.writeFileSync(scene.at('fresh'), 'the old content')
     const said = await scene.play(
-      `until(lambda: os.path.exists('moves')); fd = os.open('moves', os.O_RDONLY); inode = os.fstat(fd).st_ino; print(os.pread(fd, 100, 0))
+      `until(lambda: os.path.exists('fresh')); fd = os.open('fresh', os.O_RDONLY); inode = os.fstat(fd).st_ino; print('open')
 CHANGE
 until(lambda: os.fstat(fd).st_size == 3); print(os.pread(fd, 100, 0), os.fstat(fd).st_ino == inode)`,
-      () => fs.writeFileSync(scene.at('moves'), 'new'),
+      () => fs.writeFileSync(scene.at('fresh'), 'new'),
     )
-    t.strictSame(said, ["b'the old content'", "b'new' True"])
-  })
-
-  await t.test('replaced by the same size while open: it shows when somebody opens the file', async (t) => {
-    fs.writeFileSync(scene.at('swaps'), 'before')
-    const said = await scene.play(
-      `until(lambda: os.path.exists('swaps')); fd = os.open('swaps', os.O_RDONLY); inode = os.fstat(fd).st_ino; print(os.pread(fd, 100, 0))
-CHANGE
-until(lambda: read('swaps') == 'after!'); print(os.pread(fd, 100, 0), os.fstat(fd).st_ino == inode)`,
-      () => fs.writeFileSync(scene.at('swaps'), 'after!'),
-    )
-    t.strictSame(said, ["b'before'", "b'after!' True"])
+    t.strictSame(said, ['open', "b'new' True"])
   })
 
   await t.test(
-    'replaced while open for writing, not yet written: the first write is to the new content',
+    'replaced by the same size while it is read: others open the new, nobody reads a mix',
+    async (t) => {
+      const old = Buffer.alloc(6_000_000, 'o')
+      fs.writeFileSync(scene.at('swaps'), old)
+      const said = await scene.play(
+        `until(lambda: os.path.exists('swaps')); read('swaps'); fd = os.open('swaps', os.O_RDONLY); print(os.read(fd, 1000000).strip(b'o'))
+CHANGE
+until(lambda: read('swaps').strip('n') == '')
+rest = b''.join(iter(lambda: os.read(fd, 100000), b'')); print(len(rest), rest.strip(b'o'), len(read('swaps').strip('n')))`,
+        () => fs.writeFileSync(scene.at('swaps'), Buffer.alloc(6_000_000, 'n')),
+      )
+      t.strictSame(said, ["b''", "5000000 b'' 0"])
+    },
+  )
+
+  await t.test(
+    'replaced while it is mapped: the mapping stays what it was, another one is new',
+    async (t) => {
+      fs.writeFileSync(scene.at('mapped'), Buffer.alloc(300_000, 'o'))
+      const said = await scene.play(
+        `import mmap; until(lambda: os.path.exists('mapped')); fd = os.open('mapped', os.O_RDONLY); m = mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ); print(m[0:1])
+CHANGE
+until(lambda: os.stat('mapped').st_size == 200000)
+other = os.open('mapped', os.O_RDONLY); n = mmap.mmap(other, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+print(len(m), m[:].strip(b'o'), len(n), n[:].strip(b'n'))`,
+        () => fs.writeFileSync(scene.at('mapped'), Buffer.alloc(200_000, 'n')),
+      )
+      t.strictSame(said, ["b'o'", "300000 b'' 200000 b''"])
+    },
+  )
+
+  await t.test(
+    'replaced while open for writing and not read yet: the first write is to the new content',
     async (t) => {
       fs.writeFileSync(scene.at('base'), 'the old content')
       const said = await scene.play(
-        `until(lambda: os.path.exists('base')); fd = os.open('base', os.O_RDWR); print(os.pread(fd, 100, 0))
+        `until(lambda: os.path.exists('base')); fd = os.open('base', os.O_RDWR); print('open')
 CHANGE
 until(lambda: os.fstat(fd).st_size == 11); os.pwrite(fd, b'NEW', 0); print(os.pread(fd, 100, 0)); os.fsync(fd)`,
         () => fs.writeFileSync(scene.at('base'), 'new content'),
       )
-      t.strictSame(said, ["b'the old content'", "b'NEW content'"])
+      t.strictSame(said, ['open', "b'NEW content'"])
       t.equal(scene.text('base'), 'NEW content')
     },
   )
+
+  await t.test('replaced since it was read: it is not written to', async (t) => {
+    fs.writeFileSync(scene.at('edited'), 'the old content')
+    const said = await scene.play(
+      `until(lambda: os.path.exists('edited')); fd = os.open('edited', os.O_RDWR); print(os.pread(fd, 100, 0))
+CHANGE
+until(lambda: os.stat('edited').st_size == 11); print(error(os.pwrite, fd, b'NEW', 0), read('edited'))`,
+      () => fs.writeFileSync(scene.at('edited'), 'new content'),
+    )
+    t.strictSame(said, ["b'the old content'", 'ESTALE new content'])
+    t.equal(scene.text('edited'), 'new content')
+  })
 
   await t.test('created in a directory that is open: the next pass shows it', async (t) => {
     fs.mkdirSync(scene.at('open-d'))
