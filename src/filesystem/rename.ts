@@ -98,6 +98,7 @@ export class Rename {
     changes.renameDirectory(source.path, target.path, remote, source.remote, over)
     this.#foreign.begun(target.path)
     for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
+    changes.noteAttributes(target.path, { changedNs: msToNs(this.#parts.clock.wallMs()) })
     tree.vacate(...to)
     tree.move(node, ...to)
     tree.settle(node)

@@ -34,6 +34,22 @@ contract('the inode number goes along, and so do times, mode and owner', async (
   t.not((await rig.stat('a')).inode, after.inode)
 })
 
+contract('a rename moves the time of the change alone, of a directory as of a file', async (t, start) => {
+  const rig = await start(t)
+  rig.files.put('d/file', 'text')
+  rig.files.put('file', 'text')
+  await rig.mkdir('ours')
+  for (const name of ['d', 'file', 'ours']) {
+    const before = await rig.stat(name)
+    await rig.pass(10_000)
+    await rig.rename(name, `${name}-2`)
+    const after = await rig.stat(`${name}-2`)
+    t.ok(after.changed.seconds >= before.changed.seconds + 10, name)
+    t.strictSame(after.modified, before.modified, name)
+    t.equal(after.inode, before.inode, name)
+  }
+})
+
 contract('open files go on under the new name, and those renamed over without a name', async (t, start) => {
   const rig = await start(t)
   rig.files.put('from', 'from')
