@@ -179,11 +179,13 @@ export class ContentCache implements Contents {
   /** The current content where it may be served, else a new one in its place. */
   #find(path: string, listed: RemoteEntry, seen: Seen, inMs = 0): StreamedContent {
     const before = this.#current.get(path)
-    if (before !== undefined && this.#serves(before, listed, seen, inMs)) {
+    /* somebody who tidies up may have removed its file */
+    const isThere = before === undefined || !before.complete || before.file.secure()
+    if (before !== undefined && isThere && this.#serves(before, listed, seen, inMs)) {
       if (seen.begunOrder > (before.provenance.endedOrder ?? Infinity)) before.noteListed(listed)
       return before
     }
-    const previous = before?.complete === true ? before : undefined
+    const previous = before?.complete === true && isThere ? before : undefined
     const content = new StreamedContent(this.#around, path, listed, previous)
     if (listed.size === 0) content.becomeEmpty(seen.begunOrder, seen.seenAt)
     if (before !== undefined) this.#forget(before)

@@ -5,9 +5,10 @@
  * Invariant: bytes that were handed out once never change: a download that had to begin again is compared
  * with what is here, and only what nobody has seen may be replaced.
  */
-import { closeSync, constants, openSync, readSync, write, writeSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, existsSync, openSync, readSync, write, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { ServiceError } from '../client/errors.ts'
+import { inDirectory } from './disk-store.ts'
 
 /** A download that had to begin again brought other bytes than somebody was given. */
 export class ContentChanged extends ServiceError {
@@ -88,6 +89,10 @@ export class ContentFile {
       at += writeSync(descriptor, this.#memory, at, this.received - at, at)
     this.#memory = undefined
     this.#handedOut = this.received
+    if (existsSync(this.#path)) return
+    /* somebody has removed the name, and the bytes are still there */
+    const again = (): void => copyFileSync(`/proc/self/fd/${descriptor}`, this.#path)
+    inDirectory(this.#path, again)
   }
 
   /** Moves it from memory to the file. */
@@ -152,8 +157,22 @@ export class ContentFile {
     this.close()
   }
 
+  /** Whether the bytes are to be had: false when somebody has removed the file. They are from here on, until `close`. */
+  secure(): boolean {
+    if (this.#memory !== undefined) return true
+    try {
+      this.#open()
+      return true
+    } catch {
+      return false
+    }
+  }
+
   #open(): number {
-    this.#descriptor ??= openSync(this.#path, this.#flags, 0o600)
+    if (this.#descriptor !== undefined) return this.#descriptor
+    /* an empty one in its place would be another content */
+    const flags = this.#isOnDisk ? this.#flags & ~constants.O_CREAT : this.#flags
+    this.#descriptor = inDirectory(this.#path, () => openSync(this.#path, flags, 0o600))
     this.#isOnDisk = true
     return this.#descriptor
   }

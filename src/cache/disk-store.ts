@@ -2,11 +2,11 @@
  * The directory that cached contents lie in. Layer: cache.
  *
  * Invariant: it is this mount's alone; what a run before has left in it is removed at the start, and the
- * reserve of the disk under it is never used.
+ * reserve of the disk under it is never used. Whoever tidies up may remove it at any time: it is made again.
  */
-import { constants, copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, linkSync, mkdirSync, rmSync } from 'node:fs'
 import { statfs, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheDiskError } from './contents.ts'
 
@@ -30,7 +30,7 @@ export class DiskStore {
     this.#clock = clock
     this.#reserveBytes = reserveBytes
     rmSync(directory, { recursive: true, force: true })
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
   }
 
   /** The path of a file that is not there yet. */
@@ -42,11 +42,13 @@ export class DiskStore {
   /** A file with the bytes of `file`: the same inode where the disk allows it, else a copy. */
   take(file: string): string {
     const path = this.newPath()
-    try {
-      linkSync(file, path)
-    } catch {
-      copyFileSync(file, path, constants.COPYFILE_FICLONE)
-    }
+    inDirectory(path, () => {
+      try {
+        linkSync(file, path)
+      } catch {
+        copyFileSync(file, path, constants.COPYFILE_FICLONE)
+      }
+    })
     return path
   }
 
@@ -70,6 +72,7 @@ export class DiskStore {
   async hasRoom(bytes: number): Promise<boolean> {
     if (this.#credit < bytes || this.#clock.now() - this.#lookedAt > lookMs) {
       await this.#removing
+      if (!existsSync(this.#directory)) makeDirectory(this.#directory)
       const disk = await statfs(this.#directory)
       this.#lookedAt = this.#clock.now()
       this.#credit = Math.min(disk.bavail * disk.bsize - this.#reserveBytes, Math.max(lookBytes, bytes))
@@ -77,6 +80,22 @@ export class DiskStore {
     if (this.#credit < bytes) return false
     this.#credit -= bytes
     return true
+  }
+}
+
+function makeDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+}
+
+/** Does something with a file in the directory, which is made again if somebody has removed it. */
+export function inDirectory<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const directory = dirname(path)
+    if (existsSync(directory)) throw error
+    makeDirectory(directory)
+    return work()
   }
 }
 

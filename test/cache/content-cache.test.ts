@@ -1,7 +1,7 @@
 /**
  * Contents are downloaded once, shared, and never outlive their proof or their room.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { digits, Rig, text } from './content-rig.ts'
@@ -269,3 +269,38 @@ void t.test(
     content.release()
   },
 )
+
+void t.test('a cache directory that somebody removes is made again, and what is open goes on', async (t) => {
+  const rig = new Rig(t.testdir(), {}, { chunkBytes: 50_000 })
+  const big = digits(200_000)
+  for (const name of ['idle', 'held', 'small', 'new', 'half', 'whole']) rig.files.put(name, big)
+  rig.files.put('small', 'x')
+  for (const name of ['idle', 'small']) t.equal(await rig.cat(name), name === 'small' ? 'x' : big)
+  const held = await rig.open('held')
+  t.equal(await text(held.content), big)
+  const whole = await rig.open('whole')
+  t.equal(await text(whole.content), big)
+  const half = await rig.open('half')
+  t.equal((await half.content.read(0, 10)).length, 10)
+  rmSync(join(rig.directory, 'cache'), { recursive: true })
+  rig.files.resetCalls()
+  t.equal(await text(held.content), big, 'what is open')
+  t.equal(await text(half.content), big, 'what is under way')
+  t.equal(readFileSync(await whole.content.whole(), 'latin1'), big, 'for a first write')
+  t.equal(await rig.cat('small'), 'x')
+  t.equal(rig.files.count('download'), 0)
+  t.equal(await rig.cat('idle'), big, 'is fetched again')
+  t.equal(await rig.cat('new'), big)
+  const spool = join(rig.directory, 'spool')
+  writeFileSync(spool, 'ours')
+  rmSync(join(rig.directory, 'cache'), { recursive: true })
+  rig.contents.adopt('ours', spool, 4)
+  rig.files.put('ours', 'ours')
+  rig.clock.advance(3000)
+  t.equal(await rig.cat('ours'), 'ours')
+  t.equal(rig.files.count('download'), 2)
+  rmSync(join(rig.directory, 'cache'), { recursive: true })
+  rig.clock.advance(60_000)
+  for (const name of ['idle', 'new', 'held', 'ours'])
+    t.equal(await rig.cat(name), name === 'ours' ? 'ours' : big, `${name}, compared with what is gone`)
+})
