@@ -5,8 +5,10 @@
  * compile until it has a reason here. Decided by code, never by message.
  */
 import { CacheDiskError } from '../cache/contents.ts'
+import type { Listings } from '../cache/listings.ts'
 import { ServiceError, type ServiceErrorCode } from '../client/errors.ts'
 import { WriteBackError, type WriteBackReason } from '../write-back/local-changes.ts'
+import { nameOf, parentOf } from '../remote-path.ts'
 import { FilesystemError, type Reason } from './errors.ts'
 
 const byServiceCode: Readonly<Record<ServiceErrorCode, Reason>> = {
@@ -72,4 +74,23 @@ function parkedReason(reason: Reason): Reason {
 /** An operation that has failed to its caller changes nothing afterwards: asked after each wait, before acting. */
 export function stopIfInterrupted(signal: AbortSignal): void {
   if (signal.aborted) throw new FilesystemError('interrupted')
+}
+
+/** The service refuses the download of what has become a directory, too, and does not say so. */
+export async function orDirectory(
+  listings: Listings,
+  path: string | undefined,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const isRefused =
+    error instanceof ServiceError && (error.code === 'bad_request' || error.code === 'conflict')
+  if (!isRefused || path === undefined) return error
+  try {
+    const { entry } = await listings.lookup(parentOf(path), nameOf(path), { maxAgeMs: 0, signal })
+    if (entry?.isDirectory !== true) return error
+  } catch {
+    return error
+  }
+  return new FilesystemError('isDirectory', `${path}: is a directory now`, { cause: error })
 }

@@ -7,12 +7,14 @@
  * unsent bytes adopts nothing.
  */
 import type { Contents } from '../cache/contents.ts'
+import type { Listings } from '../cache/listings.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
 import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
 import { listedNs, msToNs, overlaid } from './attributes.ts'
 import { FilesystemError } from './errors.ts'
+import { orDirectory } from './failures.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle, FileNode } from './node.ts'
 import type { Ground } from './ground.ts'
@@ -28,15 +30,17 @@ export class FileBytes {
   readonly #view: View
   readonly #changes: LocalChanges
   readonly #contents: Contents
+  readonly #listings: Listings
   readonly #news: KernelNews
   readonly #clock: Clock
   readonly #older: OlderContents
 
-  constructor(ground: Pick<Ground, 'tree' | 'view' | 'changes' | 'contents' | 'news' | 'clock'>) {
+  constructor(ground: Ground) {
     this.#tree = ground.tree
     this.#view = ground.view
     this.#changes = ground.changes
     this.#contents = ground.contents
+    this.#listings = ground.listings
     this.#news = ground.news
     this.#clock = ground.clock
     this.#older = new OlderContents((node) => this.#loseNameElsewhere(node))
@@ -143,8 +147,10 @@ export class FileBytes {
           /* or whoever reads on would stop where the listing said that the file ends */
           return held.content.size === size ? arrived : this.#news.resized(node.id).then(() => arrived)
         },
-        (error: unknown) =>
-          this.#readAgain(node, held, error, () => this.read(handle, offset, length, signal)),
+        async (error: unknown) => {
+          const cause = await this.failure(node, error, signal)
+          return this.#readAgain(node, held, cause, () => this.read(handle, offset, length, signal))
+        },
       )
     })
   }
@@ -329,6 +335,11 @@ export class FileBytes {
     if (content.from !== 'remote') throw new FilesystemError('internal', 'a working copy came from nowhere')
     /* what the local side knows of it proves nothing newer than the content itself does */
     return [content.path, content.listed, { begunOrder: 0, seenAt: this.#clock.now() }]
+  }
+
+  /** Why the service does not give a file. */
+  failure(node: FileNode, error: unknown, signal: AbortSignal): Promise<unknown> {
+    return orDirectory(this.#listings, this.#tree.findPath(node), error, signal)
   }
 
   /** A failed content is not tried again as it is: the bytes may have moved, or come another time. */

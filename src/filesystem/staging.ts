@@ -82,7 +82,7 @@ export class Stage {
         }
         unused(copy)
       } catch (error) {
-        if (isStill() && !isReplaced(error)) throw error
+        if (isStill() && !isReplaced(error)) throw await this.#bytes.failure(node, error, neverAborted)
       }
     }
   }

@@ -137,7 +137,8 @@ export class Notifier implements KernelCache {
 
   #send(): void {
     for (const [key, notification] of this.#queue) {
-      if (this.#writing >= writesAtOnce) return
+      /* what takes no lock never waits in the kernel, and a READ may wait for it */
+      if (this.#writing >= writesAtOnce && notification.heldBackBy !== nothing) continue
       if (this.#isHeldBack(notification)) continue
       const { bytes, told } = notification
       this.#queue.delete(key)

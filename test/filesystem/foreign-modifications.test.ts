@@ -173,6 +173,21 @@ contract(
   },
 )
 
+contract('a file that has become a directory and was not looked at since is one', async (t, start) => {
+  const rig = await start(t)
+  rig.files.put('a', 'file')
+  rig.files.put('sub/b', 'file')
+  const node = await rig.node('a')
+  const { handle } = await rig.fs.open(node, readOnly, caller)
+  const writer = await rig.open('sub/b', writable)
+  for (const name of ['a', 'sub/b']) {
+    rig.files.take(name)
+    rig.files.putDirectory(name)
+  }
+  t.equal(await reasonOf(rig.readHandle(handle)), 'isDirectory')
+  t.equal(await reasonOf(rig.writeHandle(writer, 1, 'x')), 'isDirectory')
+})
+
 contract('a file becomes a directory and a directory a file', async (t, start) => {
   const rig = await start(t)
   rig.files.put('f', 'x')
