@@ -5,16 +5,20 @@
  * is none.
  */
 import { resolve } from 'node:path'
-import { findMount } from '../control/registry.ts'
-import type { FoundMount } from '../control/registry.ts'
-import { dataDirectories } from './session-arguments.ts'
+import { ask, type AskOptions } from '../control/control-client.ts'
+import { ControlError, type ControlRequest, type ControlResults } from '../control/protocol.ts'
+import { findMount, type FoundMount, type MountRecord } from '../control/registry.ts'
+import { mountAt, mountWith, ownType } from '../fuse/mount-table.ts'
 import { canonicalPath } from '../mount/mount-point.ts'
-import { mountAt, ownType } from '../fuse/mount-table.ts'
 import { CommandFailure } from './report-error.ts'
+import { dataDirectories } from './session-arguments.ts'
+
+/** A live daemon answers within a turn of its event loop, with progress at least. */
+export const answerWithinMs = 10_000
 
 /** The mount that `path` is, or is in; throws `CommandFailure` when there is none of this user. */
 export async function runningMount(path: string): Promise<FoundMount> {
-  const found = await findMount(dataDirectories(process.env).stateRoot, path)
+  const found = await mountOf(path)
   if (found !== undefined) {
     return found
   }
@@ -25,4 +29,38 @@ export async function runningMount(path: string): Promise<FoundMount> {
     )
   }
   throw new CommandFailure(`${path} is not a mounted session`)
+}
+
+/** The same, or undefined. */
+export function mountOf(path: string): Promise<FoundMount | undefined> {
+  return findMount(dataDirectories(process.env).stateRoot, path, placeOf)
+}
+
+/* a directory above it may have been renamed since */
+function placeOf({ directory, mount }: MountRecord): string {
+  return (mount && mountWith(mount)?.directory) ?? directory
+}
+
+/**
+ * As `ask`. A daemon that does not answer, and has its session's lock, lives: `silent`, not `notRunning`; it may
+ * be out of descriptors, or its socket was taken away.
+ */
+export async function askMount<Method extends ControlRequest['method']>(
+  { stateDirectory }: MountRecord,
+  request: Extract<ControlRequest, { readonly method: Method }>,
+  options: AskOptions,
+): Promise<ControlResults[Method]> {
+  try {
+    return await ask(stateDirectory, request, options)
+  } catch (error) {
+    if (!(error instanceof ControlError) || error.code !== 'notRunning') throw error
+    const { isSessionHeld } = await import('../session/session-lock.ts')
+    if (!isSessionHeld(stateDirectory)) throw error
+    throw new ControlError('silent', 'the mount does not answer', { cause: error })
+  }
+}
+
+/** What to say of a daemon that is there and does not answer. */
+export function notAnswering({ directory, pid }: MountRecord): CommandFailure {
+  return new CommandFailure(`the daemon of ${directory} (pid ${pid}) does not answer`)
 }

@@ -128,6 +128,8 @@ function stopOnSignals(
       )
       mounted
         .unmount({ lazy: true })
+        /* it ends all the same; the next mount detaches what is left there */
+        .catch((error: unknown) => logger.error({ reason: describeFailure(error) }, 'could not be unmounted'))
         .then(() => mounted.close())
         .then(
           () => atOnce.resolve(left.length === 0 ? 0 : 1),

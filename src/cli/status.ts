@@ -4,18 +4,14 @@
  * Invariant: touches nothing in DIR and so answers while reads and uploads hang.
  */
 import { Command } from 'commander'
-import { ask } from '../control/control-client.ts'
 import { ControlError } from '../control/protocol.ts'
 import type { Leftover, StatusReport } from '../control/protocol.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
 import { parseCommand } from './command-line.ts'
 import { describeLeftover } from './leftovers.ts'
 import { CommandFailure } from './report-error.ts'
-import { runningMount } from './running-mount.ts'
+import { answerWithinMs, askMount, notAnswering, runningMount } from './running-mount.ts'
 import { pathInMount } from './sync.ts'
-
-/* a live daemon answers within a turn of its event loop */
-const answerWithinMs = 10_000
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = new Command('mount-session status')
@@ -35,17 +31,17 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     if (discard !== undefined) {
       const path = await pathInMount('status', found, discard)
-      const count = await ask(record.stateDirectory, { method: 'discard', path }, { answerWithinMs })
+      const count = await askMount(record, { method: 'discard', path }, { answerWithinMs })
       if (count === 0) {
         throw new CommandFailure(`nothing is waiting at ${discard}`)
       }
       process.stderr.write(`gave up ${showCount(count, 'change')}\n`)
     }
     if (retry) {
-      const count = await ask(record.stateDirectory, { method: 'retry' }, { answerWithinMs })
+      const count = await askMount(record, { method: 'retry' }, { answerWithinMs })
       process.stderr.write(`trying ${showCount(count, 'path')} again\n`)
     }
-    const report = await ask(record.stateDirectory, { method: 'status' }, { answerWithinMs })
+    const report = await askMount(record, { method: 'status' }, { answerWithinMs })
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
     return 0
   } catch (error) {
@@ -55,7 +51,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       )
     }
     if (error instanceof ControlError && error.code === 'silent') {
-      throw new CommandFailure(`the daemon of ${record.directory} (pid ${record.pid}) does not answer`)
+      throw notAnswering(record)
     }
     throw error
   }

@@ -5,14 +5,13 @@
  */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { ask } from '../control/control-client.ts'
-import { findMount, type FoundMount } from '../control/registry.ts'
+import { ControlError } from '../control/protocol.ts'
+import type { FoundMount } from '../control/registry.ts'
 import { parseCommand } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
-import { dataDirectories } from './session-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure } from './report-error.ts'
-import { runningMount } from './running-mount.ts'
+import { answerWithinMs, askMount, mountOf, notAnswering, runningMount } from './running-mount.ts'
 import { UsageError } from './usage-error.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -26,13 +25,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const display = showProgress(process.stderr, 'uploading')
   using interrupted = interruption()
   try {
-    await ask(
-      found.record.stateDirectory,
+    await askMount(
+      found.record,
       { method: 'sync', path },
-      { signal: interrupted.signal, onProgress: display.show },
+      { signal: interrupted.signal, onProgress: display.show, answerWithinMs },
     )
     return 0
   } catch (error) {
+    if (error instanceof ControlError && error.code === 'silent') throw notAnswering(found.record)
     throw error instanceof InterruptedError ? new CommandFailure('sync: interrupted') : error
   } finally {
     display.end()
@@ -46,7 +46,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 export async function pathInMount(command: string, mount: FoundMount, below: string): Promise<string> {
   const { directory } = mount.record
   const path = resolve(directory, mount.path, below)
-  const found = await findMount(dataDirectories(process.env).stateRoot, path)
+  const found = await mountOf(path)
   if (found?.record.directory !== directory) {
     throw new UsageError(`${below} is not in ${directory}`, command)
   }

@@ -5,10 +5,11 @@
  * left or who uses the mount, and nothing is lost.
  */
 import { Command } from 'commander'
-import { ask } from '../control/control-client.ts'
 import { ControlError } from '../control/protocol.ts'
 import { forgetMount } from '../control/registry.ts'
 import type { MountRecord } from '../control/registry.ts'
+import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
+import { mountAt, ownType } from '../fuse/mount-table.ts'
 import { duration } from '../options/values.ts'
 import { parseCommand, parseValue } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
@@ -18,7 +19,9 @@ import { asSessionError, detachDead } from '../mount/mount-point.ts'
 import { occupants } from './open-files.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
-import { runningMount } from './running-mount.ts'
+import { answerWithinMs, askMount, notAnswering, runningMount } from './running-mount.ts'
+
+const timeIsUp = 'the time of --timeout is up'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = new Command('mount-session unmount')
@@ -40,15 +43,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw new CommandFailure(`${directory} is not a mounted session, but in that at ${record.directory}`)
   }
   const display = showProgress(process.stderr, 'uploading')
-  using interrupted = interruption(
-    limitMs,
-    `${record.directory} is still mounted: the time of --timeout is up`,
-  )
+  using interrupted = interruption(limitMs, timeIsUp)
   try {
-    const left = await ask(
-      record.stateDirectory,
+    const left = await askMount(
+      record,
       { method: 'unmount', force },
-      { signal: interrupted.signal, onProgress: display.show },
+      { signal: interrupted.signal, onProgress: display.show, answerWithinMs },
     )
     display.end()
     if (left.length === 0) {
@@ -67,13 +67,22 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (error instanceof ControlError && error.code === 'notRunning') {
       return await detach(record)
     }
+    if (error instanceof ControlError && error.code === 'silent') {
+      throw notAnswering(record)
+    }
     if (error instanceof InterruptedError) {
-      throw new CommandFailure(
-        error.message === 'interrupted' ? `${record.directory} is still mounted: interrupted` : error.message,
-      )
+      throw new CommandFailure(`${whatIsLeft(record)}: ${error.message}`)
     }
     throw error
   }
+}
+
+/** What became of it until the wait for it was given up. */
+function whatIsLeft({ directory, mount, pid }: MountRecord): string {
+  if (mountAt(directory)?.type === ownType) return `${directory} is still mounted`
+  const holders = mount === undefined ? [] : holdersOf(mount.device)
+  const why = holders.length === 0 ? 'is not done yet' : `goes on at ${describeHolders(holders)}`
+  return `${directory} is not mounted any more, but its daemon (pid ${pid}) ${why}`
 }
 
 function busy(record: MountRecord): CommandFailure {

@@ -4,10 +4,11 @@
  * Invariant: needs nothing but the event loop, so it answers while every read and upload hangs; a request
  * whose connection is closed is aborted, one that was answered has its answer sent before `close` resolves.
  */
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { setImmediate as turnOfTheEventLoop } from 'node:timers/promises'
 import * as v from 'valibot'
 import { systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
@@ -26,6 +27,10 @@ const requestSchema = v.variant('method', [
 const closeWithinMs = 2000
 
 export interface ControlServer {
+  /** False once somebody has removed the socket. */
+  isThere(): boolean
+  /** Listens on a socket made anew; requests in hand go on. */
+  renew(): Promise<void>
   /** Takes no more requests; resolves when those in hand are answered and the socket is gone. */
   close(): Promise<void>
 }
@@ -36,17 +41,49 @@ export async function startControlServer(
   handlers: ControlHandlers,
   logger: Logger,
 ): Promise<ControlServer> {
-  /* what a killed predecessor left; no other process may have it while we hold the lock */
-  rmSync(join(stateDirectory, socketName), { force: true })
-  const address = openSocketAddress(stateDirectory)
   const connections = new Set<Socket>()
-  const server = createServer((socket) => {
+  const onConnection = (socket: Socket): void => {
     connections.add(socket)
     socket.on('close', () => connections.delete(socket))
     serve(socket, handlers, logger)
-  })
+  }
+  let listening = await listen(stateDirectory, onConnection)
+  return {
+    isThere: () => existsSync(join(stateDirectory, socketName)),
+    async renew() {
+      /* in this order: closing removes the socket of that name */
+      void listening.stop()
+      listening = await listen(stateDirectory, onConnection)
+    },
+    async close() {
+      const stopped = listening.stop()
+      /* a client that was stopped while it reads must not keep the daemon */
+      const giveUp = systemClock.after(closeWithinMs, () => {
+        for (const socket of connections) {
+          socket.destroy()
+        }
+      })
+      await stopped
+      giveUp()
+    },
+  }
+}
+
+interface Listening {
+  /** No more connections from now on; resolves when those that there are have ended. */
+  stop(): Promise<void>
+}
+
+async function listen(stateDirectory: string, onConnection: (socket: Socket) => void): Promise<Listening> {
+  /* what a killed predecessor left; no other process may have it while the caller holds the lock */
+  rmSync(join(stateDirectory, socketName), { force: true })
+  const address = openSocketAddress(stateDirectory)
+  const server = createServer(onConnection)
   try {
-    await listen(server, address.path)
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(address.path, resolve)
+    })
     chmodSync(address.path, 0o600)
   } catch (error) {
     address.close()
@@ -55,29 +92,12 @@ export async function startControlServer(
   /* the mount keeps the process alive, not the readiness to be asked about it */
   server.unref()
   return {
-    async close() {
+    async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      /* a client that was stopped while it reads must not keep the daemon */
-      const giveUp = systemClock.after(closeWithinMs, () => {
-        for (const socket of connections) {
-          socket.destroy()
-        }
-      })
       await closed
-      giveUp()
       address.close()
     },
   }
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }
 
 function serve(socket: Socket, handlers: ControlHandlers, logger: Logger): void {
@@ -97,7 +117,11 @@ function serve(socket: Socket, handlers: ControlHandlers, logger: Logger): void 
     socket.off('data', onData)
     /* keeps reading, so that the other end's closing is noticed */
     socket.resume()
-    void answer(received.subarray(0, Math.max(end, 0)).toString(), handlers, abort.signal, send)
+    const line = received.subarray(0, Math.max(end, 0)).toString()
+    /* what was asked while we could not listen, by somebody who has gone since, is not done: its end is read next */
+    void turnOfTheEventLoop()
+      .then(() => turnOfTheEventLoop())
+      .then(() => (socket.readableEnded ? undefined : answer(line, handlers, abort.signal, send)))
       .catch((error: unknown) => {
         const event = describeError(error)
         logger.info({ code: event.code, error: event.message }, 'control request failed')

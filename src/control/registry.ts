@@ -12,8 +12,10 @@ import { realpath } from 'node:fs/promises'
 import * as v from 'valibot'
 
 const recordSchema = v.object({
-  /** The mount point, absolute, without symbolic links. */
+  /** The mount point, absolute, without symbolic links, as it was when it was mounted. */
   directory: v.string(),
+  /** Of the kernel's mount table: tells it whatever became of the names above it. */
+  mount: v.optional(v.object({ id: v.number(), device: v.string() })),
   /** Where the session's socket is. */
   stateDirectory: v.string(),
   pid: v.number(),
@@ -38,19 +40,30 @@ export function announceMount(stateRoot: string, record: MountRecord): () => voi
 }
 
 /** Forgets the mount that a dead daemon left behind. */
-export function forgetMount(stateRoot: string, record: MountRecord): void {
-  rmSync(recordFile(stateRoot, record.directory), { force: true })
+export function forgetMount(stateRoot: string, { stateDirectory, pid }: MountRecord): void {
+  for (const file of recordFiles(stateRoot)) {
+    const found = readRecord(file)
+    if (found?.stateDirectory === stateDirectory && found.pid === pid) rmSync(file, { force: true })
+  }
 }
 
 export interface FoundMount {
+  /** With the `directory` where it is now. */
   readonly record: MountRecord
   /** What was asked for, relative to the mount point; '' for the mount point itself. */
   readonly path: string
 }
 
-/** The mount that a path is in, or undefined. Relative paths are taken from the working directory. */
-export async function findMount(stateRoot: string, path: string): Promise<FoundMount | undefined> {
-  const records = listMounts(stateRoot)
+/**
+ * The mount that a path is in, or undefined. Relative paths are taken from the working directory. `placeOf` knows
+ * where a mount is now; default: where it was mounted.
+ */
+export async function findMount(
+  stateRoot: string,
+  path: string,
+  placeOf = (record: MountRecord): string => record.directory,
+): Promise<FoundMount | undefined> {
+  const records = listMounts(stateRoot).map((record) => ({ ...record, directory: placeOf(record) }))
   const written = resolve(path)
   const found = match(records, written)
   if (found !== undefined || records.length === 0) {
@@ -69,17 +82,21 @@ export async function findMount(stateRoot: string, path: string): Promise<FoundM
 
 /** Every mount of this user that was announced and not taken back. */
 export function listMounts(stateRoot: string): readonly MountRecord[] {
+  return recordFiles(stateRoot)
+    .map(readRecord)
+    .filter((record) => record !== undefined)
+}
+
+function recordFiles(stateRoot: string): readonly string[] {
   const directory = join(stateRoot, 'mounts')
-  let names: string[]
   try {
-    names = readdirSync(directory)
+    return readdirSync(directory)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => join(directory, name))
   } catch {
+    /* nothing was ever mounted */
     return []
   }
-  return names
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => readRecord(join(directory, name)))
-    .filter((record) => record !== undefined)
 }
 
 function match(records: readonly MountRecord[], path: string): FoundMount | undefined {

@@ -19,6 +19,7 @@ export type Reason =
   | 'nameTooLong'
   | 'sessionGone'
   | 'diskFull'
+  | 'tooManyOpenFiles'
   | 'timedOut'
   | 'crossDevice'
   | 'invalid'

@@ -47,7 +47,7 @@ const byWriteBackReason: Readonly<Record<WriteBackReason, Reason>> = {
 
 export function toFilesystemError(error: unknown): FilesystemError {
   if (error instanceof FilesystemError) return error
-  const reason = reasonOf(error)
+  const reason = isOutOfDescriptors(error) ? 'tooManyOpenFiles' : reasonOf(error)
   const message = error instanceof Error ? error.message : String(error)
   return new FilesystemError(reason, message, { cause: error })
 }
@@ -63,7 +63,23 @@ function reasonOf(error: unknown): Reason {
   }
   if (error instanceof CacheDiskError) return byWriteBackReason[error.reason]
   if (error instanceof Error && error.name === 'AbortError') return 'interrupted'
+  if (error instanceof Error && 'syscall' in error) return ofLocalDisk(error)
   return 'internal'
+}
+
+/** The disk under the spool or the cache, where no layer below has a name for what it said. */
+function ofLocalDisk(error: Error): Reason {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'diskFull' : byWriteBackReason.localDisk
+}
+
+/** This process, or the machine, may not open more: whatever layer met it. */
+function isOutOfDescriptors(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EMFILE' || code === 'ENFILE') return true
+  }
+  return false
 }
 
 /** A local file that the service refuses is not missing, nor was the caller interrupted. */

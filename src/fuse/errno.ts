@@ -37,6 +37,7 @@ export const errnoByReason: Readonly<Record<Reason, number>> = {
   nameTooLong: Errno.ENAMETOOLONG,
   sessionGone: Errno.ESTALE,
   diskFull: Errno.ENOSPC,
+  tooManyOpenFiles: Errno.EMFILE,
   timedOut: Errno.ETIMEDOUT,
   crossDevice: Errno.EXDEV,
   invalid: Errno.EINVAL,

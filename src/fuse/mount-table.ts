@@ -9,6 +9,8 @@ import { readFileSync } from 'node:fs'
 export const ownType = 'fuse.mount-session'
 
 export interface MountEntry {
+  /** Of this mount, whatever becomes of the names above it; given out again once it is gone. */
+  readonly id: number
   readonly directory: string
   /** `ownType` for ours. */
   readonly type: string
@@ -32,9 +34,10 @@ export function parseMountTable(text: string): MountEntry[] {
     .filter((line) => line !== '')
     .map((line) => {
       const [fixed = '', filesystem = ''] = line.split(' - ', 2)
-      const [, , device = '', , directory = ''] = fixed.split(' ')
+      const [id, , device = '', , directory = ''] = fixed.split(' ')
       const [type = '', source = '', options = ''] = filesystem.split(' ')
       return {
+        id: Number(id),
         device,
         directory: unescape(directory),
         type,
@@ -46,6 +49,14 @@ export function parseMountTable(text: string): MountEntry[] {
 
 /** The uppermost mount on exactly this absolute, resolved path. */
 export function mountAt(directory: string): MountEntry | undefined {
-  const table = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
-  return table.findLast((entry) => entry.directory === directory)
+  return mountTable().findLast((entry) => entry.directory === directory)
+}
+
+/** A mount that was once seen, where it is now: a directory above it may have been renamed. */
+export function mountWith({ id, device }: Pick<MountEntry, 'id' | 'device'>): MountEntry | undefined {
+  return mountTable().find((entry) => entry.id === id && entry.device === device)
+}
+
+function mountTable(): MountEntry[] {
+  return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
 }

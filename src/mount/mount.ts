@@ -4,12 +4,17 @@
  * Invariant: whatever ends the mount, changes that the service has not confirmed stay in the journal; after a
  * plain umount(8) the process goes on until they are sent or nothing moves any more.
  */
+import { existsSync } from 'node:fs'
 import { constants, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sleep } from '../clock.ts'
 import { startControlServer } from '../control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import { announceMount, forgetMount, listMounts } from '../control/registry.ts'
 import { serve, type Served } from '../fuse/connection.ts'
 import { unmountKernel } from '../fuse/fusermount.ts'
+import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
+import { mountAt, mountWith, type MountEntry } from '../fuse/mount-table.ts'
 import { mountKernel, type KernelMount } from '../fuse/kernel-mount.ts'
 import { tryLock } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
@@ -24,6 +29,10 @@ import {
   type WaitOptions,
 } from './mounted-session.ts'
 import { SessionFilesystem } from './session-filesystem.ts'
+import { StateWatch } from './state-watch.ts'
+
+/* the kernel ends a mount at once, unless another one of the same filesystem is left */
+const endWithinMs = 2000
 
 export const mountSession: MountSession = async (given, dependencies) => {
   const { logger, descriptor } = dependencies
@@ -43,7 +52,6 @@ export const mountSession: MountSession = async (given, dependencies) => {
 }
 
 class Mounted implements MountedSession {
-  readonly directory: string
   readonly done: Promise<void>
   readonly #options: MountOptions
   readonly #session: OpenSession
@@ -52,6 +60,8 @@ class Mounted implements MountedSession {
   readonly #served: Served
   readonly #kernelMount: KernelMount
   readonly #ending = new AbortController()
+  /** As the kernel lists it, from the moment when it is served. */
+  #entry: MountEntry | undefined
   readonly #closers: (() => Promise<void> | void)[] = []
 
   static async start(
@@ -62,12 +72,12 @@ class Mounted implements MountedSession {
   ): Promise<Mounted> {
     const mounted = new Mounted(options, session, kernelMount, logger)
     await mounted.#served.ready
+    mounted.#entry = mountAt(options.directory)
     await mounted.#announce()
     return mounted
   }
 
   private constructor(options: MountOptions, session: OpenSession, kernelMount: KernelMount, logger: Logger) {
-    this.directory = options.directory
     this.#options = options
     this.#session = session
     this.#logger = logger
@@ -88,7 +98,21 @@ class Mounted implements MountedSession {
     const stateDirectory = this.#session.directories.state
     const control = await startControlServer(stateDirectory, this.#handlers(), this.#logger)
     this.#closers.push(() => control.close())
-    const record = { directory: this.directory, stateDirectory, pid: process.pid, agent, session }
+    const journal = join(stateDirectory, 'journal', 'journal.db')
+    const { lock } = this.#session
+    const watch = new StateWatch(
+      stateDirectory,
+      [
+        { name: 'lock', isThere: () => lock.isThere(), renew: () => lock.renew() },
+        { name: 'control socket', isThere: () => control.isThere(), renew: () => control.renew() },
+        { name: 'journal', isThere: () => existsSync(journal), renew: undefined },
+      ],
+      { clock: this.#session.clock, logger: this.#logger },
+    )
+    this.#closers.push(() => watch.close())
+    const mount = this.#entry && { id: this.#entry.id, device: this.#entry.device }
+    const { directory } = this.#options
+    const record = { directory, mount, stateDirectory, pid: process.pid, agent, session }
     this.#closers.push(announceMount(stateRoot, record))
   }
 
@@ -108,12 +132,43 @@ class Mounted implements MountedSession {
     return await this.#filesystem.drain(...waitFor(options))
   }
 
+  get directory(): string {
+    return this.#place() ?? this.#options.directory
+  }
+
+  /** Where it is mounted now: a directory above it may have been renamed. */
+  #place(): string | undefined {
+    return this.#entry && mountWith(this.#entry)?.directory
+  }
+
   async unmount({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<void> {
-    try {
-      await unmountKernel(this.directory, { lazy })
-    } catch (error) {
-      throw asSessionError(error)
+    const place = this.#place()
+    if (place !== undefined) {
+      await unmountKernel(place, { lazy }).catch((error: unknown) => {
+        throw asSessionError(error)
+      })
     }
+    if (!lazy) await this.#endOfKernelSide(place ?? this.#options.directory)
+  }
+
+  /** The kernel ends it with its last mount, which may be another than the one that we made. */
+  async #endOfKernelSide(directory: string): Promise<void> {
+    const ended = new AbortController()
+    const late = sleep(this.#session.clock, endWithinMs, ended.signal)
+    const hasEnded = await Promise.race([
+      this.#served.done.then(() => true),
+      late.then(
+        () => false,
+        () => true,
+      ),
+    ])
+    ended.abort()
+    if (hasEnded) return
+    const holders = describeHolders(this.#entry === undefined ? [] : holdersOf(this.#entry.device))
+    throw new SessionError(
+      'heldElsewhere',
+      `${directory} is not mounted any more, but the mount goes on at ${holders || 'a place that cannot be seen'}: unmount it there, too, or use --force`,
+    )
   }
 
   status(): StatusReport {

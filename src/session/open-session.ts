@@ -18,12 +18,13 @@ import { CallStatistics } from './call-statistics.ts'
 import { asSessionError, checkSameSession, checkSession, newClient } from './connect.ts'
 import { makeSessionDirectories, type SessionDirectories } from './directories.ts'
 import { guardAgainstNamesake } from './namesake.ts'
-import { takeLock } from './session-lock.ts'
+import { takeLock, type SessionLock } from './session-lock.ts'
 
 export interface OpenSession extends Assembly {
   readonly clock: Clock
   readonly client: SessionClient
   readonly statistics: CallStatistics
+  readonly lock: SessionLock
   readonly directories: SessionDirectories
   /** When the service made the session, Unix milliseconds. */
   readonly createdAtMs: number
@@ -70,7 +71,7 @@ export async function openSession(
       failpoint,
     }).finally(letGo)
     closers.push(() => assembly.close())
-    return { ...assembly, clock, client, statistics, directories, createdAtMs, agentVersion, close }
+    return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }
   } catch (error) {
     await close()
     throw asSessionError(error, options)

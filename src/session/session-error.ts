@@ -13,7 +13,7 @@
  * - `held` another daemon has this session: the message names its pid and mount point
  * - `closed` the object of a mount is asked after its `close`
  * - `unusableDirectory` the directory for state or cache cannot be written to, or others can
- * - `busy` a process still uses the mount: it stays mounted
+ * - `busy` a process still uses the mount: it stays mounted; `heldElsewhere` it is mounted in another place, too
  */
 export type SessionErrorCode =
   | 'unknownSession'
@@ -30,6 +30,7 @@ export type SessionErrorCode =
   | 'closed'
   | 'unusableDirectory'
   | 'busy'
+  | 'heldElsewhere'
   | 'badOptions'
   | 'fuse'
 

@@ -5,7 +5,7 @@
  * brings along), gone with the process however that ends; so nothing stale is ever cleaned up on a guess, and
  * only the holder touches the socket and the journal beside it.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ControlError } from '../control/protocol.ts'
@@ -14,6 +14,10 @@ import { keepPrivate } from '../write-back/disk/private-file.ts'
 import { SessionError } from './session-error.ts'
 
 export interface SessionLock {
+  /** False once somebody has removed the file: then another process could take the session as well. */
+  isThere(): boolean
+  /** Takes it again in a file made anew; throws `ControlError` `held` where another process was faster. */
+  renew(): void
   release(): void
 }
 
@@ -24,25 +28,39 @@ const sqliteBusy = 5
  * `held` with the holder's pid and mount point.
  */
 export function acquireSessionLock(stateDirectory: string, holder: SessionHolder): SessionLock {
-  const holderFile = join(stateDirectory, 'holder.json')
   const file = join(stateDirectory, 'lock')
+  const holderFile = join(stateDirectory, 'holder.json')
+  let database = lockedDatabase(file, holderFile)
+  let inode = statSync(file).ino
+  tellHolder(holderFile, holder)
+  return {
+    isThere: () => statSync(file, { throwIfNoEntry: false })?.ino === inode,
+    renew() {
+      const renewed = lockedDatabase(file, holderFile)
+      database.close()
+      database = renewed
+      inode = statSync(file).ino
+      tellHolder(holderFile, holder)
+    },
+    release() {
+      rmSync(holderFile, { force: true })
+      database.close()
+    },
+  }
+}
+
+function lockedDatabase(file: string, holderFile: string): DatabaseSync {
   keepPrivate(file)
   const database = new DatabaseSync(file)
   try {
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    return database
   } catch (error) {
     database.close()
     if ((error as { errcode?: unknown }).errcode === sqliteBusy) {
       throw heldBy(readHolder(holderFile), error)
     }
     throw error
-  }
-  tellHolder(holderFile, holder)
-  return {
-    release() {
-      rmSync(holderFile, { force: true })
-      database.close()
-    },
   }
 }
 
@@ -53,6 +71,22 @@ export function takeLock(stateDirectory: string, directory: string | undefined):
   } catch (error) {
     if (!(error instanceof ControlError)) throw error
     throw new SessionError('held', error.message, { cause: error })
+  }
+}
+
+/** Whether a process that lives has the session whose state is in `stateDirectory`. */
+export function isSessionHeld(stateDirectory: string): boolean {
+  const file = join(stateDirectory, 'lock')
+  if (!existsSync(file)) return false
+  const database = new DatabaseSync(file)
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+    return false
+  } catch (error) {
+    if ((error as { errcode?: unknown }).errcode === sqliteBusy) return true
+    throw error
+  } finally {
+    database.close()
   }
 }
 

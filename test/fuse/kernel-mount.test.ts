@@ -33,6 +33,7 @@ void t.test('the mount table, escapes included', (t) => {
   const line = '95 30 0:39 / /tmp/a\\040b rw,nosuid shared:1 - fuse.mount-session agent/x\\134y rw,user_id=0'
   t.same(parseMountTable(`${line}\n`), [
     {
+      id: 95,
       device: '0:39',
       directory: '/tmp/a b',
       type: 'fuse.mount-session',

@@ -10,8 +10,9 @@ void t.test('the mount table is read with its escapes', (t) => {
     ].join('\n'),
   )
   t.same(table, [
-    { directory: '/', type: 'ext4', source: '/dev/sda1', options: ['rw'], device: '8:1' },
+    { id: 22, directory: '/', type: 'ext4', source: '/dev/sda1', options: ['rw'], device: '8:1' },
     {
+      id: 90,
       directory: '/mnt/a b\\c',
       type: 'fuse.mount-session',
       source: 'agent/session',

@@ -2,11 +2,23 @@
  * The local side of a mount: who may read what it keeps, who gets the directory, what becomes of files that are
  * taken away under it.
  */
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
-import { startTestEmulator } from '../emulator-server.ts'
-import { isMounted, mountEmulator, workplace } from './rig.ts'
+import t, { type Test } from 'tap'
+import { files, startTestEmulator } from '../emulator-server.ts'
+import { eventually } from './programs.ts'
+import { type Environment, isMounted, isRunning, mountEmulator, workplace, type Workplace } from './rig.ts'
+
+const onlyRoot = { skip: process.getuid?.() === 0 ? false : 'only root can stage this' }
 
 void t.test('nothing that a mount keeps can be read by others, whatever the umask', async (t) => {
   const umask = process.umask(0)
@@ -77,3 +89,161 @@ void t.test('a log that is removed under a mount is made anew', async (t) => {
   t.ok(statSync(log).size > 0)
   t.equal((await mounted.status()).pid, mounted.pid)
 })
+
+/** The state directory of the only session of a workplace. */
+function stateOf({ env }: Pick<Workplace, 'env'>): string {
+  const sessions = join(env['XDG_STATE_HOME'] ?? '', 'mount-session', 'sessions')
+  return join(sessions, readdirSync(sessions)[0] ?? '')
+}
+
+/** A mount below a directory that has been renamed since; where it is now. */
+async function renamed(t: Test): Promise<Workplace & { directory: string; pid: number; env: Environment }> {
+  const emulator = await startTestEmulator(t)
+  const work = workplace(t)
+  mkdirSync(join(work.root, 'before'))
+  const directory = work.mountPoint('before/mnt')
+  const env = {
+    ...work.env,
+    FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
+    MOUNT_SESSION_TOKEN: emulator.token,
+  }
+  const command: Workplace['command'] = (args, options) => work.command(args, { env, ...options })
+  t.equal((await command([emulator.target, directory])).code, 0)
+  const { pid } = JSON.parse((await command(['status', '--json', directory])).stdout) as { pid: number }
+  work.owns(pid)
+  renameSync(join(work.root, 'before'), join(work.root, 'after'))
+  return { ...work, env, command, directory: join(work.root, 'after/mnt'), pid }
+}
+
+void t.test('a mount whose parent was renamed is found, synced and unmounted where it is now', async (t) => {
+  const work = await renamed(t)
+  const { directory, pid } = work
+  await work.start('sh', ['-c', 'echo text > "$1/f"', 'sh', directory]).ended
+  t.match(await work.command(['status', directory]), { code: 0, stderr: '' })
+  t.match(await work.command(['sync', directory, 'f']), { code: 0, stderr: '' })
+  t.match(await work.command(['unmount', directory]), { code: 0, stderr: '' })
+  t.notOk(isMounted(directory))
+  t.ok(await eventually(() => !isRunning(pid)))
+})
+
+void t.test('signals end a mount whose parent was renamed', async (t) => {
+  const { directory, pid } = await renamed(t)
+  process.kill(pid, 'SIGTERM')
+  t.ok(await eventually(() => !isRunning(pid)))
+  t.notOk(isMounted(directory))
+})
+
+void t.test(
+  'a mount that goes on elsewhere is said, by place and process, and ends with the last',
+  onlyRoot,
+  async (t) => {
+    const mounted = await mountEmulator(t)
+    const other = mounted.mountPoint('other')
+    await mounted.start('mount', ['--bind', mounted.directory, other]).ended
+    const { code, stderr } = await mounted.command(['unmount', mounted.directory])
+    t.equal(code, 1)
+    t.match(stderr, `mnt is not mounted any more, but the mount goes on at ${other}`)
+    t.match(stderr, ': unmount it there, too')
+    t.ok(isRunning(mounted.pid))
+    await mounted.start('umount', [other]).ended
+    t.ok(await eventually(() => !isRunning(mounted.pid)), 'everything is uploaded, nothing is mounted')
+  },
+)
+
+void t.test(
+  '--force ends a mount that another namespace holds; without it that is named',
+  onlyRoot,
+  async (t) => {
+    const mounted = await mountEmulator(t)
+    const holder = mounted.start('unshare', ['-m', 'sh', '-c', 'echo there; exec sleep 60'], {})
+    t.ok(
+      await eventually(
+        () => readlinkSync(`/proc/${holder.child.pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt'),
+      ),
+    )
+    const held = await mounted.command(['unmount', mounted.directory, '--timeout', '30s'])
+    t.equal(held.code, 1)
+    t.match(held.stderr, new RegExp(`goes on at ${mounted.directory} \\(\\w+, pid ${holder.child.pid}\\)`))
+    const forced = await mounted.command(['unmount', '--force', mounted.directory])
+    t.match(forced, { code: 0, stderr: '' })
+    t.ok(await eventually(() => !isRunning(mounted.pid)))
+  },
+)
+
+void t.test('a daemon that lives and cannot answer is not taken for dead', async (t) => {
+  const mounted = await mountEmulator(t)
+  const limit = (number: string): Promise<unknown> =>
+    mounted.start('prlimit', ['--pid', String(mounted.pid), `--nofile=${number}`]).ended
+  await limit('3:1024')
+  for (const command of ['status', 'unmount']) {
+    const { code, stderr } = await mounted.command([command, mounted.directory])
+    t.match(stderr, `(pid ${mounted.pid}) does not answer`, command)
+    t.equal(code, 1)
+  }
+  t.ok(isMounted(mounted.directory))
+  await limit('1024:1024')
+  t.equal((await mounted.status()).pid, mounted.pid)
+})
+
+void t.test('out of descriptors is said as such, and passes', async (t) => {
+  const mounted = await mountEmulator(t)
+  await mounted.ok('for number in $(seq 40); do head -c 100000 /dev/zero > big$number; done')
+  await mounted.sync()
+  const opened = readdirSync(`/proc/${mounted.pid}/fd`).length
+  const limit = (number: string): Promise<unknown> =>
+    mounted.start('prlimit', ['--pid', String(mounted.pid), `--nofile=${number}`]).ended
+  await limit(`${opened + 10}:1024`)
+  await mounted.ok('for number in $(seq 30); do echo text > small$number; done', {})
+  const { stderr } = await mounted.sh(
+    'set +e; LC_ALL=C; for number in $(seq 40); do exec {fd}< big$number; head -c 1 <&$fd > /dev/null; done',
+  )
+  t.match(stderr, 'Too many open files')
+  t.notMatch(stderr, 'Input/output error')
+  await limit('1024:1024')
+  await mounted.ok('cat big1 big40 small30 > /dev/null')
+  await mounted.sync()
+})
+
+void t.test('a socket and a lock that are removed under a mount are made anew', async (t) => {
+  const mounted = await mountEmulator(t)
+  const state = stateOf(mounted)
+  for (const name of ['control', 'lock']) rmSync(join(state, name))
+  t.ok(await eventually(() => existsSync(join(state, 'control')) && existsSync(join(state, 'lock'))))
+  t.equal((await mounted.status()).pid, mounted.pid)
+  const second = await mounted.command([mounted.emulator.target, mounted.mountPoint('other')])
+  t.match(second.stderr, `held by pid ${mounted.pid}`)
+  t.equal(statSync(join(state, 'control')).mode & 0o777, 0o600)
+})
+
+void t.test('without its journal a mount confirms nothing that is not on the service', async (t) => {
+  const mounted = await mountEmulator(t)
+  const { emulator } = mounted
+  const hold = emulator.hold({ verb: 'upload' })
+  await mounted.ok('echo before > before')
+  const state = stateOf(mounted)
+  rmSync(join(state, 'journal'), { recursive: true })
+  const refused = await mounted.sh('LC_ALL=C; echo new > new')
+  t.match(refused.stderr, 'Input/output error')
+  const over = await mounted.sh('LC_ALL=C; echo more >> before')
+  t.match(over.stderr, 'Input/output error')
+  hold.release()
+  t.ok(await eventually(() => 'before' in files(emulator)), 'what was on its way arrives')
+  t.ok(
+    await eventually(() =>
+      mounted.logged('error').join('').includes('taken away under the mount: changes fail'),
+    ),
+  )
+})
+
+void t.test(
+  'the whole state can be removed under a mount: it answers, and says what it cannot keep',
+  async (t) => {
+    const mounted = await mountEmulator(t)
+    const state = stateOf(mounted)
+    rmSync(state, { recursive: true })
+    t.ok(await eventually(() => existsSync(join(state, 'control'))))
+    t.equal((await mounted.status()).pid, mounted.pid)
+    t.match((await mounted.sh('LC_ALL=C; echo new > new')).stderr, 'Input/output error')
+    await mounted.ok('ls')
+  },
+)

@@ -6,7 +6,7 @@
  * it survives kill -9 at once, and a power cut up to the last sync, which is why rows carry the boot they
  * were written in, and length and checksum of what the spool must then hold.
  */
-import { closeSync, fdatasync, openSync } from 'node:fs'
+import { closeSync, fdatasync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { RemoteEntry } from '../../client/session-files.ts'
 import type { LocalAttributes } from '../local-changes.ts'
@@ -19,7 +19,7 @@ import {
   type UploadAttempt,
 } from '../record.ts'
 import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
-import { keepPrivate } from './private-file.ts'
+import { keepPrivate, takenAway } from './private-file.ts'
 
 /** Each entry upgrades by one version; never edit one that was released. */
 const upgrades = [
@@ -102,6 +102,8 @@ export class Journal {
   readonly #database: DatabaseSync
   readonly #boot: string
   readonly #failpoint: Failpoint
+  readonly #file: string
+  readonly #inode: number
   readonly #walFd: number
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
@@ -138,6 +140,8 @@ export class Journal {
         : error
     }
     this.#walFd = openSync(`${file}-wal`, 'r')
+    this.#file = file
+    this.#inode = statSync(file).ino
   }
 
   /** All changes made inside happen together or not at all. */
@@ -162,6 +166,10 @@ export class Journal {
     this.#failpoint('journal.commit.after')
   }
 
+  #isThere(): boolean {
+    return statSync(this.#file, { throwIfNoEntry: false })?.ino === this.#inode
+  }
+
   meta(key: string): string | undefined {
     return this.#prepare('SELECT value FROM meta WHERE key = ?').get(key)?.['value'] as string | undefined
   }
@@ -172,6 +180,8 @@ export class Journal {
 
   /** The path's row. `spooled`: of a file whose bytes are in the spool. */
   save(record: DurableState, spooled: Spooled | undefined, point: 'change' | 'confirm' = 'change'): void {
+    // SQLite would go on writing to what nobody finds any more; what the service confirms is good all the same
+    if (point === 'change' && !this.#isThere()) throw takenAway('journal')
     const { desired } = record
     const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
     this.#write(

@@ -27,6 +27,7 @@ import { createHash, hash } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Digest } from '../record.ts'
+import { takenAway } from './private-file.ts'
 import { Reserve, reserveName } from './reserve.ts'
 
 const maxOpenFiles = 256
@@ -108,7 +109,7 @@ export class Spool {
 
   createEmpty(): number {
     const generation = ++this.#newest
-    this.#open.set(generation, openSync(this.file(generation), 'wx+', 0o600))
+    this.#open.set(generation, this.#openFile(generation, 'wx+'))
     return generation
   }
 
@@ -143,7 +144,10 @@ export class Spool {
   /** Answers how much was taken: less than all of it only when the disk is full. */
   write(generation: number, offset: number, data: Uint8Array): number {
     this.#mayGrow()
-    return writeSync(this.#descriptor(generation), data, 0, data.length, offset)
+    const fd = this.#descriptor(generation)
+    // it would be written, and be nowhere
+    if (fstatSync(fd).nlink === 0) throw takenAway('spool')
+    return writeSync(fd, data, 0, data.length, offset)
   }
 
   truncate(generation: number, size: number): void {
@@ -219,6 +223,19 @@ export class Spool {
     this.#open.clear()
   }
 
+  /** Where no more may be open, those that nobody uses at the moment make way. */
+  #openFile(generation: number, flags: 'wx+' | 'r+'): number {
+    try {
+      return openSync(this.file(generation), flags, 0o600)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') throw takenAway('spool')
+      if (code !== 'EMFILE' || this.#open.size === 0) throw error
+      this.#open.clear()
+      return openSync(this.file(generation), flags, 0o600)
+    }
+  }
+
   #mayGrow(): void {
     if (this.#reserve.isReserved) return
     throw Object.assign(new Error('what is left of the disk is for the journal'), { code: 'ENOSPC' })
@@ -227,7 +244,7 @@ export class Spool {
   #descriptor(generation: number): number {
     let fd = this.#open.get(generation)
     if (fd === undefined) {
-      fd = openSync(this.file(generation), 'r+')
+      fd = this.#openFile(generation, 'r+')
       this.#open.set(generation, fd)
     }
     return fd
