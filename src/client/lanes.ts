@@ -9,8 +9,8 @@ import { defaultValues } from '../options/table.ts'
 import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
-/** Downloads that nothing comes of leave so much room beside them. */
-const maxResting = 128
+/** Downloads that nothing comes of leave room beside each that may run for so many. */
+const restingPerRead = 4
 
 export interface LaneLimits {
   /** Downloads at once, and as many questions; default that of `--downloads`. */
@@ -33,7 +33,7 @@ export class Lanes {
   constructor(limits: LaneLimits, clock: Clock) {
     const { downloads, uploads } = defaultValues()
     const { reads = downloads, writes = uploads } = limits
-    this.#reads = new Lane({ limit: reads, clock, maxResting })
+    this.#reads = new Lane({ limit: reads, clock, maxResting: restingPerRead * reads })
     this.#questions = new Lane({ limit: reads, clock })
     this.#writes = new Lane({ limit: writes, clock })
   }
