@@ -172,7 +172,7 @@ class Mounted implements MountedSession {
   }
 
   status(): StatusReport {
-    return this.#filesystem.status()
+    return { ...this.#filesystem.status(), directory: this.directory }
   }
 
   async sync(path = '', options: WaitOptions = {}): Promise<void> {

@@ -105,7 +105,7 @@ export class NameChanges {
   removeFile(path: string, over: RemoteEntry | undefined): void {
     const { ledger } = this.#parts
     if (!over && !ledger.records.get(path)) return
-    this.#transact(() => {
+    this.#transactFreeing(() => {
       const record = ledger.of(path, remoteOf(over))
       this.#desire(record, { is: 'absent' })
       this.#disinherit(path, undefined)
@@ -127,7 +127,7 @@ export class NameChanges {
   removeDirectory(path: string, remote: boolean): void {
     const { ledger } = this.#parts
     if (!remote && !ledger.records.get(path)) return
-    this.#transact(() => {
+    this.#transactFreeing(() => {
       const record = ledger.of(path, { is: remote ? 'directory' : 'absent' })
       this.#desire(record, { is: 'absent' })
       this.#shareDoubt(record)
@@ -286,6 +286,17 @@ export class NameChanges {
         queue.wakeAbove(record)
       } else queue.settle(record, ms)
     })
+  }
+
+  /** What frees room in the end is written down on a full disk as well, with what was kept for that. */
+  #transactFreeing(change: () => void): void {
+    try {
+      this.#transact(change)
+    } catch (error) {
+      if (!(error instanceof WriteBackError) || error.reason !== 'diskFull') throw error
+      this.#parts.spool.makeRoom()
+      this.#transact(change)
+    }
   }
 
   #transact(change: () => void): void {

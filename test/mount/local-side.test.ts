@@ -2,9 +2,11 @@
  * The local side of a mount: who may read what it keeps, who gets the directory, what becomes of files that are
  * taken away under it.
  */
+import { spawnSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -12,6 +14,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { files, startTestEmulator } from '../emulator-server.ts'
@@ -119,7 +122,7 @@ void t.test('a mount whose parent was renamed is found, synced and unmounted whe
   const work = await renamed(t)
   const { directory, pid } = work
   await work.start('sh', ['-c', 'echo text > "$1/f"', 'sh', directory]).ended
-  t.match(await work.command(['status', directory]), { code: 0, stderr: '' })
+  t.match(await work.command(['status', directory]), { code: 0, stdout: ` at ${directory}\n`, stderr: '' })
   t.match(await work.command(['sync', directory, 'f']), { code: 0, stderr: '' })
   t.match(await work.command(['unmount', directory]), { code: 0, stderr: '' })
   t.notOk(isMounted(directory))
@@ -247,3 +250,25 @@ void t.test(
     await mounted.ok('ls')
   },
 )
+
+void t.test('on a full disk files are removed all the same', onlyRoot, async (t) => {
+  const small = mkdtempSync(join(tmpdir(), 'full-disk-'))
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', small])
+  t.teardown(() => {
+    spawnSync('umount', ['-l', small])
+    rmSync(small, { recursive: true })
+  })
+  const args = ['--log-file', join(small, 'log')]
+  const mounted = await mountEmulator(t, { env: { XDG_STATE_HOME: small }, args })
+  await mounted.ok('mkdir d; for number in 1 2 3; do echo text > d/f$number; echo text > g$number; done')
+  await mounted.sync()
+  const fill = join(small, 'fill')
+  await mounted.start('sh', ['-c', 'cat /dev/zero > "$1"', 'sh', fill]).ended
+  t.match((await mounted.sh('LC_ALL=C; head -c 1000000 /dev/zero > big')).stderr, 'No space left on device')
+  t.equal(await mounted.ok('rm g1 g2; rm -r d; rm -f big; ls'), 'g3\n')
+  await mounted.sync()
+  t.same(Object.keys(files(mounted.emulator)), ['g3'])
+  rmSync(fill)
+  await mounted.ok('echo text > again')
+  await mounted.sync()
+})
