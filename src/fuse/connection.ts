@@ -26,7 +26,7 @@ import { Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
 import { statusFromProc } from './pending-signals.ts'
-import { Opcode, requestBufferBytes, Size } from './protocol.ts'
+import { longestStructureBytes, Opcode, requestBufferBytes, Size } from './protocol.ts'
 import { Request } from './request.ts'
 import { RequestTrace } from './trace.ts'
 
@@ -36,8 +36,6 @@ const requestsPerTurn = 16
  * already when several programs ask. Looking longer for the one that got the answer takes the processor from it.
  */
 const looksPerAnswer = 4
-/** The longest request but for names and data, header included, and some more. */
-const longestStructureBytes = 256
 /** File data up to this size is copied behind its header: cheaper than a second vector. */
 const copiedDataBytes = 16 * 1024
 

@@ -154,3 +154,6 @@ export const maxWriteBytes = 1 << 20
 export const maxPages = 256
 /** A request is at most a full WRITE; the kernel refuses to fill a smaller buffer. */
 export const requestBufferBytes = maxWriteBytes + 4096
+
+/** The longest request but for names and data, header included, and some more. */
+export const longestStructureBytes = 256
