@@ -5,7 +5,7 @@
  * page cache kept every write; after another one length and checksum must agree. Everything else is set
  * aside, never uploaded, and stays until `mount-session recover` exports or discards it.
  */
-import type { JournalRow } from './disk/journal.ts'
+import { damaged, type JournalRow } from './disk/journal-rows.ts'
 import type { Parts } from './parts.ts'
 import { fulfilled, type Desired, type PathRecord, type Remote } from './record.ts'
 import { parentOf } from '../remote-path.ts'
@@ -15,6 +15,11 @@ import { SpooledCopy } from './disk/spooled-copy.ts'
 export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> {
   const { journal, ledger, spool, generations, logger, failpoint } = parts
   failpoint('recovery.before')
+  for (const path of journal.setDamagedAside(parts.clock.wallMs()))
+    logger.error(
+      { path },
+      `set aside, not uploaded: ${damaged}; \`mount-session recover --export DIR\` takes it out`,
+    )
   const rows = journal.rows()
   const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
   const records = new Set<PathRecord>()

@@ -2,7 +2,7 @@
  * What the write-back has to do, for people. Layer: write-back.
  */
 import type { Clock } from '../clock.ts'
-import type { SetAside } from './disk/journal.ts'
+import type { SetAside } from './disk/journal-rows.ts'
 import type { Parts } from './parts.ts'
 import { isDone, type PathRecord } from './record.ts'
 

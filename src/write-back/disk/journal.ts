@@ -8,16 +8,21 @@
  */
 import { closeSync, fdatasync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { RemoteEntry } from '../../client/session-files.ts'
 import type { LocalAttributes } from '../local-changes.ts'
+import { certain, type DesiredCopy, type PathRecord, type Seal, type UploadAttempt } from '../record.ts'
 import {
-  certain,
-  type DesiredCopy,
-  type PathRecord,
-  type Remote,
-  type Seal,
-  type UploadAttempt,
-} from '../record.ts'
+  asGeneration,
+  asPath,
+  type Columns,
+  damaged,
+  type JournalRow,
+  nameOfDamaged,
+  readAttempt,
+  readAttributes,
+  readRow,
+  readSetAside,
+  type SetAside,
+} from './journal-rows.ts'
 import { noFailpoint, type Failpoint, type Transition } from './failpoints.ts'
 import { keepPrivate, takenAway } from './private-file.ts'
 
@@ -59,29 +64,6 @@ export type Spooled = Pick<DesiredCopy, 'generation' | 'seal'>
 export type DurableState = Readonly<
   Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince'>
 >
-
-export interface JournalRow {
-  readonly path: string
-  readonly desired: 'absent' | 'directory' | 'file'
-  readonly generation: number | undefined
-  readonly source: { readonly path: string; readonly listed: RemoteEntry } | undefined
-  readonly seal: Seal | undefined
-  readonly boot: string
-  readonly remote: Remote
-  readonly heirs: readonly string[]
-  readonly since: number
-  /** Unix milliseconds. */
-  readonly doubtSince: number | undefined
-  readonly attempts: readonly UploadAttempt[]
-}
-
-export interface SetAside {
-  readonly generation: number
-  readonly path: string
-  readonly reason: string
-  /** Unix milliseconds. */
-  readonly at: number
-}
 
 const sqliteCorrupt = 11
 const sqliteNotADatabase = 26
@@ -230,57 +212,56 @@ export class Journal {
     this.#write('clearAttempts', 'DELETE FROM attempts WHERE path = ?', path)
   }
 
+  /** The rows that are whole; see `setDamagedAside`. */
   rows(): JournalRow[] {
     const attempts = new Map<string, UploadAttempt[]>()
-    for (const row of this.#prepare('SELECT * FROM attempts').all()) {
-      const list = attempts.get(row['path'] as string) ?? []
-      list.push({
-        generation: row['generation'] as number,
-        size: row['size'] as number,
-        sha256: row['sha256'] as string,
-      })
-      attempts.set(row['path'] as string, list)
+    for (const columns of this.#columns('SELECT * FROM attempts')) {
+      const read = readAttempt(columns)
+      if (read === undefined) continue
+      const list = attempts.get(read.path) ?? []
+      list.push(read.attempt)
+      attempts.set(read.path, list)
     }
-    return this.#prepare('SELECT * FROM paths ORDER BY path')
-      .all()
-      .map((row) => ({
-        path: row['path'] as string,
-        desired: row['desired'] as JournalRow['desired'],
-        generation: (row['generation'] ?? undefined) as number | undefined,
-        source: parse(row['source']) as JournalRow['source'],
-        seal:
-          row['crc32'] === null ? undefined : { size: row['size'] as number, crc32: row['crc32'] as number },
-        boot: row['boot'] as string,
-        remote: JSON.parse(row['remote'] as string) as Remote,
-        heirs: JSON.parse(row['heirs'] as string) as string[],
-        since: row['since'] as number,
-        doubtSince: (row['doubt_since'] ?? undefined) as number | undefined,
-        attempts: attempts.get(row['path'] as string) ?? [],
-      }))
+    return this.#columns('SELECT * FROM paths ORDER BY path')
+      .map((columns) => readRow(columns, attempts.get(String(columns['path'])) ?? []))
+      .filter((row) => row !== undefined)
+  }
+
+  /** Takes rows that cannot be read out of the way, their bytes kept to be exported; answers what they were called. */
+  setDamagedAside(at: number): string[] {
+    const rows = this.#columns('SELECT * FROM paths').filter((columns) => readRow(columns, []) === undefined)
+    const names: string[] = []
+    this.transaction(() => {
+      for (const columns of rows) {
+        const generation = asGeneration(columns['generation'])
+        const path = asPath(columns['path']) ?? nameOfDamaged(generation ?? 0)
+        if (generation !== undefined) this.setAside({ generation, path, reason: damaged, at })
+        this.#write('forget', 'DELETE FROM paths WHERE path IS ?', columns['path'] ?? null)
+        names.push(path)
+      }
+    })
+    return names
   }
 
   /** The highest number that any row speaks of: none of them may be given to other bytes. */
   newestGeneration(): number {
     const numbers = [0, ...this.listSetAside().map(({ generation }) => generation)]
-    for (const { generation, remote, attempts } of this.rows()) {
+    for (const { generation } of this.#columns('SELECT generation FROM paths'))
+      numbers.push(asGeneration(generation) ?? 0)
+    for (const { remote, attempts } of this.rows()) {
       const known = certain(remote)
-      numbers.push(generation ?? 0, known.is === 'file' ? (known.generation ?? 0) : 0)
+      numbers.push(known.is === 'file' ? (known.generation ?? 0) : 0)
       for (const attempt of attempts) numbers.push(attempt.generation)
     }
     return numbers.reduce((highest, number) => Math.max(highest, number))
   }
 
+  /** What is damaged of them is as if it had never been set. */
   attributes(): Map<string, LocalAttributes> {
     const found = new Map<string, LocalAttributes>()
-    for (const row of this.#prepare('SELECT * FROM attributes').all()) {
-      found.set(row['path'] as string, {
-        mode: (row['mode'] ?? undefined) as number | undefined,
-        uid: (row['uid'] ?? undefined) as number | undefined,
-        gid: (row['gid'] ?? undefined) as number | undefined,
-        modifiedNs: bigint(row['modified_ns']),
-        accessedNs: bigint(row['accessed_ns']),
-        changedNs: bigint(row['changed_ns']),
-      })
+    for (const columns of this.#columns('SELECT * FROM attributes')) {
+      const path = asPath(columns['path'])
+      if (path !== undefined) found.set(path, readAttributes(columns))
     }
     return found
   }
@@ -309,9 +290,9 @@ export class Journal {
   }
 
   listSetAside(): SetAside[] {
-    return this.#prepare(
-      'SELECT generation, path, reason, at FROM set_aside ORDER BY at, path',
-    ).all() as unknown as SetAside[]
+    return this.#columns('SELECT generation, path, reason, at FROM set_aside ORDER BY at, path')
+      .map(readSetAside)
+      .filter((entry) => entry !== undefined)
   }
 
   /** Calls back once everything committed so far survives a power cut, or cannot be made to; does not hold up the event loop. */
@@ -351,6 +332,13 @@ export class Journal {
     this.#failpoint(`journal.${transition}.after`)
   }
 
+  /** What was stored, whatever that is: integers as big ones, since SQLite's may be larger than a number holds. */
+  #columns(sql: string): Columns[] {
+    const statement = this.#prepare(sql)
+    statement.setReadBigInts(true)
+    return statement.all()
+  }
+
   #prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql)
     if (!statement) {
@@ -359,12 +347,4 @@ export class Journal {
     }
     return statement
   }
-}
-
-function parse(json: unknown): unknown {
-  return typeof json === 'string' ? JSON.parse(json) : undefined
-}
-
-function bigint(text: unknown): bigint | undefined {
-  return typeof text === 'string' ? BigInt(text) : undefined
 }
