@@ -88,6 +88,18 @@ for (const [how, damage] of Object.entries<(directory: string) => void>({
   })
 }
 
+void t.test('what was removed while it was open is no orphan', async (t) => {
+  const { files, runs, said, goOn } = await killed(t)
+  const local = runs.changes.get('f')
+  if (local?.kind !== 'file' || local.content.from !== 'spool') throw new Error('it should be in the spool')
+  local.content.copy.retain()
+  runs.changes.removeFile('f', undefined)
+  await goOn(() => undefined)
+  t.same(files.paths(), [])
+  t.same(runs.changes.status().setAside, [])
+  t.same(said, [])
+})
+
 void t.test('what the service has confirmed is no orphan', async (t) => {
   const { files, runs, said, goOn } = await killed(t)
   files.clearFaults()

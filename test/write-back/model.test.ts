@@ -16,6 +16,14 @@ const flavours: Readonly<Record<string, ModelOptions>> = {
     crashes: false,
     journalFailures: false,
   },
+  'listings that are behind': {
+    mkdir: true,
+    faults: false,
+    lateCommits: false,
+    crashes: false,
+    journalFailures: false,
+    behind: true,
+  },
   crashes: { mkdir: true, faults: true, lateCommits: false, crashes: true, journalFailures: false },
   'late commits': { mkdir: true, faults: true, lateCommits: true, crashes: false, journalFailures: false },
   'a journal that cannot always be written': {

@@ -15,7 +15,7 @@ import { FakeClock } from '../fake-clock.ts'
 import { type Expected, ExpectedTree } from './expected-tree.ts'
 import { Incarnations } from './incarnations.ts'
 import { ModelView } from './model-view.ts'
-import { addFault, changeSomehow, type OpenFile } from './random-steps.ts'
+import { addFault, Behind, changeSomehow, type OpenFile } from './random-steps.ts'
 import { Random } from './random.ts'
 import { noSignal, quiet } from './rig.ts'
 
@@ -25,6 +25,8 @@ export interface ModelOptions {
   readonly lateCommits: boolean
   readonly crashes: boolean
   readonly journalFailures: boolean
+  /** Whether listings are behind at times, by up to six seconds; default false. */
+  readonly behind?: boolean
 }
 
 const names = ['a', 'b', 'c', '.#s'] as const
@@ -42,6 +44,7 @@ export class ModelRun {
   readonly #files: MemoryFiles
   readonly #tree = new ExpectedTree((path) => isScratch(path.slice(path.lastIndexOf('/') + 1)))
   readonly #bases = mkdtempSync(join(tmpdir(), 'write-back-bases-'))
+  readonly #behind: Behind
   #runs!: Incarnations
   #view!: ModelView
   #open: OpenFile[] = []
@@ -54,6 +57,7 @@ export class ModelRun {
     this.#random = new Random(seed)
     this.#options = options
     this.#files = new MemoryFiles({ clock: this.#clock, mkdir: options.mkdir })
+    this.#behind = new Behind(this.#files, this.#clock, this.trace)
   }
 
   async run(steps: number): Promise<void> {
@@ -88,7 +92,8 @@ export class ModelRun {
 
   async #step(): Promise<void> {
     const random = this.#random
-    const { faults, lateCommits, crashes, journalFailures } = this.#options
+    const { faults, lateCommits, crashes, journalFailures, behind } = this.#options
+    if (behind && random.chance(0.1)) this.#behind.fall()
     if (journalFailures && random.chance(0.05)) this.#failsJournal = 1 + random.below(3)
     if (faults && random.chance(0.15)) this.trace.push(addFault(this.#files, random, lateCommits))
     if (crashes && random.chance(0.02)) return this.#crash()
@@ -283,6 +288,7 @@ export class ModelRun {
       this.#clock.advance(Math.min(left, 2000))
       await quiet()
       this.#mayCommitLate()
+      this.#behind.mayCatchUp(4000)
     }
   }
 
@@ -337,6 +343,7 @@ export class ModelRun {
   async #finish(): Promise<void> {
     this.trace.push('finish')
     this.#files.clearFaults()
+    this.#behind.mayCatchUp(0)
     this.#failsJournal = 0
     for (const open of [...this.#open]) this.#close(open)
     for (let round = 0; ; round++) {
@@ -355,7 +362,8 @@ export class ModelRun {
     await this.#pass(4000)
     this.#tree.compareView(this.#view)
     this.#tree.compareService(this.#files, '')
-    const { paths } = this.#runs.changes.status()
+    const { paths, setAside } = this.#runs.changes.status()
+    if (setAside.length > 0) throw new Error(`set aside: ${JSON.stringify(setAside)}`)
     const left = paths.filter(({ state }) => state !== 'local')
     if (left.length > 0) throw new Error(`left over: ${JSON.stringify(left)}`)
     const [spooled, { scratchFiles }] = [this.#runs.spooled().length, this.#tree]
@@ -374,6 +382,7 @@ export class ModelRun {
       if (ended) return ended.value
       this.#clock.advance(500)
       this.#mayCommitLate()
+      this.#behind.mayCatchUp(4000)
     }
     throw new Error(`a wait does not end: ${JSON.stringify(this.#runs.changes.status())}`)
   }

@@ -1,7 +1,9 @@
 /**
- * Steps of the write-back's model that are drawn whole: a fault of the service, a change of an open file.
+ * Steps of the write-back's model that are drawn whole: a fault of the service, listings that are behind, a change
+ * of an open file.
  * Layer: tests.
  */
+import type { Clock } from '../../src/clock.ts'
 import type { ServiceErrorCode } from '../../src/client/errors.ts'
 import type { WorkingCopy } from '../../src/write-back/local-changes.ts'
 import type { MemoryFiles } from '../contract/memory-files.ts'
@@ -60,4 +62,32 @@ export function changeSomehow({ copy, file }: OpenFile, random: Random, bytes: B
   file.bytes.copy(changed)
   bytes.copy(changed, at)
   file.bytes = changed
+}
+
+/** Listings that are behind for a while. */
+export class Behind {
+  readonly #files: MemoryFiles
+  readonly #clock: Clock
+  readonly #trace: string[]
+  #since: number | undefined
+
+  constructor(files: MemoryFiles, clock: Clock, trace: string[]) {
+    this.#files = files
+    this.#clock = clock
+    this.#trace = trace
+  }
+
+  fall(): void {
+    this.#trace.push('listings fall behind')
+    this.#since ??= this.#clock.now()
+    this.#files.fallBehind()
+  }
+
+  /** They catch up when they have been behind for so many milliseconds. */
+  mayCatchUp(afterMs: number): void {
+    if (this.#since === undefined || this.#clock.now() - this.#since < afterMs) return
+    this.#trace.push('  listings catch up')
+    this.#since = undefined
+    this.#files.catchUp()
+  }
 }

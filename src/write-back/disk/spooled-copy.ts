@@ -59,6 +59,8 @@ export class SpooledCopy implements DesiredCopy {
 
   detach(): void {
     this.record = undefined
+    // whoever still holds it open does not make it anybody's
+    this.#spool.unname(this.generation)
     if (this.retained === 0) this.#owner.discardGeneration(this.generation)
   }
 
