@@ -86,8 +86,9 @@ async function firstAnswer(
 }
 
 /** What the user is told of a failure of the first call; errors that are not the service's as they are. */
-export function asSessionError(error: unknown, { endpoint, agent, session }: SessionAddress): unknown {
+export function asSessionError(error: unknown, address: SessionAddress): unknown {
   if (!(error instanceof ServiceError)) return error
+  const { endpoint, agent, session, isolationKey } = address
   const what = `${agent}/${session}`
   const raise = (code: SessionErrorCode, message: string): SessionError =>
     new SessionError(code, message, { cause: error })
@@ -107,7 +108,11 @@ export function asSessionError(error: unknown, { endpoint, agent, session }: Ses
     case 'not_found':
       return raise(
         'unknownSession',
-        `${what}: no such agent or session at ${endpoint} (it may have been deleted)`,
+        `${what}: no such agent or session at ${endpoint} (it may have been deleted, or ${
+          isolationKey === undefined
+            ? 'need its --isolation-key'
+            : 'have another --isolation-key than the given one'
+        })`,
       )
     case 'insecure_endpoint':
       return raise('insecureEndpoint', error.message)
