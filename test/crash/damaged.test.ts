@@ -1,0 +1,124 @@
+/**
+ * State of a killed daemon that was damaged before the next one: nothing of it is uploaded as it is, nothing is gone
+ * without a word, and what is left of it can be taken out.
+ */
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Operation } from './operations.ts'
+import { MortalMount } from './rig.ts'
+
+const work: Operation[] = ['one', 'two', 'three'].flatMap((name) => [
+  { do: 'create', path: name },
+  { do: 'write', path: name, text: `content of ${name}` },
+  { do: 'close', path: name },
+])
+
+/** Killed while nothing of this was on the service, and all of it was sealed; answers where its journal is. */
+async function killed(t: Test): Promise<{ mount: MortalMount; journal: string }> {
+  const mount = await MortalMount.start(t)
+  await mount.mount()
+  const clear = mount.emulator.fault({ verb: 'upload', kind: 'status', status: 401 })
+  await mount.perform(t, work)
+  while (!['one', 'two', 'three'].every((name) => mount.isSealed(name)))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  await mount.kill()
+  clear()
+  const state = join(mount.work.root, 'state')
+  const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
+  const file = names.find((name) => name.endsWith('journal/journal.db')) ?? ''
+  return { mount, journal: join(state, file) }
+}
+
+async function exported(mount: MortalMount): Promise<Record<string, string>> {
+  const directory = fs.mkdtempSync(join(mount.work.root, 'exported-'))
+  await mount.command(['unmount', '--force', mount.directory])
+  const { code, stderr } = await mount.command(['recover', '--export', directory, mount.emulator.target])
+  if (code !== 0) throw new Error(stderr)
+  const names = fs.readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  const files = names.filter((name) => fs.statSync(join(directory, name)).isFile())
+  return Object.fromEntries(files.map((name) => [name, fs.readFileSync(join(directory, name), 'utf8')]))
+}
+
+const contents = ['content of one', 'content of three', 'content of two']
+
+const losses: Readonly<Record<string, (journal: string) => void>> = {
+  removed: (journal) => fs.rmSync(`${journal}-wal`),
+  'cut to nothing': (journal) => fs.truncateSync(`${journal}-wal`),
+  'cut to half': (journal) => fs.truncateSync(`${journal}-wal`, fs.statSync(`${journal}-wal`).size / 2),
+  'altered in its midst': (journal) => {
+    const bytes = fs.readFileSync(`${journal}-wal`)
+    // behind the frames that make the tables
+    bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 100)
+    fs.writeFileSync(`${journal}-wal`, bytes)
+  },
+}
+
+for (const [how, damage] of Object.entries(losses)) {
+  void t.test(`the journal's log is ${how}: what it lost is said, and can be taken out`, async (t) => {
+    const { mount, journal } = await killed(t)
+    damage(journal)
+    fs.rmSync(`${journal}-shm`, { force: true })
+    await mount.mount()
+    const { setAside } = await mount.status()
+    t.ok(setAside.length > 0)
+    for (const { path } of setAside) t.match(path, /^(one|two|three)$/)
+    const shown = await mount.command(['status', mount.directory])
+    t.match(shown.stdout, /set aside/)
+    t.match(
+      fs.readFileSync(join(mount.work.root, 'daemon.log'), 'utf8'),
+      /set aside, not uploaded: the journal that knew of it is lost/,
+    )
+    await mount.command(['sync', mount.directory])
+    const served = Object.values(mount.served())
+    t.same([...served, ...Object.values(await exported(mount))].sort(), contents)
+  })
+}
+
+for (const [how, damage] of Object.entries({
+  zeroed: (journal: string) => fs.writeFileSync(journal, Buffer.alloc(fs.statSync(journal).size)),
+  'something else': (journal: string) =>
+    fs.writeFileSync(journal, 'not a database, but long enough to be one'.repeat(200)),
+  'damaged within': (journal: string) => {
+    const bytes = fs.readFileSync(journal)
+    bytes.fill(0xff, 100)
+    fs.writeFileSync(journal, bytes)
+  },
+})) {
+  void t.test(`a journal that is ${how} is set aside with its spool, and the session mounts`, async (t) => {
+    const { mount, journal } = await killed(t)
+    fs.rmSync(`${journal}-wal`)
+    fs.rmSync(`${journal}-shm`, { force: true })
+    damage(journal)
+    await mount.mount()
+    t.match(fs.readFileSync(join(mount.work.root, 'daemon.log'), 'utf8'), /set aside/)
+    t.same(mount.served(), {})
+    const taken = await exported(mount)
+    t.same(Object.values(taken).sort(), contents)
+    t.comment(Object.keys(taken).join(' '))
+  })
+}
+
+void t.test('a spool file that was shortened or altered is set aside, and never sent', async (t) => {
+  const { mount, journal } = await killed(t)
+  const spool = join(journal, '..', 'spool')
+  for (const name of fs.readdirSync(spool)) {
+    const file = join(spool, name)
+    const text = fs.readFileSync(file, 'utf8')
+    if (text.endsWith('one')) fs.truncateSync(file, 3)
+    if (text.endsWith('two')) fs.writeFileSync(file, text.toUpperCase())
+  }
+  await mount.mount()
+  t.match((await mount.status()).setAside, [{ path: 'one' }, { path: 'two' }])
+  const synced = await mount.command(['sync', mount.directory])
+  t.match(synced, { code: 0 })
+  t.same(mount.served(), { three: 'content of three' })
+})
+
+void t.test('a kill alone sets nothing aside', async (t) => {
+  const { mount } = await killed(t)
+  await mount.mount()
+  t.same((await mount.status()).setAside, [])
+  t.match(await mount.command(['sync', mount.directory]), { code: 0 })
+  t.same(Object.values(mount.served()).sort(), contents)
+})
