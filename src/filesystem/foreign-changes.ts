@@ -20,6 +20,8 @@ const rememberedDirectories = 4096
 export class ForeignChanges implements ListingObserver {
   readonly #parts: Workbench
   readonly #last = new LRUCache<string, Listing>({ max: rememberedDirectories })
+  /** Names of special files that hide some of the agent's, and were named. */
+  readonly #hidden = new Set<string>()
   /** What the local side said of the names of the listing that is being told, before it had seen it. */
   #before: ReadonlyMap<string, LocalEntry | undefined> | undefined
 
@@ -36,6 +38,7 @@ export class ForeignChanges implements ListingObserver {
   observe(listing: Listing): void {
     const { changes, tree } = this.#parts
     const { directory } = listing
+    if (directory === '') this.#nameHidden(listing)
     const before = this.#before
     if (before === undefined) return
     const previous = this.#last.get(directory)
@@ -47,6 +50,17 @@ export class ForeignChanges implements ListingObserver {
     changes.noteAttributes(directory, { modifiedNs: nowNs, changedNs: nowNs })
     const node = tree.findDirectory(directory)
     if (node !== undefined) this.#parts.news.attributes(node.id)
+  }
+
+  /** Once for each name. */
+  #nameHidden({ entries }: Listing): void {
+    const { specials, logger } = this.#parts
+    for (const name of specials.keys()) {
+      if (!entries.has(name) || this.#hidden.has(name)) continue
+      this.#hidden.add(name)
+      const remedy = 'mount with -o special=PREFIX to reach it'
+      logger.warn({ name }, `the agent has a file named as one of the mount, which hides it: ${remedy}`)
+    }
   }
 
   /** A directory has come to be here: what was last listed of its name, or below, was another one's. */

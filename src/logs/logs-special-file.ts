@@ -16,11 +16,12 @@ export interface OpenLogs {
 }
 
 export class LogsSpecialFile {
-  readonly name = '.logs'
+  readonly name: string
   readonly #file: LogFile
   readonly #follower: LogFollower
 
-  constructor(file: LogFile, follower: LogFollower) {
+  constructor(file: LogFile, follower: LogFollower, name = '.logs') {
+    this.name = name
     this.#file = file
     this.#follower = follower
   }

@@ -57,9 +57,10 @@ export class SessionFilesystem {
   /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. */
   frontEnd(kernelCache: KernelCache): Filesystem {
     const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
+    const { special } = this.#options
     const specialFiles = [
-      new LogsSpecialFile(this.#logFile, this.#follower),
-      new StatusSpecialFile(() => this.status()),
+      new LogsSpecialFile(this.#logFile, this.#follower, `${special}logs`),
+      new StatusSpecialFile(() => this.status(), `${special}status`),
     ]
     return new Filesystem(
       { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },

@@ -7,10 +7,11 @@ import type { OpenSpecialFile, SpecialFile } from '../filesystem/special-file.ts
 import type { StatusReport } from '../control/protocol.ts'
 
 export class StatusSpecialFile implements SpecialFile {
-  readonly name = '.status'
+  readonly name: string
   readonly #status: () => StatusReport
 
-  constructor(status: () => StatusReport) {
+  constructor(status: () => StatusReport, name = '.status') {
+    this.name = name
     this.#status = status
   }
 

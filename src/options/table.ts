@@ -5,7 +5,7 @@
  * Invariant: an option exists exactly when it has a row here, and every row's value is handed to the
  * composition root or, for the last group, to the command line.
  */
-import { count, duration, list, oneOf, permissionMask, size, text } from './values.ts'
+import { count, duration, list, oneOf, permissionMask, size, text, namePrefix } from './values.ts'
 
 interface Row<Value> {
   /** `--flag`, and `-o flag` as well; undefined: only with `-o`. */
@@ -121,6 +121,14 @@ export const options = {
     help: 'list .logs and .status in the root',
     parse: on,
   },
+  special: withDefault({
+    mountOption: 'special',
+    argument: 'PREFIX',
+    default: '.',
+    group: 'Mount',
+    help: 'what the names logs and status in the root begin with, where the agent has files named .logs or .status',
+    parse: namePrefix,
+  }),
   logs: withDefault({
     mountOption: 'logs',
     argument: 'open|always|off',

@@ -84,6 +84,13 @@ export function text(value: string): string {
 }
 
 /** Comma-separated, empty parts left out; the empty text is the empty list. */
+/** The beginning of file names. */
+export function namePrefix(value: string): string {
+  if (/[/\0]/.test(value) || value === '' || Buffer.byteLength(value) > 200)
+    throw new OptionValueError(`"${value}" cannot begin a file name`)
+  return value
+}
+
 export function list(value: string): readonly string[] {
   return value.split(',').filter((part) => part !== '')
 }

@@ -125,3 +125,26 @@ void t.test('what is under way counts, and ends when nobody has it open', async 
   t.match(await reading, { code: 'aborted' })
   t.equal(service.contents.bytes, 0)
 })
+
+void t.test('a read far ahead that is given up costs no more once nobody has the file open', async (t) => {
+  const size = 30_000_000
+  const service = new Lying(t.testdir(), [size], 'endless', size)
+  const head = await service.open()
+  t.equal((await head.content.read(0, 4096)).length, 4096)
+  head.content.release()
+  t.ok(service.delivered <= 4 * pieceBytes, `${service.delivered} bytes for the start`)
+  const tail = await service.open()
+  const ending = new AbortController()
+  const reading = Promise.resolve(tail.content.read(size - 4096, 4096, ending.signal)).catch(String)
+  while (service.delivered < 3_000_000) await new Promise(setImmediate)
+  ending.abort(new Error('Ctrl-C'))
+  t.match(await reading, /interrupted/)
+  tail.content.release()
+  const { delivered } = service
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
+  t.ok(
+    service.delivered <= delivered + 2 * pieceBytes,
+    `${service.delivered - delivered} bytes after the close`,
+  )
+  t.equal(service.contents.bytes, 0)
+})

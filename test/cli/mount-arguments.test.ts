@@ -79,6 +79,8 @@ void t.test('-o takes lists, switches that are taken back, escaped commas, and r
     immutable: true,
     showSpecial: true,
   })
+  t.equal(parse('a/s d').options.special, '.')
+  t.equal(parse('a/s d -o special=.mount-').options.special, '.mount-')
   t.equal(parse('a/s d -o ro -o rw').options.readOnly, false)
   t.equal(parse('a/s d -o rw,ro').options.readOnly, true)
   t.equal(parse('a/s d -o sync,async').options.sync, false)
@@ -88,6 +90,7 @@ void t.test('-o takes lists, switches that are taken back, escaped commas, and r
     ['uid', /-o uid: needs a value: -o uid=N/],
     ['ro=1', /-o ro: takes no value/],
     ['conflict=maybe', /-o conflict: "maybe" is none of keep, overwrite/],
+    ['special=a/b', /-o special: "a\/b" cannot begin a file name/],
     ['umask=999', /-o umask: "999" is not a mask in octal/],
     ['uid=-1', /-o uid: "-1" is not a whole number/],
   ]

@@ -59,13 +59,21 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
     failpoint: given.failpoint,
   })
   const news: string[] = []
+  const warnings: object[] = []
   const kernelCache = {
     invalidateNode: (node: NodeId, offset: number) => void news.push(`node ${node} ${offset}`),
     invalidateEntry: (parent: NodeId, name: string) => void news.push(`entry ${parent} ${name}`),
   }
   const filesystem = new Filesystem(
     {
-      ...{ listings, contents, changes, clock, kernelCache, logger: silentLogger },
+      ...{
+        listings,
+        contents,
+        changes,
+        clock,
+        kernelCache,
+        logger: { ...silentLogger, warn: (fields: object) => void warnings.push(fields) },
+      },
       specialFiles: given.specialFiles,
     },
     {
@@ -77,7 +85,7 @@ export async function startRig(t: Test, given: RigOptions = {}): Promise<Rig> {
     await changes.close()
     rmSync(directory, { recursive: true, force: true })
   })
-  return new Rig(directory, filesystem, files, clock, changes, listings, news)
+  return new Rig(directory, filesystem, files, clock, changes, listings, news, warnings)
 }
 
 /**
@@ -114,6 +122,8 @@ export class Rig {
   readonly listings: Listings
   /** What the kernel was told. */
   readonly news: string[]
+  /** What the log was warned of. */
+  readonly warnings: object[]
 
   constructor(
     directory: string,
@@ -123,6 +133,7 @@ export class Rig {
     changes: WriteBack,
     listings: Listings,
     news: string[],
+    warnings: object[],
   ) {
     this.directory = directory
     this.fs = fs
@@ -131,6 +142,7 @@ export class Rig {
     this.changes = changes
     this.listings = listings
     this.news = news
+    this.warnings = warnings
   }
 
   /** Lets `ms` pass and everything that then runs by itself come to an end. */

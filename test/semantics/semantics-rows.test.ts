@@ -9,7 +9,9 @@ const document = readFileSync(join(root, 'src', 'filesystem', 'semantics.md'), '
 /** Titles as patterns: what a template fills in may be anything. */
 function titlesOf(file: string): RegExp[] {
   const source = readFileSync(join(root, file), 'utf8')
-  const titles = [...source.matchAll(/\.test\(\s*(?:'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`)/g)]
+  const titles = [
+    ...source.matchAll(/(?:\.test|\bcontract)\(\s*(?:'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`)/g),
+  ]
   return titles.map(([, quoted, template]) => {
     const title = (quoted ?? template ?? '').replaceAll(/\\(.)/g, '$1')
     const parts = title.split(/\$\{[^}]*\}/).map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
