@@ -192,7 +192,9 @@ export class FrontEndSubject implements Subject {
     this.#files.clearFaults()
     const length = operation.do === 'foreignWrite' ? operation.bytes.length : undefined
     const isSameSize = this.#files.bytes(path)?.length === length
-    await this.#time.pass(1000)
+    /* until a listing has shown what is ours, one that does not may be behind: theirs is seen after 10 s only */
+    await this.#time.pass(Math.max(1000, this.#ttlMs + 1))
+    await this.tree()
     if (operation.do === 'foreignWrite') {
       this.#takeAll(path, 'directory')
       this.#files.put(path, bytesOf(operation.bytes))
