@@ -10,6 +10,7 @@
  * downloads have a Content-Length and are never compressed, JSON is; no ETag, ranges or Last-Modified.
  *
  * Believed, where nothing is recorded:
+ * - over TLS it speaks HTTP/2 and HTTP/1.1, as the client prefers (ALPN)
  * - PUT is atomic and answers 201 for an existing file too; onto a directory, or through a file, 409
  * - the limit is 52,428,800 bytes, beyond it 413
  * - `..`, NUL, backslash, names over 255 bytes: 400; `.` and `//` collapse; `+` in a query is a space

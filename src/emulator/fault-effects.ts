@@ -5,6 +5,7 @@
  * knows whether the change has been made.
  */
 
+import { constants, type Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -126,11 +127,35 @@ function cutConnection(request: FastifyRequest): ConnectionCut {
   return new ConnectionCut()
 }
 
-/** A reset as the far side sees it, where the transport can make one. */
-export function resetConnection(request: Pick<FastifyRequest, 'raw'>): void {
-  const { socket } = request.raw
-  if ('encrypted' in socket) socket.destroy()
-  else socket.resetAndDestroy()
+/** A reset as the far side sees it, where the transport can make one: over HTTP/2 of the stream alone. */
+export function resetConnection({ raw }: Pick<FastifyRequest, 'raw'>): void {
+  const stream = streamOf(raw)
+  if (stream !== undefined) resetStream(stream)
+  else if ('encrypted' in raw.socket) raw.socket.destroy()
+  else raw.socket.resetAndDestroy()
+}
+
+/** Ends the answer early, behind the bytes that have been written. */
+async function endEarly(request: FastifyRequest): Promise<void> {
+  const stream = streamOf(request.raw)
+  if (stream === undefined) {
+    request.raw.socket.destroySoon()
+    return
+  }
+  /* a reset overtakes what waits for the window of the far side */
+  await new Promise((resolve) => stream.write(Buffer.alloc(0), resolve))
+  resetStream(stream)
+}
+
+function resetStream(stream: ServerHttp2Stream): void {
+  /* `close` ends it first, which may go out as the end of a whole answer */
+  stream.end = () => stream
+  stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+}
+
+/** undefined over HTTP/1.1, where a request has its connection to itself. */
+function streamOf(raw: FastifyRequest['raw'] | Http2ServerRequest): ServerHttp2Stream | undefined {
+  return raw.httpVersionMajor >= 2 && 'stream' in raw ? raw.stream : undefined
 }
 
 /** The answer with its full length announced, of which only the first bytes come. */
@@ -157,7 +182,7 @@ function limited(
     }
     // The bytes are with the socket one turn later; then it is closed behind them.
     await setImmediate()
-    if (then === 'cut') socket.destroySoon()
+    if (then === 'cut') await endEarly(request)
     await closed
   }
   return Readable.from(part(), { objectMode: false })

@@ -6,8 +6,6 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import * as http from 'node:http'
-import * as https from 'node:https'
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import type { Logger } from '../log.ts'
 import type { Certificate } from './certificate.ts'
@@ -15,6 +13,7 @@ import type { Emulator } from './control.ts'
 import { badRequest, notFound, sendFailure, ServiceFailure } from './envelope.ts'
 import { ConnectionCut } from './fault-effects.ts'
 import type { Faults } from './faults.ts'
+import { createListener, type RequestHandler } from './listener.ts'
 import type { LogStreams } from './log-streams.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
@@ -27,8 +26,6 @@ import { sessionRoutes } from './routes/sessions.ts'
 /** The one project there is. */
 export const basePath = '/api/projects/demo'
 
-/** Names of 255 bytes are three times as long in a URL, and paths have several. */
-const maxHeaderSize = 64 * 1024
 /** Longer ones name nothing: the answer is 414. */
 const maxParamLength = 300
 
@@ -43,6 +40,7 @@ export interface ServerParts {
 
 export function buildServer(parts: ServerParts): FastifyInstance {
   const { context, emulator, faults, logStreams, logger, certificate } = parts
+  let closeSessions = (): void => undefined
   const app = fastify({
     logger: false,
     forceCloseConnections: true,
@@ -54,12 +52,14 @@ export function buildServer(parts: ServerParts): FastifyInstance {
       void sendFailure(request, reply, failure)
     },
     serverFactory: (handler) => {
-      const settings = { maxHeaderSize, requestTimeout: 0, keepAliveTimeout: 72_000 }
-      // An https server has every method of an http server that fastify uses.
-      return certificate
-        ? https.createServer({ ...settings, cert: certificate.cert, key: certificate.key }, handler)
-        : http.createServer(settings, handler)
+      const listener = createListener(certificate, handler as RequestHandler)
+      closeSessions = listener.closeSessions
+      return listener.server
     },
+  })
+  app.addHook('preClose', (done) => {
+    closeSessions()
+    done()
   })
   app.decorateRequest('fault', undefined)
   app.decorateRequest('call', undefined)

@@ -1,8 +1,9 @@
 /** What the emulator believes about agents, their versions and where their sessions go, byte by byte. */
 
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { agent, startTestEmulator } from '../emulator-server.ts'
+import { overEachProtocol, protocolOf } from './each-protocol.ts'
 import { rawRequest } from './raw-http.ts'
 
 const v1 = '?api-version=v1'
@@ -13,7 +14,7 @@ const asJson = { 'content-type': 'application/json' }
 const asPatch = { 'content-type': 'application/merge-patch+json' }
 
 async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
-  const emulator = await startTestEmulator(t, options)
+  const emulator = await startTestEmulator(t, { ...protocolOf(t), ...options })
   const request = async (
     method: string,
     path: string,
@@ -29,7 +30,7 @@ async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
   return { emulator, request, newVersion }
 }
 
-void t.test('an agent can be got and listed, and counts as such', async (t) => {
+overEachProtocol('an agent can be got and listed, and counts as such', async (t) => {
   const { emulator, request } = await setup(t, {
     seed: ['b-agent', agent, 'a-agent'].map((name) => ({ agent: name, session: 'session-1' })),
   })
@@ -59,7 +60,7 @@ void t.test('an agent can be got and listed, and counts as such', async (t) => {
   t.match(emulator.counts(), { getAgent: 2, listAgents: 4, patchAgent: 1 })
 })
 
-void t.test(
+overEachProtocol(
   'versions are numbered as they are made, listed and got; the latest is the agent’s',
   async (t) => {
     const { emulator, request, newVersion } = await setup(t)
@@ -97,7 +98,7 @@ void t.test(
   },
 )
 
-void t.test('a patch of an agent merges', async (t) => {
+overEachProtocol('a patch of an agent merges', async (t) => {
   const { request } = await setup(t)
   const patch = (body: unknown) => request('PATCH', target, asPatch, body)
   const card = { agent_card: { version: '1', description: 'old', skills: [] } }
@@ -120,7 +121,7 @@ const endpoint = (agent_endpoint: unknown) => ({ agent_endpoint })
 const scheme = (authorization_schemes: unknown) => ({ agent_endpoint: { authorization_schemes } })
 const card = (agent_card: unknown) => ({ agent_card })
 
-void t.test('a patch outside of the schema is refused and changes nothing', async (t) => {
+overEachProtocol('a patch outside of the schema is refused and changes nothing', async (t) => {
   const { request, newVersion } = await setup(t)
   await newVersion()
   const before = (await request('GET', target)).json
@@ -169,7 +170,7 @@ void t.test('a patch outside of the schema is refused and changes nothing', asyn
   t.same((await request('GET', target)).json, before)
 })
 
-void t.test('what the schema has is taken, and what only the service sets is left alone', async (t) => {
+overEachProtocol('what the schema has is taken, and what only the service sets is left alone', async (t) => {
   const { request, newVersion } = await setup(t)
   await newVersion()
   const endpointParts = {
@@ -201,7 +202,7 @@ void t.test('what the schema has is taken, and what only the service sets is lef
   t.same(json['agent_card'], { version: '1', skills })
 })
 
-void t.test(
+overEachProtocol(
   'a session that names no version gets one by the rules, the latest where there are none',
   async (t) => {
     const { request, newVersion } = await setup(t)
@@ -223,7 +224,7 @@ void t.test(
   },
 )
 
-void t.test('versions and rules outlive the emulator', async (t) => {
+overEachProtocol('versions and rules outlive the emulator', async (t) => {
   const data = t.testdir()
   const { emulator, request, newVersion } = await setup(t, { data })
   await newVersion()
@@ -234,7 +235,7 @@ void t.test('versions and rules outlive the emulator', async (t) => {
   t.same((await again.request('GET', target)).json, before)
 })
 
-void t.test('data from before there were versions has the first', async (t) => {
+overEachProtocol('data from before there were versions has the first', async (t) => {
   const data = t.testdir({
     agents: { [agent]: { 'agent.json': JSON.stringify({ name: agent }), sessions: {} } },
   })

@@ -6,13 +6,14 @@ import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { files, startTestEmulator } from '../emulator-server.ts'
+import { overEachProtocol, protocolOf } from './each-protocol.ts'
 import { rawRequest, sessionPath } from './raw-http.ts'
 
 const list = (query = ''): string => `${sessionPath}/files?api-version=v1${query}`
 const content = (path: string): string => `${sessionPath}/files/content?api-version=v1&path=${path}`
 
 async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
-  const emulator = await startTestEmulator(t, options)
+  const emulator = await startTestEmulator(t, { ...protocolOf(t), ...options })
   const request = async (
     method: string,
     target: string,
@@ -29,22 +30,25 @@ async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
 
 const json = (answer: { readonly body: Buffer }): unknown => JSON.parse(answer.body.toString())
 
-void t.test('an upload answers 201 with the path without its slash, for a new and an old file', async (t) => {
-  const { emulator, request } = await setup(t)
-  for (const body of ['first', 'the second']) {
-    const answer = await request('PUT', content('%2Fsandbox%2Fhello.txt'), {}, body)
-    t.equal(answer.status, 201)
-    t.same(json(answer), {
-      path: 'sandbox/hello.txt',
-      bytes_written: body.length,
-      success: true,
-      source_type: 'stream',
-    })
-    t.same(files(emulator), { sandbox: null, 'sandbox/hello.txt': Buffer.from(body) })
-  }
-})
+overEachProtocol(
+  'an upload answers 201 with the path without its slash, for a new and an old file',
+  async (t) => {
+    const { emulator, request } = await setup(t)
+    for (const body of ['first', 'the second']) {
+      const answer = await request('PUT', content('%2Fsandbox%2Fhello.txt'), {}, body)
+      t.equal(answer.status, 201)
+      t.same(json(answer), {
+        path: 'sandbox/hello.txt',
+        bytes_written: body.length,
+        success: true,
+        source_type: 'stream',
+      })
+      t.same(files(emulator), { sandbox: null, 'sandbox/hello.txt': Buffer.from(body) })
+    }
+  },
+)
 
-void t.test('an upload may come in chunks, without a type, and empty', async (t) => {
+overEachProtocol('an upload may come in chunks, without a type, and empty', async (t) => {
   const { emulator, statusOf } = await setup(t)
   const chunked = { 'transfer-encoding': 'chunked', 'content-length': null }
   t.equal(await statusOf('PUT', content('chunked'), chunked, '5\r\nhello\r\n0\r\n\r\n'), 201)
@@ -59,32 +63,41 @@ void t.test('an upload may come in chunks, without a type, and empty', async (t)
   })
 })
 
-void t.test('a download has its length and both forms of its name, and is never compressed', async (t) => {
-  const { home, request } = await setup(t)
-  fs.writeFileSync(join(home, 'hello.txt'), 'x'.repeat(1000))
-  const answer = await request('GET', content('hello.txt'), { 'accept-encoding': 'gzip,deflate' })
-  t.equal(answer.status, 200)
-  t.match(answer.headers, {
-    'content-type': 'application/octet-stream',
-    'content-length': '1000',
-    'content-disposition': "attachment; filename=hello.txt; filename*=UTF-8''hello.txt",
-  })
-  for (const absent of ['content-encoding', 'transfer-encoding', 'etag', 'last-modified', 'accept-ranges']) {
-    t.notOk(absent in answer.headers, `no ${absent}`)
-  }
-  t.equal(answer.body.toString(), 'x'.repeat(1000))
-  const ranged = await request('GET', content('hello.txt'), { range: 'bytes=0-9' })
-  t.match(ranged, { status: 200, headers: { 'content-length': '1000' } }, 'ranges are not known')
+overEachProtocol(
+  'a download has its length and both forms of its name, and is never compressed',
+  async (t) => {
+    const { home, request } = await setup(t)
+    fs.writeFileSync(join(home, 'hello.txt'), 'x'.repeat(1000))
+    const answer = await request('GET', content('hello.txt'), { 'accept-encoding': 'gzip,deflate' })
+    t.equal(answer.status, 200)
+    t.match(answer.headers, {
+      'content-type': 'application/octet-stream',
+      'content-length': '1000',
+      'content-disposition': "attachment; filename=hello.txt; filename*=UTF-8''hello.txt",
+    })
+    for (const absent of [
+      'content-encoding',
+      'transfer-encoding',
+      'etag',
+      'last-modified',
+      'accept-ranges',
+    ]) {
+      t.notOk(absent in answer.headers, `no ${absent}`)
+    }
+    t.equal(answer.body.toString(), 'x'.repeat(1000))
+    const ranged = await request('GET', content('hello.txt'), { range: 'bytes=0-9' })
+    t.match(ranged, { status: 200, headers: { 'content-length': '1000' } }, 'ranges are not known')
 
-  fs.writeFileSync(join(home, "né w'.txt"), '')
-  const named = await request('GET', content('n%C3%A9%20w%27.txt'))
-  t.equal(
-    named.headers['content-disposition'],
-    `attachment; filename="n_ w_.txt"; filename*=UTF-8''n%C3%A9%20w%27.txt`,
-  )
-})
+    fs.writeFileSync(join(home, "né w'.txt"), '')
+    const named = await request('GET', content('n%C3%A9%20w%27.txt'))
+    t.equal(
+      named.headers['content-disposition'],
+      `attachment; filename="n_ w_.txt"; filename*=UTF-8''n%C3%A9%20w%27.txt`,
+    )
+  },
+)
 
-void t.test('big content passes both ways whole', async (t) => {
+overEachProtocol('big content passes both ways whole', async (t) => {
   const { home, request } = await setup(t)
   const big = Buffer.alloc(5_000_000, 'abcdefg')
   t.equal((await request('PUT', content('big'), {}, big)).status, 201)
@@ -92,7 +105,7 @@ void t.test('big content passes both ways whole', async (t) => {
   t.ok((await request('GET', content('big'))).body.equals(big))
 })
 
-void t.test('a listing shows name, size, kind and time, and no cursor on its last page', async (t) => {
+overEachProtocol('a listing shows name, size, kind and time, and no cursor on its last page', async (t) => {
   const { home, request } = await setup(t)
   fs.writeFileSync(join(home, 'b'), 'hello')
   fs.mkdirSync(join(home, 'a'))
@@ -113,7 +126,7 @@ void t.test('a listing shows name, size, kind and time, and no cursor on its las
   t.match(json(await request('GET', list('&path=%2Fa%2F'))), { path: 'a', entries: [{ name: 'inside' }] })
 })
 
-void t.test('links show what they lead to, and themselves when that is missing', async (t) => {
+overEachProtocol('links show what they lead to, and themselves when that is missing', async (t) => {
   const { home, request } = await setup(t)
   fs.writeFileSync(join(home, 'target'), 'hello')
   fs.symlinkSync('target', join(home, 'link'))
@@ -125,7 +138,7 @@ void t.test('links show what they lead to, and themselves when that is missing',
   t.equal((await request('GET', content('dangling'))).status, 404)
 })
 
-void t.test('pages are cut by limit, in either order, from either side', async (t) => {
+overEachProtocol('pages are cut by limit, in either order, from either side', async (t) => {
   const { home, request, statusOf } = await setup(t)
   for (const name of 'abcdefg') fs.writeFileSync(join(home, name), '')
   const page = async (query: string) => {
@@ -156,7 +169,7 @@ void t.test('pages are cut by limit, in either order, from either side', async (
   }
 })
 
-void t.test('without a limit a page has 20 entries; 100 is the most', async (t) => {
+overEachProtocol('without a limit a page has 20 entries; 100 is the most', async (t) => {
   const { home, request } = await setup(t)
   for (let index = 0; index < 101; index++) fs.writeFileSync(join(home, `f${index}`), '')
   const length = async (query: string) =>
@@ -165,7 +178,7 @@ void t.test('without a limit a page has 20 entries; 100 is the most', async (t) 
   t.equal(await length('&limit=100'), 100)
 })
 
-void t.test('JSON is compressed for who accepts it', async (t) => {
+overEachProtocol('JSON is compressed for who accepts it', async (t) => {
   const { home, request } = await setup(t)
   for (let index = 0; index < 20; index++) fs.writeFileSync(join(home, `file-${index}`), '')
   const plain = await request('GET', list())
@@ -175,7 +188,7 @@ void t.test('JSON is compressed for who accepts it', async (t) => {
   t.same(gunzipSync(packed.body), plain.body)
 })
 
-void t.test('in a query a plus is a space, and everything else is percent-encoded', async (t) => {
+overEachProtocol('in a query a plus is a space, and everything else is percent-encoded', async (t) => {
   const { emulator, statusOf } = await setup(t)
   for (const [encoded, name] of [
     ['a+b', 'a b'],
@@ -191,7 +204,7 @@ void t.test('in a query a plus is a space, and everything else is percent-encode
   }
 })
 
-void t.test('names have up to 255 bytes, and paths stay inside the home', async (t) => {
+overEachProtocol('names have up to 255 bytes, and paths stay inside the home', async (t) => {
   const { emulator, statusOf } = await setup(t)
   const smiles = encodeURIComponent('🙂'.repeat(63) + 'abc')
   t.equal(await statusOf('PUT', content(smiles), {}, 'x'), 201)
@@ -206,7 +219,7 @@ void t.test('names have up to 255 bytes, and paths stay inside the home', async 
   t.equal(await statusOf('PUT', content('%2F'), {}, 'x'), 400, 'the home')
 })
 
-void t.test('what is missing is 404, of the wrong kind 400', async (t) => {
+overEachProtocol('what is missing is 404, of the wrong kind 400', async (t) => {
   const { home, statusOf } = await setup(t)
   fs.writeFileSync(join(home, 'file'), '')
   fs.mkdirSync(join(home, 'directory'))
@@ -219,7 +232,7 @@ void t.test('what is missing is 404, of the wrong kind 400', async (t) => {
   t.equal(await statusOf('GET', list('&path=file')), 400)
 })
 
-void t.test('an upload onto a directory or through a file is 409 and changes nothing', async (t) => {
+overEachProtocol('an upload onto a directory or through a file is 409 and changes nothing', async (t) => {
   const { emulator, home, statusOf } = await setup(t)
   fs.mkdirSync(join(home, 'directory'))
   fs.writeFileSync(join(home, 'file'), 'old')
@@ -230,7 +243,7 @@ void t.test('an upload onto a directory or through a file is 409 and changes not
   t.same(fs.readdirSync(join(home, '..', 'incoming')), [], 'nothing is left over')
 })
 
-void t.test('an upload over the limit is 413, whether it says its length or not', async (t) => {
+overEachProtocol('an upload over the limit is 413, whether it says its length or not', async (t) => {
   const { emulator, home, statusOf } = await setup(t, { maxFileBytes: 10 })
   const chunked = { 'transfer-encoding': 'chunked', 'content-length': null }
   t.equal(await statusOf('PUT', content('f'), {}, '0123456789'), 201)
@@ -240,13 +253,13 @@ void t.test('an upload over the limit is 413, whether it says its length or not'
   t.same(fs.readdirSync(join(home, '..', 'incoming')), [])
 })
 
-void t.test('the limit is 52,428,800 bytes', async (t) => {
+overEachProtocol('the limit is 52,428,800 bytes', async (t) => {
   const { statusOf } = await setup(t)
   t.equal(await statusOf('PUT', content('exact'), {}, Buffer.alloc(52_428_800)), 201)
   t.equal(await statusOf('PUT', content('more'), { 'content-length': '52428801' }), 413)
 })
 
-void t.test(
+overEachProtocol(
   'delete takes files and empty directories, others only when recursive, never the home',
   async (t) => {
     const { emulator, home, request, statusOf } = await setup(t)
@@ -289,7 +302,7 @@ void t.test('an upload that breaks off leaves the file as it was', async (t) => 
   }
 })
 
-void t.test('mkdir and stat are not there unless asked for', async (t) => {
+overEachProtocol('mkdir and stat are not there unless asked for', async (t) => {
   const body = '{"path":"/new/deep"}'
   const asJson = { 'content-type': 'application/json' }
   const mkdir = `${sessionPath}/files/mkdir?api-version=v1`

@@ -1,14 +1,14 @@
 /** What the emulator believes about the log stream, byte by byte. */
 
-import t from 'tap'
 import { agent, session, startTestEmulator } from '../emulator-server.ts'
+import { overEachProtocol, protocolOf } from './each-protocol.ts'
 import { rawRequest } from './raw-http.ts'
 
 const base = `/api/projects/demo/agents/${agent}`
 const plain = `${base}/sessions/${session}:logstream?api-version=v1`
 
-void t.test('both forms give the same stream of events, uncompressed', async (t) => {
-  const emulator = await startTestEmulator(t)
+overEachProtocol('both forms give the same stream of events, uncompressed', async (t) => {
+  const emulator = await startTestEmulator(t, protocolOf(t))
   emulator.appendLog(agent, session, ['one', 'two'])
   const forms = [plain, `${base}/versions/3/sessions/${session}:logstream?api-version=v1`]
   for (const form of [...forms, plain.replace(':logstream', '%3Alogstream')]) {
@@ -24,8 +24,8 @@ void t.test('both forms give the same stream of events, uncompressed', async (t)
   t.equal(emulator.counts().logStream, 3)
 })
 
-void t.test('the tail is 1 to 300 lines', async (t) => {
-  const emulator = await startTestEmulator(t)
+overEachProtocol('the tail is 1 to 300 lines', async (t) => {
+  const emulator = await startTestEmulator(t, protocolOf(t))
   emulator.appendLog(
     agent,
     session,
@@ -44,8 +44,8 @@ void t.test('the tail is 1 to 300 lines', async (t) => {
   }
 })
 
-void t.test('watching neither wakes a session nor counts as its use', async (t) => {
-  const emulator = await startTestEmulator(t)
+overEachProtocol('watching neither wakes a session nor counts as its use', async (t) => {
+  const emulator = await startTestEmulator(t, protocolOf(t))
   emulator.sleepSession(agent, session)
   const answer = await rawRequest(emulator, 'GET', plain)
   t.match(answer!.body.toString(), '"session_state":"Stopped"')
@@ -53,8 +53,8 @@ void t.test('watching neither wakes a session nor counts as its use', async (t) 
   t.match(JSON.parse((await rawRequest(emulator, 'GET', target))!.body.toString()), { status: 'idle' })
 })
 
-void t.test('an unknown session is the envelope, not a stream', async (t) => {
-  const emulator = await startTestEmulator(t)
+overEachProtocol('an unknown session is the envelope, not a stream', async (t) => {
+  const emulator = await startTestEmulator(t, protocolOf(t))
   const answer = await rawRequest(emulator, 'GET', plain.replace(session, 'no-such-session'))
   t.equal(answer?.status, 404)
   t.match(JSON.parse(answer!.body.toString()), { error: { code: 'session_not_found' } })

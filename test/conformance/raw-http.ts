@@ -4,23 +4,15 @@
 
 import * as net from 'node:net'
 import { agent, session, type TestEmulator } from '../emulator-server.ts'
-
-export interface RawAnswer {
-  readonly status: number
-  /** Names in lower case. */
-  readonly headers: Record<string, string>
-  /** As it came: not decompressed; chunks are joined. */
-  readonly body: Buffer
-  /** Whether the connection ended before the announced length. */
-  readonly isCut: boolean
-}
+import { rawHttp2Request, type RawAnswer } from './raw-http2.ts'
 
 /** The session's resource below the endpoint, as in a request line. */
 export const sessionPath = `/api/projects/demo/agents/${agent}/endpoint/sessions/${session}`
 
 /**
  * Sends `METHOD TARGET` and returns the answer, or undefined when the connection ends without one. The token,
- * `Host` and `Connection: close` are added unless `headers` has them; null leaves a header out.
+ * `Host` and `Connection: close` are added unless `headers` has them; null leaves a header out. An emulator
+ * over TLS is spoken to in HTTP/2.
  */
 export async function rawRequest(
   emulator: TestEmulator,
@@ -35,6 +27,11 @@ export async function rawRequest(
     connection: 'close',
     ...(body.length > 0 ? { 'content-length': String(Buffer.byteLength(body)) } : {}),
     ...headers,
+  }
+  if (emulator.certificatePath !== undefined) {
+    const given = Buffer.from(body)
+    const { 'transfer-encoding': encoding = null, ...rest } = all
+    return rawHttp2Request(emulator, method, target, rest, encoding === 'chunked' ? joinChunks(given) : given)
   }
   const lines = Object.entries(all).flatMap(([name, value]) =>
     value === null ? [] : [`${name}: ${value}\r\n`],

@@ -1,9 +1,10 @@
 /** What the emulator believes about sessions, identity and refusals, byte by byte. */
 
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { agent, session, startTestEmulator } from '../emulator-server.ts'
+import { overEachProtocol, protocolOf } from './each-protocol.ts'
 import { rawRequest, sessionPath } from './raw-http.ts'
 
 const v1 = '?api-version=v1'
@@ -12,7 +13,7 @@ const agentPath = `/api/projects/demo/agents/${agent}`
 const asJson = { 'content-type': 'application/json' }
 
 async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
-  const emulator = await startTestEmulator(t, options)
+  const emulator = await startTestEmulator(t, { ...protocolOf(t), ...options })
   const request = async (
     method: string,
     target: string,
@@ -29,7 +30,7 @@ async function setup(t: Test, options: Partial<EmulatorOptions> = {}) {
 
 const parse = (body: Buffer): unknown => (body.length === 0 ? undefined : JSON.parse(body.toString()))
 
-void t.test('a refusal is the envelope, with the request in its message and beside it', async (t) => {
+overEachProtocol('a refusal is the envelope, with the request in its message and beside it', async (t) => {
   const { request } = await setup(t)
   const answer = await request('GET', `${sessions}/no-such-session${v1}`)
   t.equal(answer.status, 404)
@@ -47,7 +48,7 @@ void t.test('a refusal is the envelope, with the request in its message and besi
   })
 })
 
-void t.test('the token and the version are asked of every call', async (t) => {
+overEachProtocol('the token and the version are asked of every call', async (t) => {
   const { emulator, statusOf } = await setup(t)
   const target = `${sessionPath}${v1}`
   t.equal(await statusOf('GET', target, { authorization: null }), 401)
@@ -61,7 +62,7 @@ void t.test('the token and the version are asked of every call', async (t) => {
   t.equal(await statusOf('GET', target, { authorization: 'Bearer fresh' }), 200)
 })
 
-void t.test('a session is created with a chosen id or one of its own, an id only once', async (t) => {
+overEachProtocol('a session is created with a chosen id or one of its own, an id only once', async (t) => {
   const { request, statusOf } = await setup(t)
   const answer = await request('POST', sessions + v1, asJson, '{"agent_session_id":"my-session-1"}')
   t.match(answer, {
@@ -92,7 +93,7 @@ void t.test('a session is created with a chosen id or one of its own, an id only
   t.equal(await statusOf('POST', `/api/projects/demo/agents/nobody/endpoint/sessions${v1}`), 404)
 })
 
-void t.test('sessions are listed in pages by creation', async (t) => {
+overEachProtocol('sessions are listed in pages by creation', async (t) => {
   const clock = new FakeClock()
   const { emulator, request, statusOf } = await setup(t, { clock, seed: [{ agent, session: 'session-0' }] })
   for (let index = 1; index < 4; index++) {
@@ -120,7 +121,7 @@ void t.test('sessions are listed in pages by creation', async (t) => {
   t.equal(emulator.counts().listSessions, 6)
 })
 
-void t.test(
+overEachProtocol(
   'stop keeps the files, answers 409 the second time, and a file call wakes the session',
   async (t) => {
     const { request, statusOf } = await setup(t)
@@ -138,7 +139,7 @@ void t.test(
   },
 )
 
-void t.test('delete takes the files with it, and what is not there is deleted already', async (t) => {
+overEachProtocol('delete takes the files with it, and what is not there is deleted already', async (t) => {
   const { request, statusOf } = await setup(t)
   t.equal(await statusOf('PUT', `${sessionPath}/files/content${v1}&path=f`, {}, 'x'), 201)
   t.equal(await statusOf('DELETE', sessionPath + v1), 204)
@@ -155,7 +156,7 @@ void t.test('delete takes the files with it, and what is not there is deleted al
   )
 })
 
-void t.test('only file calls count as use of a session', async (t) => {
+overEachProtocol('only file calls count as use of a session', async (t) => {
   const clock = new FakeClock()
   const { request } = await setup(t, { clock })
   const times = async () => {
@@ -170,7 +171,7 @@ void t.test('only file calls count as use of a session', async (t) => {
   t.same(await times(), [5, 5])
 })
 
-void t.test('an expired session can be got, its files and its log cannot', async (t) => {
+overEachProtocol('an expired session can be got, its files and its log cannot', async (t) => {
   const { emulator, request, statusOf } = await setup(t)
   emulator.expireSession(agent, session)
   t.match((await request('GET', sessionPath + v1)).json, { status: 'expired' })
@@ -182,7 +183,7 @@ void t.test('an expired session can be got, its files and its log cannot', async
   t.equal(await statusOf('GET', log), 404)
 })
 
-void t.test('an idle session answers 424 until it has woken', async (t) => {
+overEachProtocol('an idle session answers 424 until it has woken', async (t) => {
   const clock = new FakeClock()
   const { request, statusOf } = await setup(t, { clock, idleAfterMs: 60_000, wakeMs: 5000 })
   const files = `${sessionPath}/files${v1}`
@@ -200,20 +201,23 @@ void t.test('an idle session answers 424 until it has woken', async (t) => {
   t.match((await request('GET', sessionPath + v1)).json, { status: 'active' })
 })
 
-void t.test('an isolation key opens its session under both its names, another key does not', async (t) => {
-  const { request, statusOf } = await setup(t)
-  const created = await request('POST', sessions + v1, { 'x-ms-user-isolation-key': 'alice' })
-  const { agent_session_id: id } = created.json as { agent_session_id: string }
-  const files = `${sessions}/${id}/files${v1}`
-  t.equal(await statusOf('GET', files, { 'x-ms-user-isolation-key': 'alice' }), 200)
-  t.equal(await statusOf('GET', files, { 'x-session-isolation-key': 'alice' }), 200)
-  t.equal(await statusOf('GET', files, { 'x-ms-user-isolation-key': 'bob' }), 404)
-  t.equal(await statusOf('DELETE', `${sessions}/${id}${v1}`, { 'x-ms-user-isolation-key': 'bob' }), 404)
-  const listed = await request('GET', sessions + v1, { 'x-ms-user-isolation-key': 'bob' })
-  t.match(listed.json, { data: [{ agent_session_id: session }], has_more: false })
-})
+overEachProtocol(
+  'an isolation key opens its session under both its names, another key does not',
+  async (t) => {
+    const { request, statusOf } = await setup(t)
+    const created = await request('POST', sessions + v1, { 'x-ms-user-isolation-key': 'alice' })
+    const { agent_session_id: id } = created.json as { agent_session_id: string }
+    const files = `${sessions}/${id}/files${v1}`
+    t.equal(await statusOf('GET', files, { 'x-ms-user-isolation-key': 'alice' }), 200)
+    t.equal(await statusOf('GET', files, { 'x-session-isolation-key': 'alice' }), 200)
+    t.equal(await statusOf('GET', files, { 'x-ms-user-isolation-key': 'bob' }), 404)
+    t.equal(await statusOf('DELETE', `${sessions}/${id}${v1}`, { 'x-ms-user-isolation-key': 'bob' }), 404)
+    const listed = await request('GET', sessions + v1, { 'x-ms-user-isolation-key': 'bob' })
+    t.match(listed.json, { data: [{ agent_session_id: session }], has_more: false })
+  },
+)
 
-void t.test('a delegated session is for delegated callers only, whoever they act for', async (t) => {
+overEachProtocol('a delegated session is for delegated callers only, whoever they act for', async (t) => {
   const { request, statusOf } = await setup(t)
   const created = await request('POST', sessions + v1, { 'x-ms-user-identity': 'alice@example.com' })
   const { agent_session_id: id } = created.json as { agent_session_id: string }
@@ -224,7 +228,7 @@ void t.test('a delegated session is for delegated callers only, whoever they act
   t.equal(await statusOf('GET', sessionPath + v1, { 'x-ms-user-identity': 'bob@example.com' }), 403)
 })
 
-void t.test('a session cursor holds its place when its session is deleted', async (t) => {
+overEachProtocol('a session cursor holds its place when its session is deleted', async (t) => {
   const clock = new FakeClock()
   const { request, statusOf } = await setup(t, { clock, seed: [{ agent, session: 'session-1' }] })
   for (let index = 2; index <= 6; index++) {
@@ -256,7 +260,7 @@ void t.test('a session cursor holds its place when its session is deleted', asyn
   t.equal(await statusOf('GET', `${sessions}${v1}&after=never-there`), 400)
 })
 
-void t.test('an empty page has no ids to go on from', async (t) => {
+overEachProtocol('an empty page has no ids to go on from', async (t) => {
   const { request } = await setup(t)
   const last = await request('GET', `${sessions}${v1}&after=${session}`)
   t.same(last.json, { data: [], has_more: false })
@@ -272,64 +276,67 @@ void t.test('an empty page has no ids to go on from', async (t) => {
   })
 })
 
-void t.test('words of routes are names like others, and no name leads to another resource', async (t) => {
-  const words = ['endpoint', 'versions', 'sessions']
-  const { emulator, request, statusOf } = await setup(t, {
-    seed: words.map((word) => ({ agent: word, session: word })),
-    extras: true,
-  })
-  for (const word of words) {
-    const one = `/api/projects/demo/agents/${word}/endpoint/sessions/${word}`
-    t.match((await request('GET', one + v1)).json, { agent_session_id: word })
-    t.equal(await statusOf('PUT', `${one}/files/content${v1}&path=${word}`, {}, word), 201)
-    t.match((await request('GET', `${one}/files${v1}`)).json, { entries: [{ name: word }] })
-    const log = `/api/projects/demo/agents/${word}/sessions/${word}:logstream${v1}&follow=false`
-    t.match(await rawRequest(emulator, 'GET', log), { status: 200 })
-    t.match((await request('GET', `/api/projects/demo/agents/${word}${v1}`)).json, { name: word })
-  }
-  const all = '/api/projects/demo/agents/sessions/endpoint/sessions'
-  for (const name of [
-    'files',
-    'content',
-    'mkdir',
-    'stat',
-    'endpoint',
-    '%2e%2e',
-    '..%2fsessions',
-    'a%2Fb',
-    '%00',
-  ]) {
-    for (const [method, below] of [
-      ['GET', ''],
-      ['GET', '/files'],
-      ['DELETE', '/files'],
-      ['GET', '/content'],
-      ['PUT', '/content'],
-      ['GET', '/files/content'],
-      ['GET', '/stat'],
-      ['POST', '/mkdir'],
-      ['POST', ':stop'],
-    ] as const) {
-      const answer = await request(method, `${all}/${name}${below}${v1}&path=sessions`)
-      t.match(
-        answer,
-        { status: 404, json: { error: { code: 'session_not_found' } } },
-        `${method} ${name}${below}`,
-      )
+overEachProtocol(
+  'words of routes are names like others, and no name leads to another resource',
+  async (t) => {
+    const words = ['endpoint', 'versions', 'sessions']
+    const { emulator, request, statusOf } = await setup(t, {
+      seed: words.map((word) => ({ agent: word, session: word })),
+      extras: true,
+    })
+    for (const word of words) {
+      const one = `/api/projects/demo/agents/${word}/endpoint/sessions/${word}`
+      t.match((await request('GET', one + v1)).json, { agent_session_id: word })
+      t.equal(await statusOf('PUT', `${one}/files/content${v1}&path=${word}`, {}, word), 201)
+      t.match((await request('GET', `${one}/files${v1}`)).json, { entries: [{ name: word }] })
+      const log = `/api/projects/demo/agents/${word}/sessions/${word}:logstream${v1}&follow=false`
+      t.match(await rawRequest(emulator, 'GET', log), { status: 200 })
+      t.match((await request('GET', `/api/projects/demo/agents/${word}${v1}`)).json, { name: word })
     }
-  }
-  t.match(await request('GET', `${all}//files${v1}`), {
-    status: 404,
-    json: { error: { code: 'session_not_found', message: /Session 'files'/ } },
-  })
-  t.match(await request('GET', `${all}/sessions/other${v1}`), {
-    status: 404,
-    json: { error: { code: 'not_found' } },
-  })
-  t.equal(await statusOf('GET', `${all}/files/content`, { authorization: null }), 401)
-})
+    const all = '/api/projects/demo/agents/sessions/endpoint/sessions'
+    for (const name of [
+      'files',
+      'content',
+      'mkdir',
+      'stat',
+      'endpoint',
+      '%2e%2e',
+      '..%2fsessions',
+      'a%2Fb',
+      '%00',
+    ]) {
+      for (const [method, below] of [
+        ['GET', ''],
+        ['GET', '/files'],
+        ['DELETE', '/files'],
+        ['GET', '/content'],
+        ['PUT', '/content'],
+        ['GET', '/files/content'],
+        ['GET', '/stat'],
+        ['POST', '/mkdir'],
+        ['POST', ':stop'],
+      ] as const) {
+        const answer = await request(method, `${all}/${name}${below}${v1}&path=sessions`)
+        t.match(
+          answer,
+          { status: 404, json: { error: { code: 'session_not_found' } } },
+          `${method} ${name}${below}`,
+        )
+      }
+    }
+    t.match(await request('GET', `${all}//files${v1}`), {
+      status: 404,
+      json: { error: { code: 'session_not_found', message: /Session 'files'/ } },
+    })
+    t.match(await request('GET', `${all}/sessions/other${v1}`), {
+      status: 404,
+      json: { error: { code: 'not_found' } },
+    })
+    t.equal(await statusOf('GET', `${all}/files/content`, { authorization: null }), 401)
+  },
+)
 
-void t.test('a URL that is none is refused in the form of every refusal', async (t) => {
+overEachProtocol('a URL that is none is refused in the form of every refusal', async (t) => {
   const { request } = await setup(t)
   for (const [name, status] of [
     ['%zz', 400],
@@ -342,7 +349,7 @@ void t.test('a URL that is none is refused in the form of every refusal', async 
     t.match(await request('GET', `${sessions}${v1}&limit=${limit}`), { status: 400 }, limit)
 })
 
-void t.test('over the rate, 429 says when to come back', async (t) => {
+overEachProtocol('over the rate, 429 says when to come back', async (t) => {
   const clock = new FakeClock()
   const { request, statusOf } = await setup(t, { clock, requestsPerSecond: 2 })
   t.equal(await statusOf('GET', sessionPath + v1), 200)
