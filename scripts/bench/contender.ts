@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Link, type LinkCounters, type LinkSpeed } from './link.ts'
 import { isMounted, unmount } from './mount-points.ts'
 import type { Party, Server } from './party.ts'
-import { Background, type Usage } from './processes.ts'
+import { Background, type Memory, type Usage } from './processes.ts'
 
 export interface Readings {
   readonly client: Usage
@@ -17,30 +17,36 @@ export interface Readings {
   readonly counters: LinkCounters
 }
 
+/** Of what is not there. */
+export const nothing: Usage = { cpuSeconds: 0, peakBytes: 0 }
+export const noTraffic: LinkCounters = { connections: 0, bytesUp: 0, bytesDown: 0, requests: {} }
+
 export class Contender {
   /** Of the client that runs now. */
   mountPoint = ''
   readonly #party: Party
   readonly #directory: string
   readonly #server: Server
-  readonly #link: Link
+  /* undefined: the client is beside the server */
+  readonly #link: Link | undefined
   #client: Background | undefined
   #clients = 0
 
-  private constructor(party: Party, directory: string, server: Server, link: Link) {
+  private constructor(party: Party, directory: string, server: Server, link: Link | undefined) {
     this.#party = party
     this.#directory = directory
     this.#server = server
     this.#link = link
   }
 
-  /** Starts server and link; `directory` is made anew. */
-  static async start(party: Party, directory: string, speed: LinkSpeed): Promise<Contender> {
+  /** Starts server and link, if there is to be one; `directory` is made anew. */
+  static async start(party: Party, directory: string, speed: LinkSpeed | undefined): Promise<Contender> {
     rmSync(directory, { recursive: true, force: true })
     mkdirSync(directory, { recursive: true })
     const server = await party.startServer(directory)
     try {
-      return new Contender(party, directory, server, await Link.start(directory, server.port, speed))
+      const link = speed === undefined ? undefined : await Link.start(directory, server.port, speed)
+      return new Contender(party, directory, server, link)
     } catch (error) {
       await server.process.stop()
       throw error
@@ -63,7 +69,7 @@ export class Contender {
     const directory = join(this.#directory, `client-${++this.#clients}`)
     const mountPoint = join(directory, 'mount')
     mkdirSync(mountPoint, { recursive: true })
-    const { command, env } = this.#party.client(directory, this.#link.port, mountPoint)
+    const { command, env } = this.#party.client(directory, this.#link?.port ?? this.#server.port, mountPoint)
     const client = new Background({ directory, name: 'client', command, env })
     this.#client = client
     this.mountPoint = mountPoint
@@ -71,18 +77,22 @@ export class Contender {
   }
 
   async readings(): Promise<Readings> {
-    const counters = await this.#link.counters()
     return {
-      client: this.#client?.usage() ?? { cpuSeconds: 0, peakBytes: 0 },
+      client: this.#client?.usage() ?? nothing,
       server: this.#server.process.usage(),
-      link: this.#link.process.usage(),
-      counters,
+      link: this.#link?.process.usage() ?? nothing,
+      counters: (await this.#link?.counters()) ?? noTraffic,
     }
+  }
+
+  /** What the client's processes hold now. */
+  memory(): Memory {
+    return this.#client?.memory() ?? { residentBytes: 0, proportionalBytes: 0, peakBytes: 0 }
   }
 
   async stop(): Promise<void> {
     await this.#stopClient()
-    await this.#link.process.stop()
+    await this.#link?.process.stop()
     await this.#server.process.stop()
     rmSync(this.#directory, { recursive: true, force: true })
   }

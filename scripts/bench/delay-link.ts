@@ -11,6 +11,7 @@
  * without the link, half-closed, closed or reset, after everything that was sent before.
  */
 import { createServer, Socket, type AddressInfo } from 'node:net'
+import { lateness } from './lateness.ts'
 import { SlowDirection, type Lane } from './slow-direction.ts'
 
 export interface DelayLinkOptions {
@@ -19,6 +20,10 @@ export interface DelayLinkOptions {
   readonly oneWayMs?: number | undefined
   /** In each direction, shared by all connections. Default 100 million. */
   readonly bitsPerSecond?: number | undefined
+  /** How far a piece may be later than `oneWayMs`, milliseconds: by chance. Default 0. */
+  readonly jitterMs?: number | undefined
+  /** Of each packet, that it is lost and comes again later; see `lateness.ts`. Default 0. */
+  readonly lossRate?: number | undefined
   /** Is shown every piece that a client sends. */
   readonly onSent?: ((bytes: Uint8Array) => void) | undefined
 }
@@ -43,8 +48,10 @@ export interface DelayLink {
 
 export async function startDelayLink(options: DelayLinkOptions): Promise<DelayLink> {
   const { target, oneWayMs = 20, bitsPerSecond = 100e6 } = options
-  const up = new SlowDirection(oneWayMs, bitsPerSecond)
-  const down = new SlowDirection(oneWayMs, bitsPerSecond)
+  const { jitterMs = 0, lossRate = 0 } = options
+  const direction = (seed: number): SlowDirection =>
+    new SlowDirection(oneWayMs, bitsPerSecond, lateness({ jitterMs, lossRate, oneWayMs, seed }))
+  const [up, down] = [direction(1), direction(2)]
   /* a connection alone can fill the line, as a TCP window that has grown lets it */
   const windowBytes = Math.max(1024 * 1024, (4 * oneWayMs * bitsPerSecond) / 8000)
   const sockets = new Set<Socket>()
@@ -115,6 +122,7 @@ function carry(
   let ended = false
   const lane: Lane = {
     waiting: [],
+    lastDueAt: -Infinity,
     gather: (isGathering) => (isGathering ? sink.cork() : sink.uncork()),
     deliver(cargo) {
       if (cargo === 'open') open()

@@ -6,11 +6,16 @@
 import { once } from 'node:events'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import type { DelayLinkCounters } from './delay-link.ts'
+import type { Line } from './limits.ts'
 import { Background } from './processes.ts'
 
 export interface LinkSpeed {
   readonly oneWayMs: number
   readonly bitsPerSecond: number
+  /** How far a piece may be later than `oneWayMs`. Default 0. */
+  readonly jitterMs?: number
+  /** Of each packet, that it is lost and sent again. Default 0. */
+  readonly lossRate?: number
 }
 
 export interface LinkCounters extends DelayLinkCounters {
@@ -27,12 +32,11 @@ export class Link {
   }
 
   static async start(directory: string, targetPort: number, speed: LinkSpeed): Promise<Link> {
-    const { oneWayMs, bitsPerSecond } = speed
     const script = `${import.meta.dirname}/link-process.ts`
     const background = new Background({
       directory,
       name: 'link',
-      command: [process.execPath, script, String(targetPort), String(oneWayMs), String(bitsPerSecond)],
+      command: [process.execPath, script, String(targetPort), JSON.stringify(speed)],
       channel: true,
     })
     const { port } = await reply<{ port: number }>(background)
@@ -69,4 +73,10 @@ export async function measureRoundTrip(directory: string, speed: LinkSpeed): Pro
   echo.close()
   await link.process.stop()
   return times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN
+}
+
+/** The line that the limits are counted on, as it is measured. */
+export async function lineOf(directory: string, speed: LinkSpeed, tls: boolean): Promise<Line> {
+  const roundTripMs = await measureRoundTrip(directory, speed)
+  return { bitsPerSecond: speed.bitsPerSecond, roundTripMs, handshakeRoundTrips: tls ? 2 : 1 }
 }

@@ -20,6 +20,9 @@ export interface Measurement {
   readonly bytes: number
 }
 
+/** What a workload is run on: a contender, or a directory that needs none. */
+export type Measured = Pick<Contender, 'files' | 'mountPoint' | 'clientOutput' | 'remount' | 'readings'>
+
 export type Outcome = Measurement | { readonly failed: string }
 
 const run = promisify(execFile)
@@ -28,7 +31,7 @@ const pollMs = 20
 
 export async function measureWorkload(
   workload: Workload,
-  contender: Contender,
+  contender: Measured,
   onStep: (step: Step, outcome: Outcome) => void,
 ): Promise<void> {
   workload.prepare(contender.files)
@@ -43,7 +46,7 @@ export async function measureWorkload(
   }
 }
 
-async function measureStep(step: Step, contender: Contender): Promise<Measurement> {
+async function measureStep(step: Step, contender: Measured): Promise<Measurement> {
   const before = await contender.readings()
   const since = performance.now()
   const { stdout } = await run('sh', ['-c', step.script], {

@@ -14,11 +14,21 @@ const token = 'benchmark'
 const agent = 'bench'
 const session = 'bench-session'
 
-export function mountSession(modifiedTime: 'zero' | 'real'): Party {
+export interface MountSessionOptions {
+  readonly modifiedTime: 'zero' | 'real'
+  /** Whether it speaks TLS to the service, whose certificate it is told to trust. */
+  readonly tls: boolean
+  /** Added to the name and the account of it. */
+  readonly variant?: { readonly name: string; readonly what: string }
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOptions): Party {
   const isZero = modifiedTime === 'zero'
+  const what = `our mount with its defaults; the service lists ${isZero ? 'all modification times as 0' : 'real modification times'}`
   return {
-    name: isZero ? 'mount-session' : 'mount-session-times',
-    what: `our mount with its defaults; the service lists ${isZero ? 'all modification times as 0' : 'real modification times'}`,
+    name: `${isZero ? 'mount-session' : 'mount-session-times'}${variant === undefined ? '' : `, ${variant.name}`}`,
+    what: variant === undefined ? what : `${what}, ${variant.what}`,
     readsOnly: !isZero,
     missing: () => missingPrograms({ fusermount3: 'fuse3' }),
     async startServer(directory) {
@@ -30,7 +40,7 @@ export function mountSession(modifiedTime: 'zero' | 'real'): Party {
           program,
           'emulator',
           ...['--data', data, '--token', token, '--seed', `${agent}/${session}`, '--empty', '--json'],
-          ...['--modified-time', modifiedTime],
+          ...['--modified-time', modifiedTime, ...(tls ? ['--tls'] : [])],
         ],
       })
       const endpoint = await process.until(
@@ -42,12 +52,15 @@ export function mountSession(modifiedTime: 'zero' | 'real'): Party {
     },
     client: (directory, port, mountPoint) => ({
       command: [program, '-f', `${agent}/${session}`, mountPoint],
+      background: [program, `${agent}/${session}`, mountPoint],
       env: {
-        FOUNDRY_PROJECT_ENDPOINT: `http://127.0.0.1:${port}/api/projects/demo`,
+        FOUNDRY_PROJECT_ENDPOINT: `${tls ? 'https' : 'http'}://127.0.0.1:${port}/api/projects/demo`,
         MOUNT_SESSION_TOKEN: token,
         XDG_STATE_HOME: join(directory, 'state'),
         XDG_CACHE_HOME: join(directory, 'cache'),
         /* as the daemon is started: it stays in the foreground here, so that its end is seen */
+        ...(tls ? { NODE_EXTRA_CA_CERTS: join(directory, '..', 'data', 'tls', 'certificate.pem') } : {}),
+        ...env,
         NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${smallYoungGeneration}`,
       },
     }),

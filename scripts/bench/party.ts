@@ -18,7 +18,10 @@ export interface Server {
 }
 
 export interface Client {
+  /** In the foreground. */
   readonly command: readonly [string, ...string[]]
+  /** The same mount in the background, if it can: the command returns when the mount answers. */
+  readonly background?: readonly [string, ...string[]]
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -33,7 +36,7 @@ export interface Party {
   missing(): string | undefined
   /** Starts the server with its data in `directory`; resolves when it listens. */
   startServer(directory: string): Promise<Server>
-  /** How to mount what is behind `port` at `mountPoint`, in the foreground, with all its state in `directory`. */
+  /** How to mount what is behind `port` at `mountPoint`, with all its state in `directory`. */
   client(directory: string, port: number, mountPoint: string): Client
 }
 

@@ -20,6 +20,13 @@ export interface BackgroundOptions {
 
 const register = join(process.env['BENCH_DIRECTORY'] ?? '.', 'processes')
 
+/** What a process, its group and its descendants hold now: shared pages whole, and by their share; and at most. */
+export interface Memory {
+  readonly residentBytes: number
+  readonly proportionalBytes: number
+  readonly peakBytes: number
+}
+
 /** What a process, its group and its descendants have used so far. */
 export interface Usage {
   readonly cpuSeconds: number
@@ -84,6 +91,17 @@ export class Background {
     return this.child.pid === undefined ? { cpuSeconds: 0, peakBytes: 0 } : usageOf(this.child.pid)
   }
 
+  memory(): Memory {
+    const pids = this.child.pid === undefined ? [] : [...familyOf(this.child.pid).keys()]
+    const sum = (read: (pid: number) => number): number =>
+      pids.map(read).reduce((total, bytes) => total + bytes, 0)
+    return {
+      residentBytes: sum((pid) => kibibytesOf(pid, 'smaps_rollup', 'Rss')),
+      proportionalBytes: sum((pid) => kibibytesOf(pid, 'smaps_rollup', 'Pss')),
+      peakBytes: sum(peakBytesOf),
+    }
+  }
+
   /** Asks it to end, and after `limitMs` makes it. */
   async stop(limitMs = 10_000): Promise<void> {
     const { pid } = this.child
@@ -114,27 +132,36 @@ interface ProcessEntry {
   readonly cpuSeconds: number
 }
 
-/** Of a process, its group (sshfs disowns its ssh) and all descendants; of those that have ended, what their parents counted. */
+/** Of those that have ended, what their parents counted. */
 function usageOf(root: number): Usage {
+  let cpuSeconds = 0
+  let peakBytes = 0
+  for (const [pid, entry] of familyOf(root)) {
+    cpuSeconds += entry.cpuSeconds
+    peakBytes += peakBytesOf(pid)
+  }
+  return { cpuSeconds, peakBytes }
+}
+
+/** A process, its group (sshfs disowns its ssh) and all descendants. */
+function familyOf(root: number): Map<number, ProcessEntry> {
   const processes = new Map<number, ProcessEntry>()
   for (const name of readdirSync('/proc')) {
     const entry = /^\d+$/.test(name) ? readEntry(name) : undefined
     if (entry !== undefined) processes.set(Number(name), entry)
   }
-  let cpuSeconds = 0
-  let peakBytes = 0
+  const family = new Map<number, ProcessEntry>()
   /* a set that grows while it is gone through */
   const wanted = new Set([root])
   for (const pid of wanted) {
     const entry = processes.get(pid)
     if (entry === undefined) continue
-    cpuSeconds += entry.cpuSeconds
-    peakBytes += peakBytesOf(pid)
+    family.set(pid, entry)
     for (const [other, { parent, group }] of processes) {
       if (parent === pid || group === root) wanted.add(other)
     }
   }
-  return { cpuSeconds, peakBytes }
+  return family
 }
 
 function readEntry(pid: string): ProcessEntry | undefined {
@@ -149,10 +176,13 @@ function readEntry(pid: string): ProcessEntry | undefined {
   }
 }
 
-function peakBytesOf(pid: number): number {
+const peakBytesOf = (pid: number): number => kibibytesOf(pid, 'status', 'VmHWM')
+
+/** A line of a file of /proc, in bytes; 0 of a process that has ended. */
+function kibibytesOf(pid: number, file: 'status' | 'smaps_rollup', name: string): number {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * kibibyte
+    const text = readFileSync(`/proc/${pid}/${file}`, 'utf8')
+    return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * kibibyte
   } catch {
     return 0
   }

@@ -4,13 +4,8 @@
  * Invariant: every number is a median over the rounds that succeeded; a step without any says why.
  */
 import type { Measurement, Outcome } from './measure.ts'
-import type { Limit, Step } from './workload.ts'
-
-export interface Line {
-  /** Bits in a second, and the round trip as measured. */
-  readonly bitsPerSecond: number
-  readonly roundTripMs: number
-}
+import { linkSeconds, physicalSeconds, type Line } from './limits.ts'
+import type { Step } from './workload.ts'
 
 /** The party that the others are compared with. */
 const ours = 'mount-session'
@@ -31,21 +26,22 @@ export class Results {
     row.outcomes.set(party, [...(row.outcomes.get(party) ?? []), outcome])
   }
 
-  /** Seconds, with the ratio to the link's limit for us and to us for the others. */
+  /** Seconds, with the ratio to the physical limit for us and to us for the others. */
   times(): string {
     const rows: string[][] = []
     for (const { step, outcomes } of this.#steps.values()) {
       const writes = step.isDurable !== undefined
-      const limit = step.limit === undefined ? undefined : this.#limitSeconds(step.limit)
+      const { need } = step
+      const limits = need && [physicalSeconds(need, this.#line), linkSeconds(need, this.#line)]
       if (writes)
         rows.push(this.#timesRow(`${step.name}: returned`, outcomes, undefined, (one) => one.returnedSeconds))
       rows.push(
-        this.#timesRow(writes ? `${step.name}: durable` : step.name, outcomes, limit, (one) =>
+        this.#timesRow(writes ? `${step.name}: durable` : step.name, outcomes, limits, (one) =>
           writes ? one.durableSeconds : one.returnedSeconds,
         ),
       )
     }
-    return table(['seconds', 'the link alone', ...this.#parties], rows)
+    return table(['seconds', 'physical limit', 'the link alone', ...this.#parties], rows)
   }
 
   /** Requests by verb, as the link saw them in the first round that succeeded. */
@@ -76,6 +72,21 @@ export class Results {
     return table(['client peak, MB', ...this.#parties], rows)
   }
 
+  /** In the order in which they were done first. */
+  steps(): Step[] {
+    return [...this.#steps.values()].map(({ step }) => step)
+  }
+
+  /** Median seconds of a party by step: until all is durable where something is written. NaN: it failed. */
+  seconds(party: string): Map<string, number> {
+    return new Map(
+      [...this.#steps.values()].map(({ step, outcomes }) => [
+        step.name,
+        median(successes(outcomes.get(party)).map((one) => one.durableSeconds ?? one.returnedSeconds)),
+      ]),
+    )
+  }
+
   /** Why steps failed, one a line. */
   failures(): string[] {
     const lines: string[] = []
@@ -103,26 +114,23 @@ export class Results {
   #timesRow(
     name: string,
     outcomes: ReadonlyMap<string, readonly Outcome[]>,
-    limit: number | undefined,
+    limits: readonly number[] | undefined,
     pick: (one: Measurement) => number | undefined,
   ): string[] {
     const secondsOf = (party: string): number =>
       median(successes(outcomes.get(party)).map((one) => pick(one) ?? NaN))
     const base = secondsOf(ours)
+    const [physical, link] = limits ?? []
     const cells = this.#parties.map((party) => {
       const seconds = secondsOf(party)
       if (Number.isNaN(seconds)) return outcomes.has(party) ? 'failed' : ''
       if (party.startsWith(ours))
-        return limit === undefined
+        return physical === undefined
           ? digits(seconds)
-          : `${digits(seconds)} (${digits(seconds / limit)} × link)`
+          : `${digits(seconds)} (${digits(seconds / physical)} × limit)`
       return Number.isNaN(base) ? digits(seconds) : `${digits(seconds)} (${digits(seconds / base)} ×)`
     })
-    return [name, limit === undefined ? '' : digits(limit), ...cells]
-  }
-
-  #limitSeconds({ roundTrips, bytes }: Limit): number {
-    return (roundTrips * this.#line.roundTripMs) / 1000 + (bytes * 8) / this.#line.bitsPerSecond
+    return [name, ...[physical, link].map((limit) => (limit === undefined ? '' : digits(limit))), ...cells]
   }
 }
 

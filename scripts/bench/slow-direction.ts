@@ -2,7 +2,7 @@
  * One direction of a slow link, shared by all its connections. Layer: benchmark.
  *
  *   offer ─▶ a queue per connection ─▶ the line: a piece of each in turn, at so many bits a second
- *         ─▶ in flight: a fixed delay ─▶ deliver
+ *         ─▶ in flight: a fixed delay, and for each piece what chance adds ─▶ deliver
  *
  * Invariant: what a connection offers is delivered in order, never sooner than the delay, and all
  * connections together are never faster than the line.
@@ -17,7 +17,12 @@ export interface Lane {
   /** Brackets the deliveries of one moment, so that they become one write. */
   readonly gather: (isGathering: boolean) => void
   readonly waiting: Cargo[]
+  /** When the last of what is in flight is due: nothing overtakes it. */
+  lastDueAt: number
 }
+
+/** What a piece of so many bytes comes later than the delay, in milliseconds; `isLast`: nothing waits behind it. */
+export type Lateness = (bytes: number, isLast: boolean) => number
 
 interface InFlight {
   readonly lane: Lane
@@ -33,6 +38,7 @@ const slackMs = 1
 export class SlowDirection {
   readonly #delayMs: number
   readonly #bitsPerMs: number
+  readonly #lateness: Lateness
   /* lanes with something waiting, in the order of their turns */
   readonly #turns = new Set<Lane>()
   readonly #inFlight: InFlight[] = []
@@ -44,7 +50,8 @@ export class SlowDirection {
   #arrivalTimer: NodeJS.Timeout | undefined
   #bytes = 0
 
-  constructor(delayMs: number, bitsPerSecond: number) {
+  constructor(delayMs: number, bitsPerSecond: number, lateness: Lateness = () => 0) {
+    this.#lateness = lateness
     this.#delayMs = delayMs
     this.#bitsPerMs = bitsPerSecond / 1000
   }
@@ -96,9 +103,22 @@ export class SlowDirection {
       this.#turns.delete(lane)
       if (lane.waiting.length > 0) this.#turns.add(lane) /* behind the others */
       this.#freeAt += (lengthOf(cargo) * 8) / this.#bitsPerMs
-      this.#inFlight.push({ lane, cargo, dueAt: this.#freeAt + this.#delayMs })
+      const lateMs = this.#lateness(lengthOf(cargo), lane.waiting.length === 0)
+      lane.lastDueAt = Math.max(lane.lastDueAt, this.#freeAt + this.#delayMs + lateMs)
+      this.#fly({ lane, cargo, dueAt: lane.lastDueAt })
     }
     if (this.#arrivalTimer === undefined) this.#arrive()
+  }
+
+  /** Keeps what is in flight in the order in which it is due. */
+  #fly(piece: InFlight): void {
+    let place = this.#inFlight.length
+    while (place > this.#firstInFlight && (this.#inFlight[place - 1]?.dueAt ?? 0) > piece.dueAt) place -= 1
+    this.#inFlight.splice(place, 0, piece)
+    if (place === this.#firstInFlight && this.#arrivalTimer !== undefined) {
+      clearTimeout(this.#arrivalTimer)
+      this.#arrivalTimer = undefined
+    }
   }
 
   /** Delivers what has been in flight for long enough. */

@@ -4,12 +4,10 @@
  * Invariant: a workload is written once and run on every party alike; it sees a directory, and on the other
  * side the disk of the server.
  */
-
-/** What the link alone would allow: so many round trips one after the other, and so many bytes one way. */
-export interface Limit {
-  readonly roundTrips: number
-  readonly bytes: number
-}
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { filesBelow } from './fixtures.ts'
+import type { Need } from './limits.ts'
 
 export interface Step {
   /** For the tables. */
@@ -23,7 +21,7 @@ export interface Step {
   /** Whether the server's disk has all of it; then the time until that is measured too. */
   readonly isDurable?: (files: string) => boolean
   /** undefined: the link need not be used at all. */
-  readonly limit?: Limit | undefined
+  readonly need?: Need | undefined
 }
 
 export interface Workload {
@@ -33,4 +31,20 @@ export interface Workload {
   /** Fills the server's disk, before any client runs. */
   readonly prepare: (files: string) => void
   readonly steps: readonly Step[]
+}
+
+/** Whether every one of these files is below `directory` of the server's disk, with its size where one is given. */
+export function hasAll(
+  directory: string,
+  expected: ReadonlyMap<string, number | undefined>,
+): (files: string) => boolean {
+  return (files) => {
+    const root = join(files, directory)
+    if (!existsSync(root)) return false
+    const found = filesBelow(root)
+    return [...expected].every(([path, size]) => {
+      const actual = found.get(path)
+      return actual !== undefined && (size === undefined || size === actual)
+    })
+  }
 }

@@ -16,37 +16,9 @@ import {
   noise,
   type TreeShape,
 } from './fixtures.ts'
-import type { Limit, Step, Workload } from './workload.ts'
-
-/* requests at once that our limits allow, and what a request with its answer weighs besides its content */
-const readsAtOnce = 32
-const writesAtOnce = 16
-const overheadBytes = 700
-
-const entriesAtOnce = 100
-const entryBytes = 20 /* compressed */
-const handshake = 1
-
-/* the root and what is in it have to be listed before the directories below, which then go side by side */
-const listing = ({ files, directories }: TreeShape): Limit => {
-  const pagesOfEach = Math.ceil(files / directories / entriesAtOnce)
-  const above = 1 + Math.ceil(directories / entriesAtOnce)
-  return {
-    roundTrips: handshake + above + Math.ceil(directories / readsAtOnce) * pagesOfEach,
-    bytes: directories * pagesOfEach * overheadBytes + files * entryBytes,
-  }
-}
-const reading = (shape: TreeShape): Limit => {
-  const { roundTrips, bytes } = listing(shape)
-  return {
-    roundTrips: roundTrips + Math.ceil(shape.files / readsAtOnce),
-    bytes: bytes + shape.files * (shape.bytes + overheadBytes),
-  }
-}
-const writing = (files: number, bytes: number): Limit => ({
-  roundTrips: handshake + Math.ceil(files / writesAtOnce),
-  bytes: bytes + files * overheadBytes,
-})
+import { gitStatus, listing, reading, removing, transferring, writing } from './limits.ts'
+import { site } from './site-workload.ts'
+import { hasAll, type Step, type Workload } from './workload.ts'
 
 const linesStarting = (output: string, start: string): number =>
   output.split('\n').filter((line) => line.startsWith(start)).length
@@ -62,7 +34,7 @@ export function listTree(shape: TreeShape): Workload {
     isReading: true,
     prepare: (files) => makeTree(join(files, 'tree'), shape),
     steps: [
-      { ...step, name: `ls -lR of ${shape.files} files, cold`, cold: true, limit: listing(shape) },
+      { ...step, name: `ls -lR of ${shape.files} files, cold`, cold: true, need: listing(shape) },
       { ...step, name: `ls -lR of ${shape.files} files, warm`, cold: false },
     ],
   }
@@ -78,7 +50,7 @@ export function grepTree(shape: TreeShape): Workload {
     isReading: true,
     prepare: (files) => makeTree(join(files, 'tree'), shape),
     steps: [
-      { ...step, name: `grep -r of ${shape.files} files, cold`, cold: true, limit: reading(shape) },
+      { ...step, name: `grep -r of ${shape.files} files, cold`, cold: true, need: reading(shape) },
       { ...step, name: `grep -r of ${shape.files} files, warm`, cold: false },
     ],
   }
@@ -98,32 +70,45 @@ export function copyTree(fixtures: string, shape: TreeShape): Workload {
         cold: true,
         script: `cp -r '${source}' "$mount/copy"`,
         isDurable: hasAll('copy', filesBelow(source)),
-        limit: writing(shape.files, shape.files * shape.bytes),
+        need: writing(shape.files, shape.files * shape.bytes),
       },
     ],
   }
 }
 
-/** All workloads at their usual size; what they need is made in `fixtures`. */
-export function allWorkloads(fixtures: string): Workload[] {
-  const thousand = { files: 1000, directories: 50, bytes: 4096 }
-  return [
-    listTree(thousand),
-    grepTree(thousand),
-    copyTree(fixtures, { files: 200, directories: 10, bytes: 4096 }),
-    bigFile(fixtures),
-    extract(fixtures),
-    repository(fixtures),
-    remove(),
-    save(fixtures),
-  ]
+/** In the order of the tables; `--only` takes these. */
+export const workloadNames = ['ls', 'grep', 'cp', 'big', 'tar', 'git', 'rm', 'save', 'site'] as const
+export type WorkloadName = (typeof workloadNames)[number]
+
+const thousand = { files: 1000, directories: 50, bytes: 4096 }
+
+const makers: Readonly<Record<WorkloadName, (fixtures: string) => Workload>> = {
+  ls: () => listTree(thousand),
+  grep: () => grepTree(thousand),
+  cp: (fixtures) => copyTree(fixtures, { files: 200, directories: 10, bytes: 4096 }),
+  big: bigFile,
+  tar: extract,
+  git: repository,
+  rm: remove,
+  save,
+  site,
+}
+
+/** Takes minutes with some, and so only takes part when it is asked for. */
+const long: ReadonlySet<WorkloadName> = new Set(['site'])
+
+/** Workloads at their usual size, by name; what they need is made in `fixtures`. */
+export function workloadsOf(fixtures: string, only: ReadonlySet<string> | undefined): Workload[] {
+  return workloadNames
+    .filter((name) => only?.has(name) ?? !long.has(name))
+    .map((name) => makers[name](fixtures))
 }
 
 function bigFile(fixtures: string): Workload {
   const bytes = 40_000_000
   const source = join(fixtures, 'big')
   writeFileSync(source, noise(bytes))
-  const limit = { roundTrips: handshake + 1, bytes }
+  const need = transferring(bytes)
   return {
     name: 'big',
     isReading: true,
@@ -134,14 +119,14 @@ function bigFile(fixtures: string): Workload {
         cold: true,
         script: `cp '${source}' "$mount/big"`,
         isDurable: hasAll('', new Map([['big', bytes]])),
-        limit,
+        need,
       },
       {
         name: '40 MB read, cold',
         cold: true,
         script: `cmp '${source}' "$mount/big" && echo same`,
         isRight: (output) => output === 'same\n',
-        limit,
+        need,
       },
     ],
   }
@@ -163,7 +148,7 @@ function extract(fixtures: string): Workload {
         cold: true,
         script: `mkdir "$mount/extract" && tar -C "$mount/extract" -xf '${archive}'`,
         isDurable: hasAll('extract', filesBelow(source)),
-        limit: writing(shape.files, shape.files * shape.bytes),
+        need: writing(shape.files, shape.files * shape.bytes),
       },
     ],
   }
@@ -189,7 +174,7 @@ function repository(fixtures: string): Workload {
     cold: true,
     script: `${git} -C "$mount/clone" status --porcelain && echo clean`,
     isRight: (output) => output === 'clean\n',
-    limit: reading({ ...shape, directories: shape.directories + 1 }),
+    need: gitStatus(shape),
   }
   return {
     name: 'git',
@@ -201,7 +186,7 @@ function repository(fixtures: string): Workload {
         cold: true,
         script: clone('"$mount/clone"'),
         isDurable: (files) => isCloned(files) && !hasLocks(files),
-        limit: writing(all.size, bytes),
+        need: writing(all.size, bytes),
       },
       status,
     ],
@@ -210,8 +195,6 @@ function repository(fixtures: string): Workload {
 
 function remove(): Workload {
   const shape = { files: 500, directories: 25, bytes: 100 }
-  const list = listing(shape)
-  const requests = shape.files + shape.directories + 1
   return {
     name: 'rm',
     isReading: false,
@@ -222,10 +205,7 @@ function remove(): Workload {
         cold: true,
         script: 'rm -r "$mount/tree"',
         isDurable: (files) => !existsSync(join(files, 'tree')) || filesBelow(join(files, 'tree')).size === 0,
-        limit: {
-          roundTrips: list.roundTrips + Math.ceil(requests / writesAtOnce),
-          bytes: list.bytes + requests * overheadBytes,
-        },
+        need: removing(shape),
       },
     ],
   }
@@ -246,24 +226,8 @@ function save(fixtures: string): Workload {
         script: `cp '${source}' "$mount/.notes.txt.tmp" && mv "$mount/.notes.txt.tmp" "$mount/notes.txt"`,
         isDurable: (files) =>
           !existsSync(join(files, '.notes.txt.tmp')) && readFileSync(join(files, 'notes.txt')).equals(after),
-        limit: writing(1, after.length),
+        need: writing(1, after.length),
       },
     ],
-  }
-}
-
-/** Whether every one of these files is below `directory` of the server's disk, with its size where one is given. */
-function hasAll(
-  directory: string,
-  expected: ReadonlyMap<string, number | undefined>,
-): (files: string) => boolean {
-  return (files) => {
-    const root = join(files, directory)
-    if (!existsSync(root)) return false
-    const found = filesBelow(root)
-    return [...expected].every(([path, size]) => {
-      const actual = found.get(path)
-      return actual !== undefined && (size === undefined || size === actual)
-    })
   }
 }

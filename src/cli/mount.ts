@@ -14,6 +14,7 @@ import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
 import { prepareMountPoint } from '../mount/mount-point.ts'
 import { serve } from './serve.ts'
+import { prefetchPartsLeftOut } from './without-prefetch.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
@@ -42,11 +43,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   const redirect = (from: number): void => {
     for (const to of isOwnFile ? [descriptor] : [process.stdout.fd, descriptor]) duplicateOnto(from, to)
   }
-  const failpoint = failpointFrom(process.env)
-  const mountWithFailpoint: typeof mountSession = (wanted, dependencies) =>
-    mountSession(wanted, { ...dependencies, failpoint })
+  const forTests = { failpoint: failpointFrom(process.env), leaveOut: prefetchPartsLeftOut(process.env) }
+  const mountForTests: typeof mountSession = (wanted, dependencies) =>
+    mountSession(wanted, { ...dependencies, ...forTests })
   return serve(options, {
-    mountSession: mountWithFailpoint,
+    mountSession: mountForTests,
     logger: createLogger({
       level: run.logLevel,
       descriptor,

@@ -13,13 +13,14 @@ export interface Certificate {
   readonly key: string
   /** Where clients find the certificate that they must trust. */
   readonly path: string
+  readonly keyPath: string
 }
 
 export async function loadCertificate(data: string): Promise<Certificate> {
   const path = join(data, 'tls', 'certificate.pem')
   const keyPath = join(data, 'tls', 'key.pem')
   if (!fs.existsSync(path) || !fs.existsSync(keyPath)) await makeCertificate(path, keyPath)
-  return { cert: fs.readFileSync(path, 'utf8'), key: fs.readFileSync(keyPath, 'utf8'), path }
+  return { cert: fs.readFileSync(path, 'utf8'), key: fs.readFileSync(keyPath, 'utf8'), path, keyPath }
 }
 
 async function makeCertificate(path: string, keyPath: string): Promise<void> {

@@ -8,6 +8,7 @@
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
+import type { PrefetchPart } from '../session/prefetch-parts.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 
 export interface WaitOptions {
@@ -51,6 +52,8 @@ export interface MountDependencies {
   readonly descriptor?: number | undefined
   /** For tests that kill the daemon at a named point. */
   readonly failpoint?: Failpoint | undefined
+  /** For the benchmark: parts of the fetching ahead that are not to be done. */
+  readonly leaveOut?: ReadonlySet<PrefetchPart> | undefined
 }
 
 /** Rejects with `SessionError`. */

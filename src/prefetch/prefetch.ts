@@ -9,6 +9,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
+import type { PrefetchPart } from './parts.ts'
 import { RefreshAhead } from './refresh-ahead.ts'
 import { Repositories } from './repository.ts'
 import { Scatters } from './scatter.ts'
@@ -25,6 +26,8 @@ export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | '
   readonly isLocal?: (path: string) => boolean
   /** Default: 64 items, 28 running, 64 MiB, files of 8 MiB, half the TTL. */
   readonly limits?: Partial<WalkLimits>
+  /** What is not to be done, to measure what it brings. Default: none. */
+  readonly leaveOut?: ReadonlySet<PrefetchPart> | undefined
 }
 
 /** What follows so soon in the directory that was just read is the same program going in. */
@@ -60,6 +63,7 @@ interface Trace {
 export class Prefetch {
   readonly #around: WalkSurroundings
   readonly #enabled: boolean
+  readonly #leaveOut: ReadonlySet<PrefetchPart>
   readonly #refresh: RefreshAhead
   readonly #scatters: Scatters
   readonly #repositories: Repositories
@@ -79,6 +83,7 @@ export class Prefetch {
       ...options.limits,
     }
     this.#enabled = ttlMs > 0
+    this.#leaveOut = options.leaveOut ?? new Set()
     this.#around = {
       listings,
       contents,
@@ -86,6 +91,7 @@ export class Prefetch {
       limits,
       isLocal: options.isLocal ?? (() => false),
       load: { running: 0 },
+      hasPace: !this.#leaveOut.has('pace'),
     }
     this.#refresh = new RefreshAhead(listings, clock)
     this.#scatters = new Scatters(this.#around, ttlMs)
@@ -107,8 +113,8 @@ export class Prefetch {
     if (!this.#enabled) return
     if (directory !== this.#entered) this.#enter(directory, false)
     this.#touch(directory)
-    this.#refresh.used(directory)
-    this.#repositories.didLookUp(directory, name)
+    if (!this.#leaveOut.has('refresh')) this.#refresh.used(directory)
+    if (!this.#leaveOut.has('repositories')) this.#repositories.didLookUp(directory, name)
   }
 
   /** A program opens a file to read it. Call it before its content is asked for. */
@@ -144,7 +150,7 @@ export class Prefetch {
     if (!isKnown && !this.#repositories.isAtWork(parentOf(directory))) {
       const isAtOnce = isRead && trace.isReadAtOnce
       const isInOrder = this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
-      if (!isInOrder) this.#scatters.visit(directory)
+      if (!isInOrder && !this.#leaveOut.has('scatters')) this.#scatters.visit(directory)
     }
     trace.directory = { name, at: this.#around.clock.now() }
     this.#rest()
@@ -196,6 +202,7 @@ export class Prefetch {
     kind: 'file' | 'directory',
     { order, window, isRead }: { order: WalkOrder; window: number; isRead: boolean },
   ): void {
+    if (this.#leaveOut.has('walks')) return
     if (isRead) this.#endStepsAbove(directory)
     const path = directory === '' ? name : `${directory}/${name}`
     const wantsContents = kind === 'file'

@@ -37,6 +37,8 @@ export interface WalkSurroundings {
   readonly isLocal: (path: string) => boolean
   /** What all walks together have under way. */
   readonly load: { running: number }
+  /** Whether a walk fetches no more than it will use in time at the pace of its last steps. */
+  readonly hasPace: boolean
 }
 
 interface Ahead {
@@ -189,7 +191,8 @@ export class Walk {
     const now = this.#around.clock.now()
     // a pause between two passes is no pace
     const lastMs = Math.min(now - this.#lastStepAt, this.#around.limits.horizonMs)
-    this.#paceMs = this.#paceMs === undefined ? lastMs : (3 * this.#paceMs + lastMs) / 4
+    if (this.#around.hasPace)
+      this.#paceMs = this.#paceMs === undefined ? lastMs : (3 * this.#paceMs + lastMs) / 4
     this.#lastStepAt = now
     for (const [path, item] of this.#ahead) {
       if (now - item.askedAt <= 2 * this.#around.limits.horizonMs) break

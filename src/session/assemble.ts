@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { AssemblyOption } from '../options/mount-options.ts'
 import type { OptionValues } from '../options/table.ts'
-import { Prefetch } from '../prefetch/prefetch.ts'
+import { Prefetch, type PrefetchOptions } from '../prefetch/prefetch.ts'
 import { SameNames } from './same-names.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { WriteBack, type WriteBackOptions } from '../write-back/write-back.ts'
@@ -29,7 +29,8 @@ export interface Assembly {
 export interface AssemblyOptions
   extends
     Pick<OptionValues, AssemblyOption>,
-    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random' | 'onImpossible'> {
+    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random' | 'onImpossible'>,
+    Pick<PrefetchOptions, 'leaveOut'> {
   readonly files: SessionFiles
   readonly clock: Clock
   readonly logger: Logger
@@ -67,6 +68,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     clock,
     ttlMs,
     isLocal: (path) => isOursAlone(changes.get(path)),
+    leaveOut: options.leaveOut,
   })
   return {
     listings,

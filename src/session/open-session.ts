@@ -11,6 +11,7 @@ import type { SessionClient } from '../client/session-client.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
+import type { PrefetchPart } from '../prefetch/parts.ts'
 import { withFailpoints, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { releaseReserve } from '../write-back/disk/reserve.ts'
 import { assemble, type Assembly } from './assemble.ts'
@@ -41,7 +42,13 @@ export async function openSession(
     logger,
     signal,
     failpoint,
-  }: { logger: Logger; signal?: AbortSignal | undefined; failpoint?: Failpoint | undefined },
+    leaveOut,
+  }: {
+    logger: Logger
+    signal?: AbortSignal | undefined
+    failpoint?: Failpoint | undefined
+    leaveOut?: ReadonlySet<PrefetchPart> | undefined
+  },
 ): Promise<OpenSession> {
   const clock = systemClock
   const statistics = new CallStatistics()
@@ -69,6 +76,7 @@ export async function openSession(
       boot: readFileSync(bootIdFile, 'utf8').trim(),
       checkSession: (given) => checkSameSession(client, options, createdAtMs, given),
       failpoint,
+      leaveOut,
     }).finally(letGo)
     closers.push(() => assembly.close())
     return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }
