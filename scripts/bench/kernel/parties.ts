@@ -38,25 +38,46 @@ const mountSession: KernelParty = {
   ],
 }
 
-function fuseNapi(workers: number): KernelParty {
-  const directory = join(import.meta.dirname, 'fuse-napi')
+/** One of npm's, in a folder of its own. */
+function fuseBinding(name: string, folder: string, what: string, workers: readonly string[]): KernelParty {
+  const directory = join(import.meta.dirname, folder)
   return {
-    name: `fuse-napi, ${workers} workers`,
-    what: 'the npm package over a filesystem in memory, without its timer for each call',
+    name,
+    what: `the npm package over a filesystem in memory, ${what}`,
     missing: () => missingPrograms({ fusermount3: 'fuse3', npm: 'npm' }),
     async prepare() {
-      if (existsSync(join(directory, 'node_modules', '.package-lock.json'))) return
-      // Its prebuilt binary is used: the install script would only look whether it loads, or compile another.
-      await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory })
+      if (!existsSync(join(directory, 'node_modules', '.package-lock.json'))) {
+        // Its prebuilt binary is used: the install script would only look whether it loads, or compile another.
+        await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory })
+      }
+      await run(process.execPath, ['-e', `require('${folder}')`], { cwd: directory }).catch(
+        (error: unknown) => {
+          const text = error instanceof Error ? error.message : String(error)
+          throw new Error(/^Error: .*$/m.exec(text)?.[0] ?? text, { cause: error })
+        },
+      )
     },
     command: (_directory, _files, mountPoint) => [
       process.execPath,
       join(directory, 'serve.ts'),
       mountPoint,
-      String(workers),
+      ...workers,
     ],
   }
 }
+
+function fuseNapi(workers: number): KernelParty {
+  const count = String(workers)
+  return fuseBinding(`fuse-napi, ${count} workers`, 'fuse-napi', 'without its timer for each call', [count])
+}
+
+/* Its binary needs a libfuse.so.2, which it brings or Debian has (libfuse2). */
+const fuseNative = fuseBinding(
+  'fuse-native',
+  'fuse-native',
+  'without its timer for each call, on libfuse 2',
+  [],
+)
 
 const passthrough: KernelParty = {
   name: 'libfuse in C',
@@ -80,4 +101,10 @@ const passthrough: KernelParty = {
   ],
 }
 
-export const kernelParties: readonly KernelParty[] = [mountSession, fuseNapi(4), fuseNapi(16), passthrough]
+export const kernelParties: readonly KernelParty[] = [
+  mountSession,
+  fuseNapi(4),
+  fuseNapi(16),
+  fuseNative,
+  passthrough,
+]
