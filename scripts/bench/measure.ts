@@ -4,6 +4,7 @@
  * Invariant: a step that fails, or whose result is wrong, has no time.
  */
 import { execFile } from 'node:child_process'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Contender, Readings } from './contender.ts'
 import { gitEnvironment } from './fixtures.ts'
@@ -47,6 +48,7 @@ export async function measureWorkload(
 }
 
 async function measureStep(step: Step, contender: Measured): Promise<Measurement> {
+  await setTimeout(step.pauseMs ?? 0)
   const before = await contender.readings()
   const since = performance.now()
   const { stdout } = await run('sh', ['-c', step.script], {
@@ -68,7 +70,7 @@ async function untilDurable(isDurable: (files: string) => boolean, files: string
   const since = performance.now()
   while (!isDurable(files)) {
     if (performance.now() - since > stepLimitMs) throw new Error('not all of it came to the server')
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    await setTimeout(pollMs)
   }
 }
 

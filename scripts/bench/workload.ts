@@ -14,6 +14,8 @@ export interface Step {
   readonly name: string
   /** On a client that has just been started; else on the one of the step before. */
   readonly cold: boolean
+  /** How long nothing is done before it, in milliseconds, untimed. Default 0. */
+  readonly pauseMs?: number
   /** A script for `sh`, with `$mount` as the mounted directory. Timed until it returns. */
   readonly script: string
   /** Whether its output is right. */

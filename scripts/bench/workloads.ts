@@ -52,6 +52,12 @@ export function grepTree(shape: TreeShape): Workload {
     steps: [
       { ...step, name: `grep -r of ${shape.files} files, cold`, cold: true, need: reading(shape) },
       { ...step, name: `grep -r of ${shape.files} files, warm`, cold: false },
+      {
+        ...step,
+        name: `grep -r of ${shape.files} files, after 5 s`,
+        cold: false,
+        pauseMs: 5000,
+      },
     ],
   }
 }
@@ -77,7 +83,18 @@ export function copyTree(fixtures: string, shape: TreeShape): Workload {
 }
 
 /** In the order of the tables; `--only` takes these. */
-export const workloadNames = ['ls', 'grep', 'cp', 'big', 'tar', 'git', 'rm', 'save', 'site'] as const
+export const workloadNames = [
+  'ls',
+  'grep',
+  'cp',
+  'big',
+  'tar',
+  'git',
+  'commit',
+  'rm',
+  'save',
+  'site',
+] as const
 export type WorkloadName = (typeof workloadNames)[number]
 
 const thousand = { files: 1000, directories: 50, bytes: 4096 }
@@ -89,6 +106,7 @@ const makers: Readonly<Record<WorkloadName, (fixtures: string) => Workload>> = {
   big: bigFile,
   tar: extract,
   git: repository,
+  commit,
   rm: remove,
   save,
   site,
@@ -189,6 +207,38 @@ function repository(fixtures: string): Workload {
         need: writing(all.size, bytes),
       },
       status,
+    ],
+  }
+}
+
+function commit(fixtures: string): Workload {
+  const shape = { files: 200, directories: 20, bytes: 4096 }
+  const source = join(fixtures, 'committed')
+  makeRepository(source, shape)
+  /* of another length: what the first commit has is no new object */
+  const added = { files: 100, directories: 10, bytes: 3000 }
+  /* besides each file and directory: `added`, the root, the commit */
+  const newObjects = added.files + added.directories + 3
+  return {
+    name: 'commit',
+    isReading: false,
+    prepare: (files) => {
+      execFileSync('cp', ['-a', source, join(files, 'work')])
+      makeTree(join(files, 'work', 'added'), added)
+    },
+    steps: [
+      {
+        name: `git add and commit of ${added.files} files`,
+        cold: true,
+        script: `cd "$mount/work" && ${git} add -A && ${git} commit -q -m more`,
+        /* the branch was packed before */
+        isDurable: (files) => {
+          const paths = [...filesBelow(join(files, 'work', '.git')).keys()]
+          const objects = paths.filter((path) => /^objects\/[0-9a-f]{2}\/[0-9a-f]{38}$/.test(path))
+          const isLocked = paths.some((path) => path.endsWith('.lock'))
+          return paths.includes('refs/heads/main') && objects.length >= newObjects && !isLocked
+        },
+      },
     ],
   }
 }
