@@ -4,6 +4,7 @@
  * Invariant: all of them go over the same kind of link, and over TLS unless it is told otherwise (sshfs
  * encrypts by itself).
  */
+import { existsSync } from 'node:fs'
 import { mountSession } from './mount-session.ts'
 import type { Party } from './party.ts'
 import { findNewestRclone, rclone } from './rclone.ts'
@@ -15,11 +16,14 @@ export interface PartyOptions {
   readonly rclone: string | undefined
 }
 
+const systemRclone = '/usr/bin/rclone'
+
 export const oursName = 'mount-session'
 export const newestRcloneName = 'rclone-newest'
 
 export function allParties({ tls, rclone: given }: PartyOptions): Party[] {
-  const program = 'rclone'
+  /* the system's, whatever else comes before it in the PATH */
+  const program = existsSync(systemRclone) ? systemRclone : 'rclone'
   const asItComes = 'mount as it comes, over its serve webdav'
   const many = ['--transfers', '16', '--checkers', '16']
   const newest = findNewestRclone(given)

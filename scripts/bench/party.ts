@@ -40,10 +40,10 @@ export interface Party {
   client(directory: string, port: number, mountPoint: string): Client
 }
 
-/** The program's path, from PATH and the places of system programs. */
+/** The program's path: a name is looked for in PATH and the places of system programs. */
 export function findProgram(name: string): string | undefined {
-  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
-    const path = join(directory, name)
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  for (const path of name.includes('/') ? [name] : directories.map((each) => join(each, name))) {
     try {
       accessSync(path, constants.X_OK)
       return path

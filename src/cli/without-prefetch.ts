@@ -1,5 +1,5 @@
 /**
- * `MOUNT_SESSION_WITHOUT_PREFETCH=PART[,PART]`: a mount that leaves parts of the fetching ahead out. For the
+ * `MOUNT_SESSION_WITHOUT_PREFETCH=NAME[,NAME]`: a mount that leaves parts of the fetching ahead out. For the
  * benchmark. Layer: cli.
  *
  * Invariant: without the variable nothing is handed down, and nothing is left out.
@@ -18,7 +18,7 @@ export function prefetchPartsLeftOut(env: NodeJS.ProcessEnv): ReadonlySet<Prefet
       const part = known.get(name)
       if (part !== undefined) return part
       throw new CommandFailure(
-        `${withoutPrefetchVariable}=${given}: ${name} is none of: ${prefetchParts.join(', ')}`,
+        `${withoutPrefetchVariable}=${given}: not NAME[,NAME] with each of: ${prefetchParts.join(', ')}`,
       )
     }),
   )
