@@ -44,9 +44,9 @@ export type {
   FaultMatch,
   FaultRule,
   Hold,
-  LogStreamOptions as EmulatorLogStreamOptions,
+  EmulatedLogStream as EmulatorLogStreamOptions,
   SeedSession,
-  Verb as EmulatorVerb,
+  CountedVerb as EmulatorVerb,
 } from './emulator/emulator.ts'
 export type { ConsoleStream } from './emulator/console-log.ts'
 export { SessionError, type SessionErrorCode } from './session/session-error.ts'

@@ -27,7 +27,7 @@ export function secureContextOf(ca: string | undefined): () => SecureContext {
   return () => (context ??= createSecureContext(options()))
 }
 
-export class Connection {
+export class OpenConnection {
   readonly client: Client
   readonly #clock: Clock
   #socket: Socket | undefined
@@ -74,17 +74,17 @@ export class Connection {
 }
 
 export class Connections {
-  readonly #make: () => Connection
+  readonly #make: () => OpenConnection
   /** The one that was used last comes first. */
-  #idle: Connection[] = []
-  readonly #all = new Set<Connection>()
+  #idle: OpenConnection[] = []
+  readonly #all = new Set<OpenConnection>()
 
-  constructor(make: () => Connection) {
+  constructor(make: () => OpenConnection) {
     this.#make = make
   }
 
   /** One for a single request; give it back with `release`. */
-  take({ isNew = false } = {}): Connection {
+  take({ isNew = false } = {}): OpenConnection {
     const idle = isNew ? undefined : this.#takeIdle()
     if (idle !== undefined) return idle
     const connection = this.#make()
@@ -92,14 +92,15 @@ export class Connections {
     return connection
   }
 
-  release(connection: Connection): void {
+  release(connection: OpenConnection): void {
     if (connection.isSilent) this.#drop(connection)
     else this.#idle.push(connection)
   }
 
   /** What has been idle since before `sinceMs` may be as dead as the one that kept a request waiting since then. */
   dropIdle(sinceMs: number): void {
-    const isOld = ({ answeredAt }: Connection): boolean => answeredAt === undefined || answeredAt < sinceMs
+    const isOld = ({ answeredAt }: OpenConnection): boolean =>
+      answeredAt === undefined || answeredAt < sinceMs
     for (const connection of this.#idle.filter(isOld)) this.#drop(connection)
     this.#idle = this.#idle.filter((connection) => !isOld(connection))
   }
@@ -110,12 +111,12 @@ export class Connections {
   }
 
   /** Rather one that is open than one that has to be opened again. */
-  #takeIdle(): Connection | undefined {
+  #takeIdle(): OpenConnection | undefined {
     const open = this.#idle.findLastIndex((connection) => connection.isReused)
     return open === -1 ? this.#idle.pop() : this.#idle.splice(open, 1)[0]
   }
 
-  #drop(connection: Connection): void {
+  #drop(connection: OpenConnection): void {
     this.#all.delete(connection)
     void connection.client.destroy()
   }
@@ -140,7 +141,7 @@ export async function openConnections(options: ConnectionsOptions): Promise<Conn
       keepAliveTimeout: 30_000,
       connect: isSecure ? overTls(connector, onSocket) : plainly(connector, onSocket),
     })
-  return new Connections(() => new Connection(makeClient, clock))
+  return new Connections(() => new OpenConnection(makeClient, clock))
 }
 
 function plainly(

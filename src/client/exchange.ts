@@ -9,7 +9,7 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
 import { connectionFailure } from './connection-failure.ts'
-import type { Connection } from './connections.ts'
+import type { OpenConnection } from './connections.ts'
 import { abortedError, ServiceError } from './errors.ts'
 import { ProgressWatch, type Timeouts } from './progress-watch.ts'
 import { ReplyBody } from './reply-body.ts'
@@ -58,7 +58,7 @@ export interface ExchangeOptions {
 }
 
 export class Exchange {
-  readonly connection: Connection
+  readonly connection: OpenConnection
   readonly #attempt: HttpAttempt
   readonly #options: ExchangeOptions
   readonly #ending = new AbortController()
@@ -72,7 +72,7 @@ export class Exchange {
   #status: number | undefined
   #movedAt: number
 
-  constructor(attempt: HttpAttempt, connection: Connection, options: ExchangeOptions) {
+  constructor(attempt: HttpAttempt, connection: OpenConnection, options: ExchangeOptions) {
     this.#attempt = attempt
     this.connection = connection
     this.#options = options

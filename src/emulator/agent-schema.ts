@@ -77,7 +77,7 @@ const agentEndpoint = optionalMembers({
   authorization_schemes: v.exactOptional(v.array(authorizationScheme)),
 })
 
-export type AgentEndpoint = v.InferOutput<typeof agentEndpoint>
+export type StoredAgentEndpoint = v.InferOutput<typeof agentEndpoint>
 
 const agentCard = v.strictObject({
   version: v.string(),
@@ -93,7 +93,7 @@ const agentCard = v.strictObject({
   ),
 })
 
-export type AgentCard = v.InferOutput<typeof agentCard>
+export type StoredAgentCard = v.InferOutput<typeof agentCard>
 
 const agent = v.strictObject({
   agent_endpoint: v.exactOptional(agentEndpoint),

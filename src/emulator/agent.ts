@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { AgentCard, AgentEndpoint } from './agent-schema.ts'
+import type { StoredAgentCard, StoredAgentEndpoint } from './agent-schema.ts'
 
 export interface AgentVersion {
   readonly version: string
@@ -22,8 +22,8 @@ export interface AgentRecord {
   readonly name: string
   /** Oldest first. */
   readonly versions: readonly AgentVersion[]
-  readonly agent_endpoint?: AgentEndpoint
-  readonly agent_card?: AgentCard
+  readonly agent_endpoint?: StoredAgentEndpoint
+  readonly agent_card?: StoredAgentCard
 }
 
 /** The version that every agent begins with. */

@@ -6,7 +6,7 @@
 
 import type { ConsoleStream } from './console-log.ts'
 import type { FaultMatch, FaultRule } from './faults.ts'
-import type { Call, Verb } from './traffic.ts'
+import type { Call, CountedVerb } from './traffic.ts'
 
 /** A gate in the way of requests. */
 export interface Hold {
@@ -24,7 +24,7 @@ export interface Emulator {
   readonly certificatePath: string | undefined
   readonly data: string
   /** Requests by verb since the start or the last reset; every verb has an entry. */
-  counts(): Record<Verb, number>
+  counts(): Record<CountedVerb, number>
   /** Answers by HTTP status. */
   statuses(): Record<string, number>
   /** The latest calls, oldest first. */

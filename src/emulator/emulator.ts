@@ -51,14 +51,14 @@ import { LogStreams } from './log-streams.ts'
 import type { EmulatorOptions } from './options.ts'
 import { seedWorkspace } from './seed-workspace.ts'
 import { basePath, buildServer } from './server.ts'
-import type { Session } from './session.ts'
+import type { StoredSession } from './session.ts'
 import { Store } from './store.ts'
 import { Traffic } from './traffic.ts'
 
 export type { Emulator, Hold } from './control.ts'
 export type { Fault, FaultMatch, FaultRule } from './faults.ts'
-export type { EmulatorOptions, LogStreamOptions, SeedSession } from './options.ts'
-export type { Call, Verb } from './traffic.ts'
+export type { EmulatorOptions, EmulatedLogStream, SeedSession } from './options.ts'
+export type { Call, CountedVerb } from './traffic.ts'
 
 /** Starts an emulator; resolves when it listens. Rejects when the address or the directory cannot be used. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
@@ -94,7 +94,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     if (isNew && options.seedFiles === true) seedWorkspace(find(agent, session))
   }
 
-  function find(agent: string, id: string): Session {
+  function find(agent: string, id: string): StoredSession {
     const session = store.find(agent, id)
     if (session === undefined) throw sessionNotFound(id)
     return session

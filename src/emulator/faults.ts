@@ -5,7 +5,7 @@
  * How a fault is carried out is `fault-effects.ts`.
  */
 
-import type { Verb } from './traffic.ts'
+import type { CountedVerb } from './traffic.ts'
 
 /**
  * - `status`: an error answer before anything is done; `retryAfter` in seconds
@@ -34,7 +34,7 @@ export type Fault =
 
 export interface FaultMatch {
   /** Default: every verb. */
-  readonly verb?: Verb
+  readonly verb?: CountedVerb
   /** The normal form of the `path` parameter, or a pattern of it. `mkdir` has none. Default: every path. */
   readonly path?: string | RegExp
   /** How many requests meet it. Default: all until it is removed. */
@@ -58,7 +58,7 @@ export interface LiveFault {
   remove(): void
 }
 
-interface Entry extends LiveFault {
+interface FaultEntry extends LiveFault {
   met: number
   /** Requests that matched. */
   seen: number
@@ -66,14 +66,14 @@ interface Entry extends LiveFault {
 }
 
 export class Faults {
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, FaultEntry>()
   #count = 0
 
   add(rule: FaultRule): LiveFault {
     const id = String(++this.#count)
     const reached = Promise.withResolvers<undefined>()
     const removed = Promise.withResolvers<undefined>()
-    const entry: Entry = {
+    const entry: FaultEntry = {
       id,
       rule,
       met: 0,
@@ -96,7 +96,7 @@ export class Faults {
   }
 
   /** The fault that this request meets, which counts as met. */
-  take(verb: Verb, path: string): LiveFault | undefined {
+  take(verb: CountedVerb, path: string): LiveFault | undefined {
     if (this.#entries.size === 0) return undefined
     for (const entry of this.#entries.values()) {
       if (!matches(entry, verb, path)) continue
@@ -113,7 +113,7 @@ export class Faults {
 }
 
 /** Whether the request meets the rule; one that could counts as seen. */
-function matches(entry: Entry, verb: Verb, path: string): boolean {
+function matches(entry: FaultEntry, verb: CountedVerb, path: string): boolean {
   const { rule, met } = entry
   if (met >= (rule.times ?? Infinity)) return false
   if (rule.verb !== undefined && rule.verb !== verb) return false

@@ -12,7 +12,7 @@ import { badRequest, ServiceFailure } from './envelope.ts'
 import type { FaultEffects } from './fault-effects.ts'
 import type { Faults, LiveFault } from './faults.ts'
 import { normalizePath } from './session-path.ts'
-import type { Call, Traffic, Verb } from './traffic.ts'
+import type { Call, Traffic, CountedVerb } from './traffic.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -45,7 +45,7 @@ export class Gate {
   }
 
   /** The `onRequest` hook for the routes of a verb. */
-  entry(verb: Verb): onRequestHookHandler {
+  entry(verb: CountedVerb): onRequestHookHandler {
     const { traffic, faults, latencyMs } = this.#settings
     return (request, _reply, done) => {
       const path = pathOf(request)

@@ -11,8 +11,8 @@
 import { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { ConsoleLine } from './console-log.ts'
-import type { LogStreamOptions } from './options.ts'
-import type { Session } from './session.ts'
+import type { EmulatedLogStream } from './options.ts'
+import type { StoredSession } from './session.ts'
 
 export interface LogStreamRequest {
   /** Lines to begin with. */
@@ -25,7 +25,7 @@ export interface LogStreamRequest {
 
 export interface LogStreamSettings {
   readonly clock: Clock
-  readonly options: LogStreamOptions
+  readonly options: EmulatedLogStream
 }
 
 const minute = 60_000
@@ -38,7 +38,7 @@ export const defaultReplayLines = 50
 
 /** The body of a log stream. Destroying it ends the following. */
 export function openLogStream(
-  session: Session,
+  session: StoredSession,
   request: LogStreamRequest,
   { clock, options }: LogStreamSettings,
 ): Readable {

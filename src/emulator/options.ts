@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 
-export interface LogStreamOptions {
+export interface EmulatedLogStream {
   /** The server ends a stream after this long. Default 30 minutes. */
   readonly maxConnectionMs?: number | undefined
   /** ... or after this long without a console line. Default 2 minutes. */
@@ -65,7 +65,7 @@ export interface EmulatorOptions {
   readonly idleAfterMs?: number | undefined
   /** How long an idle or stopped session answers file calls with 424 after the first of them. Default 0. */
   readonly wakeMs?: number | undefined
-  readonly logStream?: LogStreamOptions | undefined
+  readonly logStream?: EmulatedLogStream | undefined
   /** Appends a console line to every seeded session this often. Default: never. */
   readonly heartbeatMs?: number | undefined
   readonly logger?: Logger | undefined

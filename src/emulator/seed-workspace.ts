@@ -7,7 +7,7 @@
 
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Session } from './session.ts'
+import type { StoredSession } from './session.ts'
 
 const tickets = Array.from({ length: 40 }, (_, index) => {
   const id = index + 1
@@ -44,7 +44,7 @@ const consoleLines = [
   'listening on :8088',
 ]
 
-export function seedWorkspace({ home, console }: Session): void {
+export function seedWorkspace({ home, console }: StoredSession): void {
   for (const [path, content] of Object.entries(files)) {
     const target = join(home.directory, path)
     fs.mkdirSync(dirname(target), { recursive: true })

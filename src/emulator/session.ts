@@ -40,7 +40,7 @@ export interface SessionSettings {
 export const retentionSeconds = 2_592_000
 const accessSaveSeconds = 60
 
-export class Session {
+export class StoredSession {
   readonly record: SessionRecord
   readonly home: Home
   readonly console: ConsoleLog

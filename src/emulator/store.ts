@@ -15,18 +15,18 @@ import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { type AgentRecord, type AgentVersion, findVersion, firstVersion, routedVersion } from './agent.ts'
 import { badRequest, conflict, notFound, versionNotFound } from './envelope.ts'
-import { retentionSeconds, Session, type SessionRecord, type SessionSettings } from './session.ts'
+import { retentionSeconds, StoredSession, type SessionRecord, type SessionSettings } from './session.ts'
 
-export interface NewSession {
+export interface SessionWish {
   readonly id?: string | undefined
   readonly agentVersion?: string | undefined
   readonly isolationKey?: string | undefined
   readonly delegated?: boolean | undefined
 }
 
-interface Agent {
+interface KnownAgent {
   record: AgentRecord
-  readonly sessions: Map<string, Session>
+  readonly sessions: Map<string, StoredSession>
   /** Deleted ones: a cursor that names one keeps its place. */
   readonly departed: LRUCache<string, SessionRecord>
 }
@@ -40,7 +40,7 @@ const agentName = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
 const sessionId = /^[A-Za-z0-9_-]{8,128}$/
 
 export class Store {
-  readonly #agents = new Map<string, Agent>()
+  readonly #agents = new Map<string, KnownAgent>()
   readonly #data: string
   readonly #settings: SessionSettings
 
@@ -61,14 +61,14 @@ export class Store {
     return true
   }
 
-  agent(name: string): Agent {
+  agent(name: string): KnownAgent {
     const agent = this.#agents.get(name)
     if (agent === undefined) throw notFound(`Agent '${name}' was not found.`)
     return agent
   }
 
   /** A session, or undefined when there is no such agent or session. */
-  find(agent: string, id: string): Session | undefined {
+  find(agent: string, id: string): StoredSession | undefined {
     return this.#agents.get(agent)?.sessions.get(id)
   }
 
@@ -96,7 +96,7 @@ export class Store {
     return added
   }
 
-  createSession(agentName: string, wanted: NewSession): Session {
+  createSession(agentName: string, wanted: SessionWish): StoredSession {
     const { sessions, record: agent } = this.agent(agentName)
     const id = wanted.id ?? newSessionId()
     if (!sessionId.test(id))
@@ -115,7 +115,7 @@ export class Store {
       delegated: wanted.delegated ?? false,
       ...(wanted.isolationKey === undefined ? {} : { isolationKey: wanted.isolationKey }),
     }
-    const session = new Session(this.#directoryOf(agentName, id), record, this.#settings)
+    const session = new StoredSession(this.#directoryOf(agentName, id), record, this.#settings)
     session.save()
     sessions.set(id, session)
     return session
@@ -149,18 +149,18 @@ export class Store {
   #loadAgent(name: string): void {
     const directory = join(this.#data, 'agents', name)
     const stored = JSON.parse(fs.readFileSync(join(directory, 'agent.json'), 'utf8')) as StoredAgent
-    const sessions = new Map<string, Session>()
+    const sessions = new Map<string, StoredSession>()
     for (const id of fs.readdirSync(join(directory, 'sessions'))) {
       const file = join(directory, 'sessions', id, 'session.json')
       // A session whose creation was cut off was never answered.
       if (!fs.existsSync(file)) continue
       const session = JSON.parse(fs.readFileSync(file, 'utf8')) as SessionRecord
-      sessions.set(id, new Session(join(directory, 'sessions', id), session, this.#settings))
+      sessions.set(id, new StoredSession(join(directory, 'sessions', id), session, this.#settings))
     }
     this.#know({ ...stored, versions: stored.versions ?? [firstVersion] }, sessions)
   }
 
-  #know(record: AgentRecord, sessions: Map<string, Session>): void {
+  #know(record: AgentRecord, sessions: Map<string, StoredSession>): void {
     this.#agents.set(record.name, { record, sessions, departed: new LRUCache({ max: rememberedDeparted }) })
   }
 

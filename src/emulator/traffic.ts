@@ -27,10 +27,10 @@ export const verbs = [
   'logStream',
 ] as const
 
-export type Verb = (typeof verbs)[number]
+export type CountedVerb = (typeof verbs)[number]
 
 export interface Call {
-  readonly verb: Verb
+  readonly verb: CountedVerb
   /** The path of a file operation in its normal form, otherwise empty. */
   readonly path: string
   /** HTTP status; 0 while unanswered and for ever when the connection was cut before an answer. */
@@ -51,7 +51,7 @@ export class Traffic {
     this.#clock = clock
   }
 
-  arrived(verb: Verb, path: string): Call {
+  arrived(verb: CountedVerb, path: string): Call {
     this.#counts[verb]++
     const call = { verb, path, status: 0, at: this.#clock.wallMs() }
     this.#calls.push(call)
@@ -64,7 +64,7 @@ export class Traffic {
     this.#statuses[status] = (this.#statuses[status] ?? 0) + 1
   }
 
-  counts(): Record<Verb, number> {
+  counts(): Record<CountedVerb, number> {
     return { ...this.#counts }
   }
 
@@ -84,6 +84,6 @@ export class Traffic {
   }
 }
 
-function zeroes(): Record<Verb, number> {
-  return Object.fromEntries(verbs.map((verb) => [verb, 0])) as Record<Verb, number>
+function zeroes(): Record<CountedVerb, number> {
+  return Object.fromEntries(verbs.map((verb) => [verb, 0])) as Record<CountedVerb, number>
 }

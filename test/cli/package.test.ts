@@ -61,7 +61,7 @@ async function useAsLibrary(
   mkdirSync(join(project, 'node_modules'), { recursive: true })
   symlinkSync(library, join(project, 'node_modules', 'mount-session'))
   const [, example = ''] =
-    /```ts\n([^]*?)```/.exec(readFileSync(join(library, 'src/library.md'), 'utf8')) ?? []
+    /```ts\n([^]*?)```/.exec(readFileSync(join(library, 'src/client/library.md'), 'utf8')) ?? []
   writeFileSync(join(project, 'package.json'), '{"type":"module"}')
   writeFileSync(join(project, 'example.ts'), example)
   const compiler = [

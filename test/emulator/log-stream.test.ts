@@ -2,13 +2,13 @@ import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { type LogStreamRequest, openLogStream } from '../../src/emulator/log-stream.ts'
-import type { LogStreamOptions } from '../../src/emulator/options.ts'
+import type { EmulatedLogStream } from '../../src/emulator/options.ts'
 import { Store } from '../../src/emulator/store.ts'
 import { FakeClock } from '../fake-clock.ts'
 
 const following: LogStreamRequest = { kind: 'console', follow: true, replay: 50 }
 
-function setup(t: Test, options: LogStreamOptions = {}) {
+function setup(t: Test, options: EmulatedLogStream = {}) {
   const clock = new FakeClock()
   const store = new Store(t.testdir(), { clock, idleAfterMs: Infinity, wakeMs: 0 })
   store.ensureSession('demo-agent', 'session-1')

@@ -6,13 +6,13 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Verb } from '../../src/emulator/emulator.ts'
+import type { CountedVerb } from '../../src/emulator/emulator.ts'
 import { startTestEmulator } from '../emulator-server.ts'
 import { mount, type MountedEmulator, mountEmulator, serviceLatencyMs } from './rig.ts'
 
 const minute = ['--ttl', '60s']
 
-type Counts = Partial<Record<Verb, number>>
+type Counts = Partial<Record<CountedVerb, number>>
 
 /** The requests that a script costs until the service has everything; verbs with none are left out. */
 async function costOf(mounted: MountedEmulator, script: string): Promise<Counts> {

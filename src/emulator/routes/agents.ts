@@ -16,7 +16,7 @@ import {
 import { patchAgent } from '../agent-schema.ts'
 import { badRequest, sendJson, versionNotFound } from '../envelope.ts'
 import { cutPage, pageBody, readPageQuery } from '../paging.ts'
-import type { AgentParams, Query, Routes } from './context.ts'
+import type { AgentParams, Query, RouteGroup } from './context.ts'
 
 interface VersionParams extends AgentParams {
   readonly version: string
@@ -29,7 +29,7 @@ const newVersion = v.looseObject({
   metadata: v.nullish(v.record(v.string(), v.string())),
 })
 
-export const agentRoutes: Routes = (app, { gate, store, effects, clock, options }) => {
+export const agentRoutes: RouteGroup = (app, { gate, store, effects, clock, options }) => {
   const pageCap = options.pageSize ?? 100
   const one = '/agents/:agent'
   const versions = '/agents/:agent/versions'

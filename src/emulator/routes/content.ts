@@ -14,14 +14,14 @@ import { sendJson, ServiceFailure } from '../envelope.ts'
 import type { Home } from '../home.ts'
 import { defaultValues } from '../../options/table.ts'
 import { requirePath } from '../session-path.ts'
-import { accessSession, type Query, type Routes, type SessionParams, useSession } from './context.ts'
+import { accessSession, type Query, type RouteGroup, type SessionParams, useSession } from './context.ts'
 
 const smallBytes = 64 * 1024
 const chunkBytes = 256 * 1024
 
 const url = '/agents/:agent/endpoint/sessions/:session/files/content'
 
-export const contentRoutes: Routes = (app, context) => {
+export const contentRoutes: RouteGroup = (app, context) => {
   const { gate, effects, store, options } = context
   const maxFileBytes = options.maxFileBytes ?? defaultValues().maxFileBytes
 

@@ -10,7 +10,7 @@ import { ServiceFailure, sessionNotFound } from '../envelope.ts'
 import type { FaultEffects } from '../fault-effects.ts'
 import type { Gate } from '../gate.ts'
 import type { EmulatorOptions } from '../options.ts'
-import type { Session, SessionRecord } from '../session.ts'
+import type { StoredSession, SessionRecord } from '../session.ts'
 import type { Store } from '../store.ts'
 
 export interface ServiceContext {
@@ -21,7 +21,7 @@ export interface ServiceContext {
   readonly options: EmulatorOptions
 }
 
-export type Routes = (app: FastifyInstance, context: ServiceContext) => void
+export type RouteGroup = (app: FastifyInstance, context: ServiceContext) => void
 
 export interface AgentParams {
   readonly agent: string
@@ -48,7 +48,7 @@ export function accessSession(
   { store }: ServiceContext,
   request: FastifyRequest,
   { agent, session: id }: SessionParams,
-): Session {
+): StoredSession {
   const session = store.find(agent, id)
   if (session === undefined || !hasKey(store, request, session.record)) throw sessionNotFound(id)
   if (session.record.delegated !== isDelegated(request)) {
@@ -58,7 +58,11 @@ export function accessSession(
 }
 
 /** The caller's session, awake: for every file call. */
-export function useSession(context: ServiceContext, request: FastifyRequest, params: SessionParams): Session {
+export function useSession(
+  context: ServiceContext,
+  request: FastifyRequest,
+  params: SessionParams,
+): StoredSession {
   const session = accessSession(context, request, params)
   session.useFiles()
   return session

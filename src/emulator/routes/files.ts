@@ -10,12 +10,18 @@ import { badRequest, notFound, sendJson } from '../envelope.ts'
 import type { Home, HomeEntry } from '../home.ts'
 import { cutPage, readPageQuery } from '../paging.ts'
 import { normalizePath, requirePath } from '../session-path.ts'
-import { type Query, type Routes, type ServiceContext, type SessionParams, useSession } from './context.ts'
+import {
+  type Query,
+  type RouteGroup,
+  type ServiceContext,
+  type SessionParams,
+  useSession,
+} from './context.ts'
 
 const base = '/agents/:agent/endpoint/sessions/:session/files'
 const opaquePrefix = 'c1-'
 
-export const fileRoutes: Routes = (app, context) => {
+export const fileRoutes: RouteGroup = (app, context) => {
   const { gate, effects, store, options } = context
 
   app.get<{ Params: SessionParams; Querystring: Query }>(

@@ -9,7 +9,7 @@ import { keptLines } from '../console-log.ts'
 import { badRequest, notFound, sessionNotFound } from '../envelope.ts'
 import { defaultReplayLines, type LogStreamRequest, openLogStream } from '../log-stream.ts'
 import type { LogStreams } from '../log-streams.ts'
-import { accessSession, type Query, type Routes, type SessionParams } from './context.ts'
+import { accessSession, type Query, type RouteGroup, type SessionParams } from './context.ts'
 
 const suffix = ':logstream'
 
@@ -18,7 +18,7 @@ interface LogRoute {
   Querystring: Query
 }
 
-export function logStreamRoutes(logStreams: LogStreams): Routes {
+export function logStreamRoutes(logStreams: LogStreams): RouteGroup {
   return (app, context) => {
     const handler = (request: FastifyRequest<LogRoute>, reply: FastifyReply): FastifyReply => {
       const { agent, session: target } = request.params

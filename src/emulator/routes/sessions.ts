@@ -8,7 +8,7 @@ import * as v from 'valibot'
 import { versionId } from '../agent-schema.ts'
 import { badRequest, notFound, sendJson } from '../envelope.ts'
 import { cutPage, pageBody, readPageQuery } from '../paging.ts'
-import type { Session, SessionRecord } from '../session.ts'
+import type { StoredSession, SessionRecord } from '../session.ts'
 import {
   accessSession,
   type AgentParams,
@@ -16,7 +16,7 @@ import {
   isDelegated,
   isolationKeyOf,
   type Query,
-  type Routes,
+  type RouteGroup,
   type SessionParams,
 } from './context.ts'
 
@@ -27,7 +27,7 @@ const newSession = v.nullish(
   }),
 )
 
-export const sessionRoutes: Routes = (app, context) => {
+export const sessionRoutes: RouteGroup = (app, context) => {
   const { gate, store, effects, options } = context
   const all = '/agents/:agent/endpoint/sessions'
   const one = '/agents/:agent/endpoint/sessions/:session'
@@ -70,7 +70,7 @@ export const sessionRoutes: Routes = (app, context) => {
           throw badRequest(`There is no session '${id}' to page from.`)
         return placeOf(record)
       }
-      const place = ({ record }: Session): string => placeOf(record)
+      const place = ({ record }: StoredSession): string => placeOf(record)
       const page = cutPage(
         byCreation(sessions, query.descending),
         query,
@@ -134,7 +134,7 @@ export const sessionRoutes: Routes = (app, context) => {
   })
 }
 
-function byCreation(sessions: readonly Session[], descending: boolean): readonly Session[] {
+function byCreation(sessions: readonly StoredSession[], descending: boolean): readonly StoredSession[] {
   const sign = descending ? -1 : 1
   return sessions.toSorted((a, b) => (placeOf(a.record) < placeOf(b.record) ? -sign : sign))
 }
