@@ -133,7 +133,12 @@ export class RemoteCalls {
       // the look took a while: the name may be wanted again
       const call = nextCall(record)
       if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
-      if (stranger !== undefined) return this.#keepDirectory(record, stranger)
+      if (stranger !== undefined) {
+        if (record.desired.is !== 'directory') return this.#keepDirectory(record, stranger)
+        // what was taken for an upload of ours is the directory that is wanted
+        ledger.confirmed(record, { is: 'directory' }, { version })
+        return { is: 'moved' }
+      }
     }
     const isFirst = record.remote.is !== 'uncertain'
     // wanted again while it is under way or in doubt, it is not there yet
