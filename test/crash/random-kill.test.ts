@@ -1,7 +1,7 @@
 /**
  * A seeded program works on the mount, and the daemon is killed at random: while it mounts, takes up what was
  * left, answers, uploads; over a service that works, and over one of which one call in twenty fails, ends
- * unclearly, or takes effect late. `CRASH_KILLS` (default 20) and `CRASH_SEED` choose another run.
+ * unclearly, or takes effect late. `CRASH_KILLS` (default 10) and `CRASH_SEED` choose another run.
  */
 import t, { type Test } from 'tap'
 import type { FaultRule } from '../../src/emulator/faults.ts'
@@ -10,7 +10,7 @@ import { Random } from '../write-back/random.ts'
 import { randomOperations } from './random-operations.ts'
 import { MortalMount } from './rig.ts'
 
-const kills = Number(process.env['CRASH_KILLS'] ?? 20)
+const kills = Number(process.env['CRASH_KILLS'] ?? 10)
 const seed = Number(process.env['CRASH_SEED'] ?? 7)
 const limitMs = 180_000 + kills * 10_000
 
