@@ -16,6 +16,23 @@ export interface IndependentService {
   readonly target: string
   /** Paths without a slash in front; directories are not in it. */
   readonly files: Map<string, Buffer>
+  readonly lies: Lies
+}
+
+/** What it does in place of the right thing, where it is told to. */
+export interface Lies {
+  /** What a listing says, in place of this. */
+  list?: ((path: string, page: Page) => unknown) | undefined
+  /** True: it has answered. */
+  download?: ((path: string, response: ServerResponse) => boolean) | undefined
+  /** True: it has answered, and stored what it wanted to. */
+  upload?: ((path: string, content: Buffer, response: ServerResponse) => boolean) | undefined
+}
+
+export interface Page {
+  readonly entries: readonly { readonly name: string; readonly size?: number; readonly is_directory?: true }[]
+  readonly last_id: string | null
+  readonly has_more: boolean
 }
 
 const agent = 'other-agent'
@@ -28,6 +45,7 @@ export async function startIndependentService(t: Pick<Test, 'teardown'>): Promis
   const directories = new Set<string>([''])
   const cursors = new Map<string, string>()
   const token = randomUUID()
+  const lies: Lies = {}
 
   const isDirectory = (path: string): boolean =>
     directories.has(path) || [...files.keys()].some((file) => file.startsWith(`${path}/`))
@@ -65,19 +83,20 @@ export async function startIndependentService(t: Pick<Test, 'teardown'>): Promis
     const last = page.at(-1)
     const cursor = last === undefined ? null : randomUUID()
     if (last !== undefined && cursor !== null) cursors.set(cursor, last)
-    json(response, 200, {
+    const answer = {
       object: 'list',
       entries: page.map((name) => {
         const at = path === '' ? name : `${path}/${name}`
         const content = files.get(at)
         return content === undefined
-          ? { name, is_directory: true }
+          ? { name, is_directory: true as const }
           : { name, size: content.length, mode: 420 }
       }),
       first_id: cursor,
       last_id: cursor,
       has_more: rest.length > page.length,
-    })
+    }
+    json(response, 200, lies.list?.(path, answer) ?? answer)
   }
 
   async function upload(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
@@ -88,6 +107,7 @@ export async function startIndependentService(t: Pick<Test, 'teardown'>): Promis
       return
     }
     const content = Buffer.concat(chunks)
+    if (lies.upload?.(path, content, response) === true) return
     files.set(path, content)
     for (let above = path; above.includes('/');) {
       above = above.slice(0, above.lastIndexOf('/'))
@@ -97,6 +117,7 @@ export async function startIndependentService(t: Pick<Test, 'teardown'>): Promis
   }
 
   function download(response: ServerResponse, path: string): void {
+    if (lies.download?.(path, response) === true) return
     const content = files.get(path)
     if (content === undefined) {
       fail(response, 404)
@@ -169,5 +190,5 @@ export async function startIndependentService(t: Pick<Test, 'teardown'>): Promis
     await new Promise((closed) => server.close(closed))
   })
   const { port } = server.address() as AddressInfo
-  return { endpoint: `http://127.0.0.1:${port}${base}`, token, target: `${agent}/${session}`, files }
+  return { endpoint: `http://127.0.0.1:${port}${base}`, token, target: `${agent}/${session}`, files, lies }
 }
