@@ -48,6 +48,8 @@ export class ListingRequest {
 
   /** True when something has happened since it began that its answer may not show: nobody may join it. */
   outdated = false
+  /** Whether somebody waits for it who does not try again by themselves; counts until it begins. */
+  retries = false
 
   constructor(options: ListingRequestOptions) {
     this.#options = options
@@ -102,7 +104,8 @@ export class ListingRequest {
     const { directory, files } = this.#options
     let missing = false
     try {
-      const call = { signal: this.#controller.signal, priority: this.#priority }
+      const once = this.retries ? {} : ({ retry: false } as const)
+      const call = { signal: this.#controller.signal, priority: this.#priority, ...once }
       for await (const page of files.list(directory, call)) {
         if (this.#state === 'ended') return
         this.#take(page)

@@ -32,6 +32,8 @@ export interface ListingOptions {
   /** Serve a cached listing up to this age; default the TTL, 0: one begun after this call. */
   readonly maxAgeMs?: number | undefined
   readonly priority?: number | undefined
+  /** False: a failure is told at once, to whoever tries again by itself. Default: the client's retries. */
+  readonly retry?: false | undefined
 }
 
 /** Which listing an answer stands on. */

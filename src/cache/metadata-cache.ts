@@ -77,7 +77,7 @@ export class MetadataCache implements Listings {
     const cached = this.#cached(directory, options.maxAgeMs)
     if (cached !== undefined) return cached
     if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
-    const request = this.#request(directory, options.maxAgeMs)
+    const request = this.#request(directory, options)
     const listing = request.list(options.priority ?? 0, options.signal)
     this.#beginWaiting(directory, request)
     return listing
@@ -90,7 +90,7 @@ export class MetadataCache implements Listings {
       return { entry: cached.entries.get(name), begunOrder, seenAt: endedAt, durationMs }
     }
     if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
-    const request = this.#request(directory, options.maxAgeMs)
+    const request = this.#request(directory, options)
     const answer = request.lookup(name, options.priority ?? 0, options.signal)
     this.#beginWaiting(directory, request)
     return answer
@@ -136,16 +136,20 @@ export class MetadataCache implements Listings {
   }
 
   /** The request whose answer serves a caller who accepts this age: the running one, the next, or a new one. */
-  #request(directory: string, maxAgeMs: number | undefined): ListingRequest {
+  #request(directory: string, { maxAgeMs, retry }: ListingOptions): ListingRequest {
     const requests = this.#requests.get(directory)
     if (requests === undefined) {
       const running = this.#newRequest(directory)
+      running.retries = retry !== false
       this.#requests.set(directory, { running, next: undefined })
       return running
     }
     const mustBeginLater = (maxAgeMs ?? this.#options.ttlMs) <= 0
-    if (!mustBeginLater && !requests.running.outdated) return requests.running
+    const { running } = requests
+    const isEnough = running.retries || retry === false
+    if (!mustBeginLater && !running.outdated && isEnough) return running
     requests.next ??= this.#newRequest(directory)
+    requests.next.retries ||= retry !== false
     return requests.next
   }
 

@@ -141,7 +141,7 @@ export class Handover {
     if (this.#looks.has(directory)) return
     const cancel = clock.after(lookAgainMs, () => {
       this.#looks.delete(directory)
-      listings.list(directory, { signal, maxAgeMs: 0 }).catch((error: unknown) => {
+      listings.list(directory, { signal, retry: false, maxAgeMs: 0 }).catch((error: unknown) => {
         if (signal.aborted) return
         logger.debug({ directory, err: error }, 'what is behind cannot be looked at yet')
         this.#lookAgain(directory)

@@ -287,3 +287,24 @@ void t.test('the number of remembered names is bounded, oldest used directory fi
   t.equal(cache.fresh('huge')?.entries.size, 50, 'one that is over the bound by itself is remembered alone')
   t.equal(cache.newest('x'), undefined)
 })
+
+void t.test('who tries again by themselves is told of a failure at once, others are not', async (t) => {
+  const { files, cache } = rig()
+  files.put('a', 'a')
+  const gate = files.hold({ verb: 'list', path: '' })
+  const once = cache.list('', { retry: false, maxAgeMs: 0 })
+  const again = cache.list('', { retry: false, maxAgeMs: 10_000 })
+  const reader = cache.list('', { maxAgeMs: 10_000 })
+  gate.release()
+  t.equal(await once, await again, 'both share one request')
+  t.equal((await reader).entries.size, 1)
+  t.same(
+    files.calls.map(({ retry }) => retry),
+    [false, true],
+    'a reader waits for one that is repeated where it fails',
+  )
+  const patient = cache.list('', { maxAgeMs: 0 })
+  const joined = cache.list('', { retry: false, maxAgeMs: 10_000 })
+  await Promise.all([patient, joined])
+  t.equal(files.count('list'), 3)
+})

@@ -42,5 +42,5 @@ export function listingAfter(
 ): Promise<Listing> {
   const newest = listings.newest(directory)
   if (newest && newest.begunOrder > order) return Promise.resolve(newest)
-  return listings.list(directory, { signal, maxAgeMs: 0, priority: 1 })
+  return listings.list(directory, { signal, retry: false, maxAgeMs: 0, priority: 1 })
 }

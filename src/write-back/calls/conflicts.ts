@@ -85,13 +85,13 @@ export class Conflicts {
     const directory = parentOf(record.path)
     const own = this.#ownDirectory(record)
     if (own) return own
-    if (isOurs(record)) return listings.list(directory, { signal, priority })
+    if (isOurs(record)) return listings.list(directory, { signal, retry: false, priority })
     const { dueOrder } = record.work
     const newest = listings.newest(directory)
     if (newest && newest.begunOrder > dueOrder && clock.now() - newest.endedAt <= freshMs) return newest
     const running = this.#running.get(directory)
     if (running && running.order > dueOrder) return running.listing
-    const listing = listings.list(directory, { signal, maxAgeMs: 0, priority })
+    const listing = listings.list(directory, { signal, retry: false, maxAgeMs: 0, priority })
     const begun = { order: clock.order(), listing }
     this.#running.set(directory, begun)
     try {

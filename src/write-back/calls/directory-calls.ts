@@ -136,7 +136,7 @@ export class DirectoryCalls {
 
   async isDirectory(path: string): Promise<boolean> {
     const { listings, signal } = this.#parts
-    const listing = await listings.list(parentOf(path), { signal, maxAgeMs: 0, priority: 1 })
+    const listing = await listings.list(parentOf(path), { signal, retry: false, maxAgeMs: 0, priority: 1 })
     return listing.entries.get(nameOf(path))?.isDirectory ?? false
   }
 

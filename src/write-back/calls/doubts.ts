@@ -138,7 +138,7 @@ export class Doubts {
 
   async #listed(record: PathRecord): Promise<RemoteEntry | undefined> {
     const { listings, signal } = this.#parts
-    const listing = await listings.list(parentOf(record.path), { signal, maxAgeMs: 0 })
+    const listing = await listings.list(parentOf(record.path), { signal, retry: false, maxAgeMs: 0 })
     return listing.entries.get(nameOf(record.path))
   }
 

@@ -17,7 +17,7 @@ export async function foundLateFile(path: string, parts: CallParts): Promise<boo
   for (let at = path; at !== ''; at = parentOf(at)) {
     const record = ledger.records.get(at)
     if (record?.desired.is !== 'directory' || record.attempts.length === 0) continue
-    const listing = await listings.list(parentOf(at), { signal, maxAgeMs: 0, priority: 1 })
+    const listing = await listings.list(parentOf(at), { signal, retry: false, maxAgeMs: 0, priority: 1 })
     const found = listing.entries.get(nameOf(at))
     if (!found || found.isDirectory) continue
     if (!(await isOwnOrGone(record, found, record.attempts, parts))) continue
