@@ -87,6 +87,7 @@ export {
 export type { FinishedCall, Verb } from './client/call.ts'
 export type { LaneLoad } from './client/lane.ts'
 export type { LaneLimits, LaneLoads } from './client/lanes.ts'
+export type { ProxyOptions } from './client/proxy.ts'
 export type { Timeouts } from './client/progress-watch.ts'
 export type { RetryPolicy } from './client/retry.ts'
 export type {

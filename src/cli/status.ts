@@ -67,6 +67,7 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
   const lines = [
     `${report.agent}/${report.session} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
     `  endpoint  ${report.endpoint}`,
+    ...(report.proxy === undefined ? [] : [`  proxy     ${report.proxy}`]),
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
     `  service   ${service.state === 'ready' ? 'ready' : `paused for ${showDuration(service.sinceMs)}: ${service.reason}`}`,
     `  traffic   ${showBytes(bytes.uploaded)} up, ${showBytes(bytes.downloaded)} down`,

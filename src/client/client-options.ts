@@ -9,6 +9,7 @@ import type { Logger } from '../log.ts'
 import type { FinishedCall } from './call.ts'
 import type { Credential } from './credential.ts'
 import { ServiceError } from './errors.ts'
+import type { ProxyOptions } from './proxy.ts'
 import type { Timeouts } from './progress-watch.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { CallOptions } from './session-files.ts'
@@ -39,6 +40,8 @@ export interface SessionClientOptions extends Identity {
   readonly maxFileBytes?: number | undefined
   /** Certificates (PEM) that are trusted beside the system's. */
   readonly ca?: string | undefined
+  /** On the way to an endpoint over https that is not this machine. Default: none, whatever the environment says. */
+  readonly proxy?: ProxyOptions | undefined
   /** Told of every attempt when it is over. */
   readonly onCall?: ((call: FinishedCall) => void) | undefined
   readonly clock?: Clock | undefined

@@ -3,7 +3,9 @@
  *
  * Invariant: decided by code, never by message; an unknown one is the network's.
  */
+import { isUntrusted } from './certificates.ts'
 import { abortedError, ClientClosed, ServiceError } from './errors.ts'
+import { ProxyFailure } from './proxy-failure.ts'
 
 const timeoutCodes: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
@@ -23,13 +25,21 @@ export interface FailedExchange {
 
 export function connectionFailure({ what, cause, ambiguous, answered }: FailedExchange): ServiceError {
   if (cause instanceof ServiceError) return ambiguous ? cause.asAmbiguous() : cause
+  if (cause instanceof ProxyFailure)
+    return new ServiceError(cause.code, `${what}: ${cause.message}`, { cause })
   const code = errorCode(cause)
   if (timeoutCodes.has(code)) return new ServiceError('timeout', `${what}: ${code}`, { ambiguous, cause })
   // Within a body the parser fails for a connection that was cut, and does not tell that from nonsense.
   if (code === 'UND_ERR_HEADERS_OVERFLOW' || (!answered && isParserError(cause)))
     return new ServiceError('protocol', `${what}: the answer is no HTTP`, { ambiguous, cause })
-  if (/CERT|^UNABLE_TO_|^ERR_TLS_/.test(code))
-    return new ServiceError('protocol', `${what}: the server's certificate is not trusted (${code})`, {
+  if (isUntrusted(cause))
+    return new ServiceError(
+      'protocol',
+      `${what}: the server's certificate is not trusted (${code}): give --ca-file the certificate of whoever signed it, or install it on this machine`,
+      { cause },
+    )
+  if (code.startsWith('ERR_TLS_'))
+    return new ServiceError('protocol', `${what}: the server's certificate is for another name (${code})`, {
       cause,
     })
   if (code === 'UND_ERR_INVALID_ARG')

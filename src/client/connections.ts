@@ -2,30 +2,28 @@
  * The connections to the service, with one request at a time on each. Layer: client, over undici.
  *
  * Invariant: a connection is under one request, idle, or gone; one that has kept a request waiting in vain is
- * not used again. All of one client's share one secure context: certificates are parsed once.
+ * not used again. All of one client's share one trust: certificates are parsed once.
  */
 import { connect, type Socket } from 'node:net'
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { buildConnector, Client } from 'undici'
 import type { Clock } from '../clock.ts'
+import { type Trust, trusting } from './certificates.ts'
+import type { Proxy } from './proxy.ts'
+import type { Way } from './tunnel.ts'
 
 export interface ConnectionsOptions {
   readonly origin: string
   readonly clock: Clock
   readonly connectMs: number
   /** Of what is sent over https. */
-  readonly secureContext: () => SecureContext
+  readonly trust: Trust
+  /** On the way to what is sent over https. */
+  readonly proxy: Proxy | undefined
 }
 
 /** So long after the last byte the kernel asks whether the other side is still there, ten times, once a second. */
 const keepAliveInitialDelay = 10_000
-
-/** Makes the context when it is first asked for. `ca`: certificates (PEM) that are trusted beside the system's. */
-export function secureContextOf(ca: string | undefined): () => SecureContext {
-  let context: SecureContext | undefined
-  const options = (): object => (ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] })
-  return () => (context ??= createSecureContext(options()))
-}
 
 export class OpenConnection {
   readonly client: Client
@@ -126,20 +124,20 @@ export class Connections {
 export async function openConnections(options: ConnectionsOptions): Promise<Connections> {
   const { origin, clock, connectMs } = options
   const undici = await import('undici')
+  const openWay = await wayOf(options)
   const isSecure = origin.startsWith('https:')
-  const connector = undici.buildConnector({
-    timeout: connectMs,
-    allowH2: false,
-    keepAliveInitialDelay,
-    ...(isSecure ? { secureContext: options.secureContext() } : {}),
-  })
+  const settings = { timeout: connectMs, allowH2: false, keepAliveInitialDelay }
   const makeClient = (onSocket: (socket: Socket) => void): Client =>
     new undici.Client(origin, {
       // One request a connection: ending a transfer ends nothing else.
       pipelining: 1,
       allowH2: false,
       keepAliveTimeout: 30_000,
-      connect: isSecure ? overTls(connector, onSocket) : plainly(connector, onSocket),
+      connect: isSecure
+        ? trusting(options.trust, (secureContext) =>
+            overTls(undici.buildConnector({ ...settings, secureContext }), onSocket, openWay),
+          )
+        : plainly(undici.buildConnector(settings), onSocket),
     })
   return new Connections(() => new OpenConnection(makeClient, clock))
 }
@@ -160,30 +158,55 @@ function plainly(
 function overTls(
   connector: buildConnector.connector,
   onSocket: (socket: Socket) => void,
+  openWay: OpenWay,
 ): buildConnector.connector {
   return (target, callback) => {
-    const { hostname: host, port } = target
-    const below = connect({
-      host,
-      port: port === '' ? 443 : Number(port),
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay,
-    })
-    below.on('error', (error) => {
-      below.destroy()
-      end(error, null)
-    })
     let isOver = false
     const end: buildConnector.Callback = (...result: Parameters<buildConnector.Callback>) => {
       if (isOver) return
       isOver = true
       callback(...result)
     }
-    connector({ ...target, httpSocket: below }, (...result) => {
-      if (result[0] === null) onSocket(below)
-      else below.destroy()
-      end(...result)
-    })
+    openWay(
+      { host: target.hostname, port: target.port === '' ? 443 : Number(target.port) },
+      ({ stream, bottom, explain }) => {
+        connector({ ...target, httpSocket: stream }, (...[error, socket]) => {
+          if (error === null) {
+            onSocket(bottom)
+            end(null, socket)
+          } else {
+            bottom.destroy()
+            end(explain(error), null)
+          }
+        })
+      },
+      (error) => end(error, null),
+    )
   }
+}
+
+/** `fail` may be called after `ready`, too. */
+type OpenWay = (
+  target: { readonly host: string; readonly port: number },
+  ready: (way: Way) => void,
+  fail: (error: Error) => void,
+) => void
+
+async function wayOf({ proxy, clock, connectMs, trust }: ConnectionsOptions): Promise<OpenWay> {
+  if (proxy === undefined) return directly
+  const { openTunnel } = await import('./tunnel.ts')
+  // before the limit of the whole connection, which knows nothing of the proxy
+  const limitMs = connectMs * 0.8
+  const secureContext = (): SecureContext => trust.context
+  return (target, ready, fail) =>
+    openTunnel({ ...target, proxy, clock, limitMs, secureContext, keepAliveInitialDelay }, ready, fail)
+}
+
+const directly: OpenWay = ({ host, port }, ready, fail) => {
+  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay })
+  socket.on('error', (error) => {
+    socket.destroy()
+    fail(error)
+  })
+  ready({ stream: socket, bottom: socket, explain: (error) => error })
 }

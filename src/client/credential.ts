@@ -100,7 +100,8 @@ function asker(credential: Credential | undefined): (signal: AbortSignal) => Pro
   return () => Promise.resolve(withExpiry(credential.token))
 }
 
-async function loadDefault(): Promise<TokenCredential> {
+/** What is taken where no credential is given. */
+export async function loadDefault(): Promise<TokenCredential> {
   const { DefaultAzureCredential } = await import('@azure/identity')
   return new DefaultAzureCredential()
 }

@@ -24,7 +24,8 @@ export function parseEndpoint(text: string): Endpoint {
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') }
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a hostname, as a URL has it, is this machine. */
+export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
 }
 

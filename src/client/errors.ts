@@ -10,6 +10,8 @@
  *   states of the session, not of one path
  * - `not_found` 404 of a path, `bad_request` 400 or another refusal, `conflict` 409, `too_large` 413 or over
  *   the limit before anything was sent, `unsupported` 405/501/505, and 404 of an optional operation (mkdir)
+ * - `proxy_refused`: the proxy on the way lets nobody through, or not without (other) credentials: as a state of
+ *   the session
  * - `throttled` 429, `server_error` 5xx, `timeout` 408 or one of our limits, `network` connect or reset,
  *   `truncated` a body shorter than its Content-Length: worth another try
  * - `protocol` an answer that is not of the service's form, `credential` no token to be had,
@@ -35,6 +37,7 @@ export type ServiceErrorCode =
   | 'protocol'
   | 'credential'
   | 'insecure_endpoint'
+  | 'proxy_refused'
   | 'aborted'
   | 'closed'
   | 'local'
@@ -65,6 +68,7 @@ const meanings: Readonly<
   session_not_ready: { retryable: true, concerns: 'session' },
   credential: { retryable: false, concerns: 'session' },
   insecure_endpoint: { retryable: false, concerns: 'session' },
+  proxy_refused: { retryable: false, concerns: 'session' },
   not_found: { retryable: false, concerns: 'path' },
   bad_request: { retryable: false, concerns: 'path' },
   conflict: { retryable: false, concerns: 'path' },

@@ -31,6 +31,7 @@ import type {
 } from './operation-options.ts'
 import { pageQuery, pages } from './pages.ts'
 import { defaultTimeouts, type Timeouts } from './progress-watch.ts'
+import { proxyFor } from './proxy.ts'
 import { readJson } from './reply-json.ts'
 import { CallRunner } from './request.ts'
 import { defaultRetryPolicy } from './retry.ts'
@@ -64,6 +65,8 @@ type ServiceOperation<T> = Pick<ServiceCall<T>, 'verb' | 'what' | 'method' | 'pa
 export class SessionClient {
   /** Bytes above which an upload is refused before anything is sent. */
   readonly maxFileBytes: number
+  /** The proxy on the way to the endpoint, for display, without credentials; undefined: none. */
+  readonly proxy: string | undefined
   readonly #routes: Routes
   readonly #identity: Identity
   readonly #apiVersion: string
@@ -89,7 +92,9 @@ export class SessionClient {
     this.#logger = logger
     this.#lanes = new Lanes(limits ?? {}, clock)
     const { connectMs } = this.#timeouts
-    const { calls, streams } = openTransports({ origin, clock, connectMs, ca })
+    const proxy = proxyFor(options.proxy, origin)
+    this.proxy = proxy && `${proxy.address} (${proxy.name})`
+    const { calls, streams } = openTransports({ origin, clock, connectMs, ca, proxy })
     this.#calls = calls
     this.#streams = streams
     this.#runner = new CallRunner({

@@ -3,19 +3,21 @@
  *
  * Invariant: what was found dead takes along what may be as dead: idle connections, and streams that were silent.
  */
-import type { SecureContext } from 'node:tls'
 import type { Clock } from '../clock.ts'
-import { type Connections, openConnections, secureContextOf } from './connections.ts'
+import { Trust } from './certificates.ts'
+import { type Connections, openConnections } from './connections.ts'
 import { ServiceError } from './errors.ts'
 import { CompanyRace, type Opening } from './company-race.ts'
 import { Exchange, type HttpAttempt, type HttpReply } from './exchange.ts'
+import type { Proxy } from './proxy.ts'
 import { Uplink } from './uplink.ts'
 
 export interface TransportOptions {
   readonly origin: string
   readonly clock: Clock
   readonly connectMs: number
-  readonly secureContext: () => SecureContext
+  readonly trust: Trust
+  readonly proxy: Proxy | undefined
   readonly uplink: Uplink
   /** A connection was found dead that had kept a request waiting since then, by the clock. */
   readonly onSilence?: ((sinceMs: number) => void) | undefined
@@ -25,11 +27,11 @@ export interface TransportOptions {
 export function openTransports({
   ca,
   ...options
-}: Pick<TransportOptions, 'origin' | 'clock' | 'connectMs'> & {
+}: Pick<TransportOptions, 'origin' | 'clock' | 'connectMs' | 'proxy'> & {
   /** Certificates (PEM) that are trusted beside the system's. */
   readonly ca: string | undefined
 }): { readonly calls: Transport; readonly streams: Transport } {
-  const shared = { ...options, secureContext: secureContextOf(ca), uplink: new Uplink(options.clock) }
+  const shared = { ...options, trust: new Trust(ca), uplink: new Uplink(options.clock) }
   const streams = new Transport(shared)
   const onSilence = (sinceMs: number): void => void streams.endSilent(sinceMs)
   return { calls: new Transport({ ...shared, onSilence }), streams }

@@ -37,6 +37,8 @@ export interface StatusReport {
   readonly version: string
   readonly pid: number
   readonly endpoint: string
+  /** The proxy on the way to it, without credentials. */
+  readonly proxy?: string | undefined
   readonly agent: string
   readonly session: string
   readonly directory: string

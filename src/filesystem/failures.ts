@@ -15,6 +15,7 @@ const byServiceCode: Readonly<Record<ServiceErrorCode, Reason>> = {
   unauthorized: 'accessDenied',
   forbidden: 'accessDenied',
   credential: 'accessDenied',
+  proxy_refused: 'accessDenied',
   session_not_found: 'sessionGone',
   not_found: 'missing',
   too_large: 'tooLarge',

@@ -69,13 +69,14 @@ export class SessionFilesystem {
   }
 
   status(): StatusReport {
-    const { changes, statistics, listings, contents, clock } = this.#session
+    const { changes, statistics, listings, contents, clock, client } = this.#session
     const { endpoint, agent, session, directory, readOnly } = this.#options
     const work = changes.status()
     return {
       version,
       pid: process.pid,
       endpoint,
+      proxy: client.proxy,
       agent,
       session,
       directory,

@@ -25,7 +25,10 @@ export interface DataDirectories {
 
 /** What it takes to talk to the service. */
 export interface ConnectOptions
-  extends SessionAddress, Pick<OptionValues, 'token' | 'caFile' | 'uploads' | 'downloads' | 'maxFileBytes'> {}
+  extends
+    SessionAddress,
+    Pick<OptionValues, 'token' | 'caFile' | 'httpsProxy' | 'allProxy' | 'noProxy'>,
+    Pick<OptionValues, 'uploads' | 'downloads' | 'maxFileBytes'> {}
 
 /** What the caches and the write-back go by. */
 export type AssemblyOption =

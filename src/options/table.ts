@@ -69,7 +69,25 @@ export const options = {
     flag: 'ca-file',
     argument: 'PEM',
     group: 'Service',
-    help: 'certificates to trust besides those of the system',
+    help: "certificates to trust besides those of this machine's store and of NODE_EXTRA_CA_CERTS",
+    parse: text,
+  },
+  httpsProxy: {
+    env: ['HTTPS_PROXY', 'https_proxy'],
+    group: 'Service',
+    help: 'the proxy on the way to the service: http://[USER:PASSWORD@]HOST:PORT, or https://…',
+    parse: text,
+  },
+  allProxy: {
+    env: ['ALL_PROXY', 'all_proxy'],
+    group: 'Service',
+    help: 'the same, where there is no HTTPS_PROXY',
+    parse: text,
+  },
+  noProxy: {
+    env: ['NO_PROXY', 'no_proxy'],
+    group: 'Service',
+    help: 'hosts that are reached without it, comma-separated: names with all below them, addresses, ranges (10.0.0.0/8), each with or without a port, or *',
     parse: text,
   },
 

@@ -6,7 +6,10 @@
  */
 import { readFileSync } from 'node:fs'
 import type { FinishedCall } from '../client/call.ts'
+import { trustEverywhere } from '../client/certificates.ts'
+import { loadDefault, type TokenCredential } from '../client/credential.ts'
 import { ServiceError } from '../client/errors.ts'
+import type { ProxyOptions } from '../client/proxy.ts'
 import { SessionClient } from '../client/session-client.ts'
 import type { Session } from '../client/wire.ts'
 import type { Clock } from '../clock.ts'
@@ -24,18 +27,45 @@ export function newClient(
   }: { clock: Clock; logger: Logger; onCall?: ((call: FinishedCall) => void) | undefined },
 ): SessionClient {
   const { endpoint, token, isolationKey, userIdentity, downloads, uploads, maxFileBytes, caFile } = options
-  return new SessionClient({
+  const ca = caFile === undefined ? undefined : readCertificates(caFile)
+  const client = new SessionClient({
     endpoint,
-    credential: token === undefined ? undefined : { token },
+    credential: token === undefined ? login(ca) : { token },
     isolationKey,
     userIdentity,
     limits: { reads: downloads, writes: uploads },
     maxFileBytes,
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    ca,
+    proxy: proxyOf(options),
     onCall,
     clock,
     logger,
   })
+  if (client.proxy !== undefined)
+    logger.info({ proxy: client.proxy }, 'the service is reached through a proxy')
+  return client
+}
+
+/** The login goes by the environment's proxy itself, and trusts what the process does. */
+function login(ca: string | undefined): TokenCredential {
+  let loaded: Promise<TokenCredential> | undefined
+  const load = (): Promise<TokenCredential> => {
+    trustEverywhere(ca)
+    return loadDefault()
+  }
+  return { getToken: async (scope, options) => (await (loaded ??= load())).getToken(scope, options) }
+}
+
+function readCertificates(file: string): string {
+  const text = readFileSync(file, 'utf8')
+  if (!text.includes('-----BEGIN CERTIFICATE-----'))
+    throw new ServiceError('bad_request', `${file}: it must be a file of certificates in the form PEM`)
+  return text
+}
+
+function proxyOf({ httpsProxy, allProxy, noProxy }: ConnectOptions): ProxyOptions | undefined {
+  if (httpsProxy !== undefined) return { url: httpsProxy, noProxy, name: 'HTTPS_PROXY' }
+  return allProxy === undefined ? undefined : { url: allProxy, noProxy, name: 'ALL_PROXY' }
 }
 
 /** When the session was made, Unix milliseconds, and with which version of the agent. Rejects with `SessionError` `expired` when it is over. */

@@ -25,6 +25,7 @@ function general(text: string): string {
 /** Where the message is among the arguments. */
 const messageAt: Readonly<Record<string, number>> = {
   ...{ CommandFailure: 0, SessionError: 1, KernelMountError: 1, ControlError: 1, ServiceError: 1 },
+  ProxyFailure: 1,
   ...{ raise: 1, WriteBackError: 2 },
 }
 

@@ -48,31 +48,58 @@ function clientOf(t: Test, endpoint: string, ca?: string): SessionClient {
 
 const get = (client: SessionClient): Promise<unknown> => client.getSession('agent', 'session-1')
 
-void t.test('one secure context serves all connections of a client', async (t) => {
-  const { key, cert } = certificate(t)
-  const served = new Set<Socket>()
-  const server = tls.createServer({ key, cert }, (socket) => {
-    socket.on('error', () => undefined)
-    // answered once all are there, so that each needs a connection of its own
-    socket.once('data', () => {
-      served.add(socket)
-      if (served.size === 5) for (const each of served) each.write(answer)
-    })
-  })
-  const client = clientOf(t, await listening(t, server, 'https'), cert)
-  const contexts = t.capture(tls, 'createSecureContext', tls.createSecureContext)
-  const certificates = t.capture(tls, 'getCACertificates', tls.getCACertificates)
-  syncBuiltinESMExports()
-  t.teardown(() => syncBuiltinESMExports())
-  await Promise.all(Array.from({ length: 5 }, () => get(client)))
-  t.equal(served.size, 5)
-  t.equal(certificates().length, 1)
-  t.equal(contexts().length, 1)
-})
+for (const [what, isGiven] of [
+  ['that is given', true],
+  ['of the store, which is read once', false],
+] as const) {
+  void t.test(
+    `one secure context serves all connections of a client, for a certificate ${what}`,
+    async (t) => {
+      const { key, cert } = certificate(t)
+      const served = new Set<Socket>()
+      const server = tls.createServer({ key, cert }, (socket) => {
+        socket.on('error', () => undefined)
+        // answered once all are there, so that each needs a connection of its own
+        socket.once('data', () => {
+          served.add(socket)
+          if (served.size === 5) for (const each of served) each.write(answer)
+        })
+      })
+      const client = clientOf(t, await listening(t, server, 'https'), isGiven ? cert : undefined)
+      const contexts = t.capture(tls, 'createSecureContext', tls.createSecureContext)
+      const getCertificates = tls.getCACertificates
+      const certificates = t.capture(
+        tls,
+        'getCACertificates',
+        (kind: Parameters<typeof getCertificates>[0]) =>
+          kind === 'system' ? [cert, cert] : getCertificates(kind),
+      )
+      syncBuiltinESMExports()
+      t.teardown(() => syncBuiltinESMExports())
+      await Promise.all(Array.from({ length: 5 }, () => get(client)))
+      t.equal(served.size, 5)
+      t.equal(certificates().length, isGiven ? 0 : 2)
+      t.equal(contexts().length, isGiven ? 1 : 2)
+    },
+  )
+}
 
 void t.test('a certificate that nobody vouches for is refused', async (t) => {
   const endpoint = await listening(t, tls.createServer(certificate(t)), 'https')
-  await t.rejects(get(clientOf(t, endpoint)), { code: 'protocol', message: /is not trusted/ })
+  await t.rejects(get(clientOf(t, endpoint)), {
+    code: 'protocol',
+    message:
+      /the server's certificate is not trusted \(\w+\): give --ca-file .* or install it on this machine/,
+  })
+})
+
+void t.test('a certificate for another name is not taken for one that nobody vouches for', async (t) => {
+  const { key, cert } = certificate(t)
+  const endpoint = await listening(t, tls.createServer({ key, cert }), 'https')
+  await t.rejects(get(clientOf(t, endpoint.replace('localhost', '127.0.0.1'), cert)), {
+    code: 'protocol',
+    message: /is for another name/,
+  })
 })
 
 void t.test('nobody there is a failure of the network, with TLS as without', async (t) => {
