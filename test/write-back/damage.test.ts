@@ -1,6 +1,7 @@
 /** State on the local disk that was damaged between two runs. */
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { silentLogger } from '../../src/log.ts'
 import { FakeClock } from '../fake-clock.ts'
@@ -13,14 +14,14 @@ async function killed(t: Test, paths: readonly string[] = ['f']) {
   const clock = new FakeClock()
   const files = new MemoryFiles({ clock })
   const said: string[] = []
-  const error = (_: object, message: string): void => {
-    said.push(message)
+  const error = (fields: object, message: string): void => {
+    said.push(`${(fields as { path?: string }).path}: ${message}`)
   }
   const runs = await Incarnations.start(files, clock, { logger: { ...silentLogger, error } })
   t.teardown(() => runs.end())
   const pass = async (seconds: number): Promise<void> => {
-    for (let second = 0; second < seconds; second++) {
-      clock.advance(1000)
+    for (let left = seconds; left > 0; left--) {
+      clock.advance(Math.min(left, 1) * 1000)
       await quiet()
     }
   }
@@ -40,7 +41,7 @@ async function killed(t: Test, paths: readonly string[] = ['f']) {
     for (let turn = 0; turn < 3; turn++) await pass(1)
     await runs.changes.barrier('', noSignal)
   }
-  return { files, runs, said, goOn }
+  return { clock, files, runs, said, goOn, pass }
 }
 
 for (const [how, damage] of Object.entries<(file: string) => void>({
@@ -55,8 +56,12 @@ for (const [how, damage] of Object.entries<(file: string) => void>({
       const { files, runs, said, goOn } = await killed(t)
       await goOn((directory, generation) => damage(join(directory, 'spool', generation)))
       t.same(files.paths(), [])
-      t.match(runs.changes.status().setAside, [{ path: 'f' }])
-      t.match(said, [/set aside, not uploaded/])
+      const [entry] = runs.changes.status().setAside
+      t.equal(entry?.path, 'f')
+      t.same(said, [
+        `f: set aside, not uploaded: ${entry?.reason}; \`mount-session recover --export DIR\` takes it out`,
+      ])
+      t.match(entry?.reason, how === 'removed' ? /missing from the spool/ : /not those that were written/)
     },
   )
 }
@@ -81,12 +86,85 @@ for (const [how, damage] of Object.entries<(directory: string) => void>({
     await goOn(damage)
     t.same(files.paths(), [])
     const { setAside } = runs.changes.status()
-    t.same(setAside.map(({ path }) => path).sort(), ['d/g', 'f'])
+    t.match(setAside, [
+      { path: 'd/g', reason: 'the journal that knew of it is lost' },
+      { path: 'f', reason: 'the journal that knew of it is lost' },
+    ])
     for (const { generation } of setAside)
       t.equal(readFileSync(join(runs.directory, 'spool', String(generation)), 'utf8'), 'content-1')
     t.equal(said.filter((message) => message.includes('set aside, not uploaded')).length, 2)
   })
 }
+
+void t.test(
+  'a spool file that was altered after it was sent and before it was sealed is set aside',
+  async (t) => {
+    const { files, runs, said, goOn, pass } = await killed(t, [])
+    files.clearFaults()
+    files.fail({ verb: 'upload', error: 'network', applied: 'late' })
+    const copy = runs.changes.create('f', undefined)
+    copy.write(0, Buffer.from('content-1'))
+    copy.flush()
+    await pass(0.1)
+    t.equal(files.count('upload'), 1)
+    await goOn((directory, generation) => writeFileSync(join(directory, 'spool', generation), 'CONTENT-1'))
+    t.same(files.paths(), [])
+    t.match(runs.changes.status().setAside, [{ path: 'f' }])
+    t.match(said, [/set aside, not uploaded/])
+  },
+)
+
+void t.test('an empty file that a journal does not know any more has nothing to export', async (t) => {
+  const { runs, said, goOn } = await killed(t, [])
+  runs.changes.create('f', undefined)
+  await goOn((directory) => {
+    for (const name of ['journal.db', 'journal.db-wal']) rmSync(join(directory, name))
+  })
+  t.same(runs.changes.status().setAside, [])
+  t.same(said, [])
+})
+
+void t.test('a row that is damaged is named, and its bytes are kept for export', async (t) => {
+  const { clock, files, runs, said, goOn } = await killed(t, ['f', 'whole'])
+  const at = clock.wallMs()
+  await goOn((directory) => {
+    const database = new DatabaseSync(join(directory, 'journal.db'))
+    database.exec("UPDATE paths SET heirs = 'damaged' WHERE path = 'f'")
+    database.close()
+  })
+  t.same(files.paths(), ['whole'])
+  const { setAside } = runs.changes.status()
+  t.match(setAside, [{ path: 'f', reason: 'its row in the journal is damaged', at }])
+  t.match(said, [/^f: set aside, not uploaded: its row in the journal is damaged; .* recover --export DIR/])
+  for (const { generation } of setAside)
+    t.equal(readFileSync(join(runs.directory, 'spool', String(generation)), 'utf8'), 'content-1')
+})
+
+void t.test(
+  'what is written to a file in doubt is sent although the journal lost what was tried',
+  async (t) => {
+    const { files, runs, goOn, pass } = await killed(t, [])
+    files.clearFaults()
+    files.fail({ verb: 'upload', error: 'network', applied: 'first' })
+    const write = (text: string): void => {
+      const copy = runs.changes.create('f', undefined)
+      copy.write(0, Buffer.from(text))
+      copy.flush()
+    }
+    write('content-1')
+    await pass(0.1)
+    await runs.changes.barrier('', noSignal)
+    t.match(runs.changes.status().paths, [{ path: 'f', state: 'suspect' }])
+    await goOn((directory) => {
+      const database = new DatabaseSync(join(directory, 'journal.db'))
+      database.exec('DELETE FROM attempts')
+      database.close()
+    })
+    write('content-2')
+    await runs.changes.barrier('', noSignal)
+    t.equal(files.text('f'), 'content-2')
+  },
+)
 
 void t.test('what was removed while it was open is no orphan', async (t) => {
   const { files, runs, said, goOn } = await killed(t)
