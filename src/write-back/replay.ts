@@ -22,7 +22,6 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
     )
   const rows = journal.rows()
   const wanted = new Set(journal.listSetAside().map((entry) => entry.generation))
-  const records = new Set<PathRecord>()
   const lost: string[] = []
   const sent = new Set(rows.flatMap(({ attempts }) => attempts.map(({ generation }) => generation)))
   for (const row of rows) {
@@ -36,7 +35,6 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
     const record = ledger.of(row.path, remoteOf(row))
     ledger.records.apply(record, {
       desired,
-      remote: remoteOf(row),
       heirs: row.heirs,
       since: row.since,
       doubtSince: doubtSince(row, parts),
@@ -50,10 +48,9 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
       if (sent.has(desired.copy.generation)) desired.copy.freeze()
     }
     ledger.adoptAttempts(record, row.attempts)
-    records.add(record)
   }
-  for (const record of records) if (record.attempts.length > 0) markAbove(record.path, parts)
-  for (const record of keepOldNames(lost, parts)) records.delete(record)
+  for (const record of ledger.records.values()) if (record.attempts.length > 0) markAbove(record.path, parts)
+  keepOldNames(lost, parts)
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
     if (wanted.has(generation)) continue
@@ -61,10 +58,11 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
     if (path === undefined || spool.size(generation) === 0) generations.discard(generation)
     else setAside({ path, generation }, 'the journal that knew of it is lost', parts)
   }
-  if (records.size > 0)
-    logger.info({ paths: records.size }, 'an earlier run left changes: they are shown and go on')
+  const records = [...ledger.records.values()]
+  if (records.length > 0)
+    logger.info({ paths: records.length }, 'an earlier run left changes: they are shown and go on')
   failpoint('recovery.after')
-  return [...records]
+  return records
 }
 
 /** An upload that was under way may have made the directories above it. */
@@ -77,17 +75,14 @@ function markAbove(path: string, { ledger }: Parts): void {
 }
 
 /** What was renamed to a name that is set aside is still on the service under its old one, and stays there. */
-function keepOldNames(lost: readonly string[], { ledger, logger }: Parts): PathRecord[] {
-  const kept: PathRecord[] = []
+function keepOldNames(lost: readonly string[], { ledger, logger }: Parts): void {
   for (const path of lost) {
     for (const old of [...ledger.records.waitingForHeir(path)]) {
       if (old.desired.is !== 'absent') continue
       logger.warn({ path: old.path, heirs: old.heirs }, 'the old name stays: what it became was set aside')
       ledger.forget(old)
-      kept.push(old)
     }
   }
-  return kept
 }
 
 /**
