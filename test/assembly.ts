@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { silentLogger } from '../src/log.ts'
 import { defaultValues } from '../src/options/table.ts'
 import { assemble, type Assembly, type AssemblyOptions } from '../src/session/assemble.ts'
+import { OpenFiles } from '../src/cache/open-files.ts'
 import { PlainContents, PlainListings } from '../src/cache/plain.ts'
 import { WriteBack } from '../src/write-back/write-back.ts'
 
@@ -30,7 +31,9 @@ export async function assemblePlain(
   const listings = new PlainListings(files, clock)
   const contents = new PlainContents(files, listings, clock, given.contentDirectory)
   const directory = given.journalDirectory
-  return { listings, contents, changes: await WriteBack.open({ ...given, directory, listings, contents }) }
+  const openFiles = new OpenFiles(given.maxOpenFiles)
+  const changes = await WriteBack.open({ ...given, directory, listings, contents, openFiles })
+  return { listings, contents, changes }
 }
 
 function forTests({ directory, ...options }: TestAssemblyOptions): AssemblyOptions {
@@ -45,6 +48,7 @@ function forTests({ directory, ...options }: TestAssemblyOptions): AssemblyOptio
     },
     journalDirectory: directory,
     contentDirectory: join(directory, 'cache'),
+    maxOpenFiles: 100,
     ...options,
   }
 }

@@ -13,6 +13,7 @@ import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
 import type { Listings, Seen } from './listings.ts'
 import { OpenContent } from './open-content.ts'
+import type { OpenFiles } from './open-files.ts'
 import { entryNow } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
@@ -23,6 +24,8 @@ export interface ContentCacheOptions {
   readonly logger: Logger
   /** A directory for this mount alone; what is in it is removed. */
   readonly directory: string
+  /** Shared with whoever else keeps files open. */
+  readonly openFiles: OpenFiles
   /** How old an unproven content may be when it is opened, in milliseconds; 0: every open asks. */
   readonly ttlMs: number
   /** How long our own confirmed upload is trusted, in milliseconds. */
@@ -71,10 +74,10 @@ export class ContentCache implements Contents {
   misses = 0
 
   constructor(options: ContentCacheOptions) {
-    const { clock, directory, ttlMs, ownTtlMs, contentTtlMs, immutable } = options
+    const { clock, directory, openFiles, ttlMs, ownTtlMs, contentTtlMs, immutable } = options
     this.#options = options
     this.#rules = { ttlMs, ownTtlMs, contentTtlMs, immutable }
-    this.#store = new DiskStore(directory, clock, options.reserveBytes ?? 256 * 1024 * 1024)
+    this.#store = new DiskStore(directory, openFiles, clock, options.reserveBytes ?? 256 * 1024 * 1024)
     this.#around = {
       files: options.files,
       clock,

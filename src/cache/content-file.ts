@@ -5,10 +5,11 @@
  * Invariant: bytes that were handed out once never change: a download that had to begin again is compared
  * with what is here, and only what nobody has seen may be replaced.
  */
-import { closeSync, constants, copyFileSync, existsSync, openSync, readSync, write, writeSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, readSync, write, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { ServiceError } from '../client/errors.ts'
 import { inDirectory } from './disk-store.ts'
+import type { OpenFiles } from './open-files.ts'
 
 /** A download that had to begin again brought other bytes than somebody was given. */
 export class ContentChanged extends ServiceError {
@@ -26,6 +27,7 @@ export const smallBytes = 64 * 1024
 export class ContentFile {
   /** Bytes that are here, from the start. */
   received = 0
+  readonly #openFiles: OpenFiles
   readonly #label: string
   readonly #expected: number
   #path: string
@@ -34,15 +36,13 @@ export class ContentFile {
   #isOnDisk = false
   #isGone = false
   #handedOut = 0
-  #descriptor: number | undefined
   #flags = constants.O_RDWR | constants.O_CREAT
   #placing: Promise<void> = Promise.resolve()
-  #isWriting = false
-  #closesLater = false
 
   /** `path` does not exist yet; `expected` is the likely size in bytes, `label` names the content in messages. */
-  constructor(path: string, expected: number, label: string) {
+  constructor(path: string, openFiles: OpenFiles, expected: number, label: string) {
     this.#path = path
+    this.#openFiles = openFiles
     this.#expected = expected
     this.#label = label
   }
@@ -145,10 +145,7 @@ export class ContentFile {
 
   /** Gives the descriptor back; a later read opens it again. */
   close(): void {
-    this.#closesLater = this.#isWriting
-    if (this.#descriptor === undefined || this.#isWriting) return
-    closeSync(this.#descriptor)
-    this.#descriptor = undefined
+    this.#openFiles.close(this.#path)
   }
 
   /** Nothing is written any more, and the caller removes what is on the disk. */
@@ -168,13 +165,16 @@ export class ContentFile {
     }
   }
 
+  /** To be used at once: what is opened next may close it. */
   #open(): number {
-    if (this.#descriptor !== undefined) return this.#descriptor
-    /* an empty one in its place would be another content */
-    const flags = this.#isOnDisk ? this.#flags & ~constants.O_CREAT : this.#flags
-    this.#descriptor = inDirectory(this.#path, () => openSync(this.#path, flags, 0o600))
+    const descriptor = inDirectory(this.#path, () => this.#openFiles.use(this.#path, this.#openFlags))
     this.#isOnDisk = true
-    return this.#descriptor
+    return descriptor
+  }
+
+  get #openFlags(): number {
+    /* an empty one in its place would be another content */
+    return this.#isOnDisk ? this.#flags & ~constants.O_CREAT : this.#flags
   }
 
   #remember(memory: Uint8Array, bytes: Uint8Array, position: number): void {
@@ -189,19 +189,14 @@ export class ContentFile {
   }
 
   async #write(bytes: Uint8Array, position: number): Promise<void> {
-    const descriptor = this.#open()
-    let written = 0
-    this.#isWriting = true
-    try {
-      while (written < bytes.length) {
+    this.#open()
+    await this.#openFiles.lend(this.#path, this.#openFlags, async (descriptor) => {
+      for (let written = 0; written < bytes.length;) {
         const left = bytes.length - written
         const { bytesWritten } = await writeLater(descriptor, bytes, written, left, position + written)
         written += bytesWritten
       }
-    } finally {
-      this.#isWriting = false
-      if (this.#closesLater) this.close()
-    }
+    })
   }
 }
 

@@ -9,12 +9,14 @@ import { statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheDiskError } from './contents.ts'
+import type { OpenFiles } from './open-files.ts'
 
 /** One look at the disk serves so many bytes and so long; others write to it too. */
 const lookBytes = 64 * 1024 * 1024
 const lookMs = 5_000
 
 export class DiskStore {
+  readonly openFiles: OpenFiles
   readonly #directory: string
   readonly #clock: Clock
   readonly #reserveBytes: number
@@ -25,7 +27,8 @@ export class DiskStore {
   #removing: Promise<void> | undefined
 
   /** `reserveBytes` of the disk stay free. */
-  constructor(directory: string, clock: Clock, reserveBytes: number) {
+  constructor(directory: string, openFiles: OpenFiles, clock: Clock, reserveBytes: number) {
+    this.openFiles = openFiles
     this.#directory = directory
     this.#clock = clock
     this.#reserveBytes = reserveBytes

@@ -16,12 +16,14 @@ import { DiskStore } from './disk-store.ts'
 import { ListingRequest } from './listing-request.ts'
 import type { Listing, ListingObserver, ListingOptions, Listings, LookupAnswer, Seen } from './listings.ts'
 import { OpenContent } from './open-content.ts'
+import { OpenFiles } from './open-files.ts'
 import { entryNow } from './size-check.ts'
 import { StreamedContent, type ContentSurroundings } from './streamed-content.ts'
 
 /** Bytes of the disk that stay free, and how long a read waits without a byte, in milliseconds. */
 const reserveBytes = 256 * 1024 * 1024
 const stallMs = 20_000
+const maxOpenFiles = 100
 
 export class PlainListings implements Listings {
   readonly #files: SessionFiles
@@ -97,7 +99,7 @@ export class PlainContents implements Contents {
 
   /** `directory` is for this mount alone; what is in it is removed. */
   constructor(files: SessionFiles, listings: Listings, clock: Clock, directory: string) {
-    const store = new DiskStore(directory, clock, reserveBytes)
+    const store = new DiskStore(directory, new OpenFiles(maxOpenFiles), clock, reserveBytes)
     this.#around = {
       ...{ files, clock, store, stallMs },
       makeRoom: async (bytes) => {

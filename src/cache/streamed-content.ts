@@ -72,7 +72,7 @@ export class StreamedContent {
     this.path = path
     this.listed = listed
     this.#waits = new ByteWaits(around.clock)
-    this.file = new ContentFile(around.store.newPath(), listed.size, path)
+    this.file = new ContentFile(around.store.newPath(), around.store.openFiles, listed.size, path)
     this.#previous = previous
     previous?.retain()
     this.#provenance = {

@@ -8,7 +8,6 @@ import { extname, join } from 'node:path'
 import { makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
-import { fitDescriptors } from './descriptor-limit.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
@@ -19,7 +18,7 @@ import { prefetchPartsLeftOut } from './without-prefetch.ts'
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
   const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, process.cwd())
-  const options = fitDescriptors({ ...given, directory: await prepareMountPoint(given.directory) })
+  const options = { ...given, directory: await prepareMountPoint(given.directory) }
   /* by the daemon's starter, too, whose error is seen */
   const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)
   const { state } = makeSessionDirectories(options, options)

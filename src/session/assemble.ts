@@ -7,6 +7,7 @@
  */
 import { ContentCache } from '../cache/content-cache.ts'
 import { MetadataCache } from '../cache/metadata-cache.ts'
+import { OpenFiles } from '../cache/open-files.ts'
 import type { SessionFiles } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
@@ -38,6 +39,8 @@ export interface AssemblyOptions
   readonly journalDirectory: string
   /** Of downloaded content, for this process alone: what is in it is removed. */
   readonly contentDirectory: string
+  /** Of both together, at once. */
+  readonly maxOpenFiles: number
 }
 
 /** Names that the cached listings hold together; some 25 MB. */
@@ -48,10 +51,12 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { clock, logger, ttlMs } = options
   const files = new SameNames(options.files, logger)
   const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxCachedNames })
+  const openFiles = new OpenFiles(options.maxOpenFiles)
   const contents = new ContentCache({
     ...options,
     files,
     listings,
+    openFiles,
     directory: options.contentDirectory,
     maxBytes: options.cacheBytes,
   })
@@ -60,6 +65,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     files,
     listings,
     contents,
+    openFiles,
     directory: options.journalDirectory,
   })
   const walks = new Prefetch({

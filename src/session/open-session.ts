@@ -17,6 +17,7 @@ import { releaseReserve } from '../write-back/disk/reserve.ts'
 import { assemble, type Assembly } from './assemble.ts'
 import { CallStatistics } from './call-statistics.ts'
 import { asSessionError, checkSameSession, checkSession, newClient } from './connect.ts'
+import { descriptorBudget, withinBudget } from './descriptor-budget.ts'
 import { makeSessionDirectories, type SessionDirectories } from './directories.ts'
 import { guardAgainstNamesake } from './namesake.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
@@ -37,7 +38,7 @@ const bootIdFile = '/proc/sys/kernel/random/boot_id'
 
 /** Checks that the session is there, takes its lock and opens its journal. Rejects with `SessionError`. */
 export async function openSession(
-  options: OpenSessionOptions,
+  given: OpenSessionOptions,
   {
     logger,
     signal,
@@ -51,6 +52,8 @@ export async function openSession(
   },
 ): Promise<OpenSession> {
   const clock = systemClock
+  const budget = descriptorBudget()
+  const options = withinBudget(given, budget)
   const statistics = new CallStatistics()
   const directories = makeSessionDirectories(options, options)
   const lock = takeLock(directories.state, options.directory)
@@ -73,8 +76,9 @@ export async function openSession(
       logger,
       journalDirectory,
       contentDirectory: join(directories.cache, 'contents'),
+      maxOpenFiles: budget.openFiles,
       boot: readFileSync(bootIdFile, 'utf8').trim(),
-      checkSession: (given) => checkSameSession(client, options, createdAtMs, given),
+      checkSession: (whileWanted) => checkSameSession(client, options, createdAtMs, whileWanted),
       failpoint,
       leaveOut,
     }).finally(letGo)

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Contents } from '../cache/contents.ts'
 import type { Listing, ListingObserver, Listings } from '../cache/listings.ts'
+import type { OpenFiles } from '../cache/open-files.ts'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
 import type { CallParts } from './calls/call-parts.ts'
 import { Conflicts } from './calls/conflicts.ts'
@@ -52,6 +53,8 @@ export interface WriteBackOptions {
   readonly files: SessionFiles
   readonly listings: Listings
   readonly contents: Contents
+  /** Shared with whoever else keeps files open; all are closed with it. */
+  readonly openFiles: OpenFiles
   readonly clock: Clock
   readonly logger: Logger
   /** Calls that change something, at once. */
@@ -100,7 +103,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     const { failpoint = noFailpoint, timeoutMs } = options
     this.maxFileBytes = options.maxFileBytes
     const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
-    const spool = new Spool(join(directory, 'spool'), journal.newestGeneration())
+    const spool = new Spool(join(directory, 'spool'), journal.newestGeneration(), options.openFiles)
     const generations = new Generations(spool, journal, clock, logger, failpoint)
     const isLocalName = namesMatching(options.localNames)
     const ledger = new Ledger(

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { ContentCache, type ContentCacheOptions } from '../../src/cache/content-cache.ts'
 import type { Content } from '../../src/cache/contents.ts'
 import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import { OpenFiles } from '../../src/cache/open-files.ts'
 import type { RemoteEntry } from '../../src/client/session-files.ts'
 import { silentLogger } from '../../src/log.ts'
 import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.ts'
@@ -39,6 +40,7 @@ export class Rig {
       clock,
       logger: silentLogger,
       directory: join(directory, 'cache'),
+      openFiles: new OpenFiles(100),
       ttlMs,
       reserveBytes: 0,
       ownTtlMs: 60_000,

@@ -5,6 +5,7 @@ import t from 'tap'
 import { ContentCache } from '../../src/cache/content-cache.ts'
 import type { Content } from '../../src/cache/contents.ts'
 import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import { OpenFiles } from '../../src/cache/open-files.ts'
 import type { Download, RemoteEntry } from '../../src/client/session-files.ts'
 import { silentLogger } from '../../src/log.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
@@ -39,7 +40,8 @@ class Lying {
     }
     const common = { files, clock, ttlMs: 2000, logger: silentLogger }
     this.listings = new MetadataCache({ ...common, maxEntries: 10 })
-    const sized = { ownTtlMs: 60_000, maxBytes: 32 * 1024 * 1024, reserveBytes: 0 }
+    const openFiles = new OpenFiles(100)
+    const sized = { openFiles, ownTtlMs: 60_000, maxBytes: 32 * 1024 * 1024, reserveBytes: 0 }
     this.contents = new ContentCache({ ...common, ...sized, listings: this.listings, directory })
   }
 

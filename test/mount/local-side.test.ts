@@ -173,41 +173,6 @@ void t.test(
   },
 )
 
-void t.test('a daemon that lives and cannot answer is not taken for dead', async (t) => {
-  const mounted = await mountEmulator(t)
-  const limit = (number: string): Promise<unknown> =>
-    mounted.start('prlimit', ['--pid', String(mounted.pid), `--nofile=${number}`]).ended
-  await limit('3:1024')
-  for (const command of ['status', 'unmount']) {
-    const { code, stderr } = await mounted.command([command, mounted.directory])
-    t.match(stderr, `(pid ${mounted.pid}) does not answer`, command)
-    t.equal(code, 1)
-  }
-  t.ok(isMounted(mounted.directory))
-  await limit('1024:1024')
-  t.equal((await mounted.status()).pid, mounted.pid)
-})
-
-void t.test('out of descriptors is said as such, and passes', async (t) => {
-  const mounted = await mountEmulator(t)
-  await mounted.ok('for number in $(seq 20); do echo text > f$number; done')
-  await mounted.sync()
-  const limit = (number: string): Promise<unknown> =>
-    mounted.start('prlimit', ['--pid', String(mounted.pid), `--nofile=${number}`]).ended
-  /* 0, 1 and 2 are the log; 3 was the pipe to whoever started the daemon: one at a time is enough for the spool */
-  await limit('4:1024')
-  await mounted.ok('for number in $(seq 30); do echo text > g$number; done')
-  await limit('3:1024')
-  const { stderr } = await mounted.sh(
-    'set +e; LC_ALL=C; for number in $(seq 5); do echo text > h$number; done',
-  )
-  t.match(stderr, 'Too many open files')
-  t.notMatch(stderr, 'Input/output error')
-  await limit('1024:1024')
-  await mounted.ok('echo text > again; cat f1 g30 again')
-  await mounted.sync()
-})
-
 void t.test('a socket and a lock that are removed under a mount are made anew', async (t) => {
   const mounted = await mountEmulator(t)
   const state = stateOf(mounted)

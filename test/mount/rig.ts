@@ -100,6 +100,8 @@ export interface MountOptions {
   /** Of `mount-session`, before AGENT/SESSION. */
   readonly args?: readonly string[] | undefined
   readonly env?: Environment | undefined
+  /** How many descriptors the daemon may have, for good; default as many as the test. */
+  readonly descriptors?: number | undefined
 }
 
 export interface Mounted extends Workplace {
@@ -136,7 +138,7 @@ export async function mountEmulator(t: Teardown, options: MountOptions = {}): Pr
 export async function mount(
   t: Teardown,
   { endpoint, token, target }: { readonly endpoint: string; readonly token: string; readonly target: string },
-  { args = [], env: more = {} }: MountOptions = {},
+  { args = [], env: more = {}, descriptors }: MountOptions = {},
 ): Promise<Mounted> {
   const work = workplace(t)
   const directory = work.mountPoint()
@@ -149,7 +151,12 @@ export async function mount(
     return JSON.parse(asked.stdout) as StatusReport
   }
   const start = async (): Promise<number> => {
-    const mounting = await command(['--log-file', log, ...args, target, directory])
+    const given = [main, '--log-file', log, ...args, target, directory]
+    const mounting = await (
+      descriptors === undefined
+        ? work.start(process.execPath, given, { env })
+        : work.start('prlimit', [`--nofile=${descriptors}`, process.execPath, ...given], { env })
+    ).ended
     if (mounting.code !== 0) throw new Error(`not mounted: ${describe(mounting)}`)
     const { pid } = await status()
     work.owns(pid)

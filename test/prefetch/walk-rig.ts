@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { ContentCache } from '../../src/cache/content-cache.ts'
 import { MetadataCache } from '../../src/cache/metadata-cache.ts'
+import { OpenFiles } from '../../src/cache/open-files.ts'
 import { Prefetch, type PrefetchOptions } from '../../src/prefetch/prefetch.ts'
 import { nameOf, parentOf } from '../../src/remote-path.ts'
 import { silentLogger } from '../../src/log.ts'
@@ -29,6 +30,7 @@ export class WalkRig {
       ...common,
       listings: this.listings,
       directory: join(directory, 'cache'),
+      openFiles: new OpenFiles(100),
       ownTtlMs: 60_000,
       maxBytes: 1024 ** 3,
       reserveBytes: 0,

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { OpenFiles } from '../../src/cache/open-files.ts'
 import { systemClock } from '../../src/clock.ts'
 import { silentLogger } from '../../src/log.ts'
 import { recoverSession } from '../../src/session/recover.ts'
@@ -55,7 +56,7 @@ for (const [how, damage] of Object.entries<(file: string) => void>({
     const directory = join(makeSessionDirectories(address, roots).state, 'journal')
     mkdirSync(directory, { recursive: true })
     new Journal({ file: join(directory, 'journal.db'), boot: 'boot-1' }).close()
-    const spool = new Spool(join(directory, 'spool'), 0)
+    const spool = new Spool(join(directory, 'spool'), 0, new OpenFiles(10))
     for (const path of ['a', 'd/b']) {
       const generation = spool.createEmpty()
       spool.write(generation, 0, Buffer.from(`bytes of ${path}`))

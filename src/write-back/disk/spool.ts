@@ -2,18 +2,17 @@
  * The generations of files on the local disk: one file each, named by a number that only grows. Layer: write-back.
  *
  * Invariant: a generation's file is unlinked only after the journal's last row about it is durably gone.
- * The descriptors are shared and bounded; every access is synchronous, so that none is closed under a user.
+ * Each of them is opened when it is used, and may be closed for another one afterwards.
  */
-import { LRUCache } from 'lru-cache'
 import {
-  closeSync,
   constants,
   copyFileSync,
   existsSync,
+  fdatasync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
-  openSync,
+  read,
   readdirSync,
   readlinkSync,
   readSync,
@@ -22,15 +21,17 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { copyFile, open } from 'node:fs/promises'
 import { createHash, hash } from 'node:crypto'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
+import type { OpenFiles } from '../../cache/open-files.ts'
 import type { Digest } from '../record.ts'
 import { takenAway } from './private-file.ts'
 import { Reserve, reserveName } from './reserve.ts'
 
-const maxOpenFiles = 256
+const readLater = promisify(read)
+const datasync = promisify(fdatasync)
 
 /** So much is read at once, by the descriptor at hand: other ways would cost more than it takes. Bytes. */
 export const smallBytes = 64 * 1024
@@ -50,13 +51,14 @@ export function namesIn(journalDirectory: string): Map<number, string> {
 export class Spool {
   readonly #directory: string
   readonly #reserve: Reserve
-  readonly #open = new LRUCache<number, number>({ max: maxOpenFiles, dispose: (fd) => closeSync(fd) })
+  readonly #openFiles: OpenFiles
   readonly #names: Map<number, string>
   #newest: number
 
   /** Makes the directory if it is not there. Numbers go on from what it holds and from `newest`. */
-  constructor(directory: string, newest: number) {
+  constructor(directory: string, newest: number, openFiles: OpenFiles) {
     this.#directory = directory
+    this.#openFiles = openFiles
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     mkdirSync(join(directory, '..', namesDirectory), { recursive: true, mode: 0o700 })
     this.#reserve = new Reserve(join(directory, '..', reserveName))
@@ -109,7 +111,7 @@ export class Spool {
 
   createEmpty(): number {
     const generation = ++this.#newest
-    this.#open.set(generation, this.#openFile(generation, 'wx+'))
+    this.#descriptor(generation, 'wx+')
     return generation
   }
 
@@ -125,7 +127,7 @@ export class Spool {
   async import(file: string): Promise<number> {
     this.#mayGrow()
     const generation = ++this.#newest
-    await copyFile(file, this.file(generation), constants.COPYFILE_FICLONE)
+    await this.#openFiles.copy(file, this.file(generation))
     return generation
   }
 
@@ -172,14 +174,13 @@ export class Spool {
       const bytes = this.read(generation, 0, known)
       return { size: known, crc32: crc32(bytes), sha256: hash('sha256', bytes) }
     }
-    const file = await open(this.file(generation), 'r')
-    try {
+    return this.#lend(generation, async (fd) => {
       const sha256 = createHash('sha256')
       const buffer = Buffer.allocUnsafe(1 << 20)
       let crc = 0
       let size = 0
       for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, size)
+        const { bytesRead } = await readLater(fd, buffer, 0, buffer.length, size)
         if (bytesRead === 0) break
         const piece = buffer.subarray(0, bytesRead)
         crc = crc32(piece, crc)
@@ -187,25 +188,21 @@ export class Spool {
         size += bytesRead
       }
       return { size, crc32: crc, sha256: sha256.digest('hex') }
-    } finally {
-      await file.close()
-    }
+    })
   }
 
   /** Makes a generation survive a power cut. */
-  async makeDurable(generation: number): Promise<void> {
-    const file = await open(this.file(generation), 'r')
-    try {
-      await file.datasync()
-    } finally {
-      await file.close()
-    }
+  makeDurable(generation: number): Promise<void> {
+    return this.#lend(generation, (fd) => {
+      if (fstatSync(fd).nlink === 0) throw takenAway('spool')
+      return datasync(fd)
+    })
   }
 
   /** Only for what the journal durably knows nothing of; see `Journal.whenDurable`. */
   unlink(generation: number): void {
     this.unname(generation)
-    this.#open.delete(generation)
+    this.#openFiles.close(this.file(generation))
     try {
       unlinkSync(this.file(generation))
     } catch (error) {
@@ -220,20 +217,7 @@ export class Spool {
 
   close(): void {
     this.#reserve.release()
-    this.#open.clear()
-  }
-
-  /** Where no more may be open, those that nobody uses at the moment make way. */
-  #openFile(generation: number, flags: 'wx+' | 'r+'): number {
-    try {
-      return openSync(this.file(generation), flags, 0o600)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') throw takenAway('spool')
-      if (code !== 'EMFILE' || this.#open.size === 0) throw error
-      this.#open.clear()
-      return openSync(this.file(generation), flags, 0o600)
-    }
+    this.#openFiles.closeAll()
   }
 
   #mayGrow(): void {
@@ -241,12 +225,16 @@ export class Spool {
     throw Object.assign(new Error('what is left of the disk is for the journal'), { code: 'ENOSPC' })
   }
 
-  #descriptor(generation: number): number {
-    let fd = this.#open.get(generation)
-    if (fd === undefined) {
-      fd = this.#openFile(generation, 'r+')
-      this.#open.set(generation, fd)
+  async #lend<T>(generation: number, work: (fd: number) => Promise<T>): Promise<T> {
+    this.#descriptor(generation)
+    return this.#openFiles.lend(this.file(generation), 'r+', work)
+  }
+
+  #descriptor(generation: number, flags: 'wx+' | 'r+' = 'r+'): number {
+    try {
+      return this.#openFiles.use(this.file(generation), flags)
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? takenAway('spool') : error
     }
-    return fd
   }
 }

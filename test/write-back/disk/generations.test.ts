@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { OpenFiles } from '../../../src/cache/open-files.ts'
 import { silentLogger } from '../../../src/log.ts'
 import { Generations } from '../../../src/write-back/disk/generations.ts'
 import { noFailpoint } from '../../../src/write-back/disk/failpoints.ts'
@@ -14,7 +15,7 @@ function setup(t: Test) {
   const directory = mkdtempSync(join(tmpdir(), 'generations-'))
   const clock = new FakeClock()
   const journal = new Journal({ file: join(directory, 'journal.db'), boot: 'boot-1' })
-  const spool = new Spool(join(directory, 'spool'), 0)
+  const spool = new Spool(join(directory, 'spool'), 0, new OpenFiles(10))
   const generations = new Generations(spool, journal, clock, silentLogger, noFailpoint)
   t.teardown(async () => {
     await generations.close()
