@@ -142,12 +142,12 @@ export class ContentCache implements Contents {
     }
   }
 
-  adopt(path: string, file: string, size: number): void {
+  adopt(path: string, bytes: Uint8Array | string, size: number): void {
     this.drop(path)
     const listed: RemoteEntry = { name: path, isDirectory: false, size, modifiedSeconds: 0 }
     const content = new StreamedContent(this.#around, path, listed)
     try {
-      content.becomeOwn(this.#store.take(file), size)
+      content.becomeOwn(typeof bytes === 'string' ? this.#store.take(bytes) : bytes, size)
     } catch (error) {
       this.#options.logger.debug({ path, error }, 'our own upload is not kept in the cache')
       content.release()

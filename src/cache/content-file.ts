@@ -133,14 +133,18 @@ export class ContentFile {
     this.received = Math.min(this.received, size)
   }
 
-  /** From now on the bytes are those of another file, which agrees with all that is here. */
-  replace(path: string, size: number): void {
+  /** From now on the bytes are others, or those of another file, which agree with all that is here. */
+  replace(bytes: Uint8Array | string, size: number): void {
     this.close()
-    this.#path = path
+    this.received = size
+    this.#isOnDisk = typeof bytes === 'string'
+    if (typeof bytes !== 'string') {
+      this.#memory = bytes
+      return
+    }
+    this.#path = bytes
     this.#flags = constants.O_RDONLY
     this.#memory = undefined
-    this.#isOnDisk = true
-    this.received = size
   }
 
   /** Gives the descriptor back; a later read opens it again. */

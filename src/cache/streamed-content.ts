@@ -117,10 +117,10 @@ export class StreamedContent {
     return Math.max(0, 10 * this.#fetchedMs - since)
   }
 
-  /** Its bytes are those of `file`, as the service has confirmed now. */
-  becomeOwn(file: string, size: number): void {
+  /** Its bytes are these, or those of a file, as the service has confirmed now. */
+  becomeOwn(bytes: Uint8Array | string, size: number): void {
     const order = this.#around.clock.order()
-    this.file.replace(file, size)
+    this.file.replace(bytes, size)
     this.#provenance = {
       ...this.#provenance,
       origin: 'own',
@@ -300,6 +300,7 @@ export class StreamedContent {
     if (!isCut(error) && !(error instanceof ServiceError && error.code === 'server_error')) return false
     const partial = this.file.isOnDisk ? this.file.path : undefined
     try {
+      own.file.handOutWhole()
       this.becomeOwn(this.#around.store.take(own.file.path), own.size)
     } catch {
       return false

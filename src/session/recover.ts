@@ -5,7 +5,7 @@
  * only when the service has confirmed it or the user has given it up. Exporting and discarding ask the service
  * for nothing.
  */
-import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { leftoversOf, progressOf } from './leftovers.ts'
@@ -17,7 +17,7 @@ import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
-import { namesIn } from '../write-back/disk/spool.ts'
+import { bytesIn, namesIn } from '../write-back/disk/spool.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
 
 /**
@@ -122,13 +122,13 @@ interface Kept {
 }
 
 /** Every file that the spool has and the service has not, by path; what the journal has lost, too. */
-function keptFiles(directory: string): { path: string; file: string }[] {
+function keptFiles(directory: string): { path: string; generation: number }[] {
   const known = withJournal<readonly Kept[]>(directory, (journal) => [
     ...journal.rows().filter((row) => row.remote.is !== 'file' || row.remote.generation !== row.generation),
     ...journal.listSetAside(),
   ])
   return [...(known ?? []), ...lostBy(directory, known ?? [])].flatMap(({ path, generation }) =>
-    generation === undefined ? [] : [{ path, file: join(directory, 'spool', String(generation)) }],
+    generation === undefined ? [] : [{ path, generation }],
   )
 }
 
@@ -161,11 +161,13 @@ async function setAsideOf(state: string): Promise<string[]> {
 async function exportAll(state: string, directory: string): Promise<RecoveryReport> {
   let handled = 0
   for (const journal of await journalsOf(state)) {
-    for (const { path, file } of keptFiles(journal)) {
-      if (!existsSync(file)) continue
+    const bytesOf = bytesIn(journal)
+    for (const { path, generation } of keptFiles(journal)) {
+      const bytes = bytesOf(generation)
+      if (bytes === undefined) continue
       const target = await freeName(directory, path)
       await mkdir(dirname(target), { recursive: true })
-      await copyFile(file, target)
+      await (typeof bytes === 'string' ? copyFile(bytes, target) : writeFile(target, bytes))
       handled++
     }
   }

@@ -30,7 +30,7 @@ interface Sent {
 export class SameNames implements SessionFiles {
   readonly #files: SessionFiles
   readonly #logger: Logger
-  readonly #sent = new LRUCache<string, Sent>({ max: maxNames })
+  readonly #sent = new LRUCache<string, Sent>({ maxSize: maxNames, sizeCalculation: () => 1 })
   #isSaid = false
 
   constructor(files: SessionFiles, logger: Logger) {

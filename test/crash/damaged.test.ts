@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Operation } from './operations.ts'
 import { MortalMount } from './rig.ts'
+import { damageSpooled, spooledIn, spooledText } from '../write-back/spooled-files.ts'
 
 const work: Operation[] = ['one', 'two', 'three'].flatMap((name) => [
   { do: 'create', path: name },
@@ -101,12 +102,11 @@ for (const [how, damage] of Object.entries({
 
 void t.test('a spool file that was shortened or altered is set aside, and never sent', async (t) => {
   const { mount, journal } = await killed(t)
-  const spool = join(journal, '..', 'spool')
-  for (const name of fs.readdirSync(spool)) {
-    const file = join(spool, name)
-    const text = fs.readFileSync(file, 'utf8')
-    if (text.endsWith('one')) fs.truncateSync(file, 3)
-    if (text.endsWith('two')) fs.writeFileSync(file, text.toUpperCase())
+  const directory = join(journal, '..')
+  for (const name of spooledIn(directory)) {
+    const text = spooledText(directory, name)
+    if (text.endsWith('one')) damageSpooled(directory, name, text.slice(0, 3))
+    if (text.endsWith('two')) damageSpooled(directory, name, text.toUpperCase())
   }
   await mount.mount()
   t.match((await mount.status()).setAside, [{ path: 'one' }, { path: 'two' }])

@@ -22,6 +22,7 @@ import {
   type Workplace,
 } from '../mount/rig.ts'
 import { after, possible, sorted, type Operation, type Tree } from './operations.ts'
+import { damageSpooled, spooledIn, spooledText } from '../write-back/spooled-files.ts'
 
 const worker = join(import.meta.dirname, 'worker.ts')
 
@@ -111,11 +112,10 @@ export class MortalMount {
       const database = new DatabaseSync(file)
       database.exec("UPDATE paths SET boot = 'another'")
       database.close()
-      const spool = join(file, '..', 'spool')
-      for (const name of fs.readdirSync(spool)) {
-        const { size } = fs.statSync(join(spool, name))
-        fs.truncateSync(join(spool, name), how === 'short' ? Math.min(size, 2) : 0)
-        if (how === 'zeroed') fs.truncateSync(join(spool, name), size)
+      const directory = join(file, '..')
+      for (const name of spooledIn(directory)) {
+        const text = spooledText(directory, name)
+        damageSpooled(directory, name, how === 'short' ? text.slice(0, 2) : '\0'.repeat(text.length))
       }
     }
   }

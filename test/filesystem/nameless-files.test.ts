@@ -1,8 +1,7 @@
 /** Files that lose their name while the kernel knows them, or somebody has them open. */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { caller, contract, flags, readOnly, reasonOf, startRig, type Rig, writable } from './rig.ts'
+import { spooledIn } from '../write-back/spooled-files.ts'
 
 /** Opens an inode that was looked up before, reads it and closes it. */
 async function readNode(rig: Rig, node: number): Promise<string> {
@@ -18,7 +17,7 @@ async function shown(rig: Rig): Promise<void> {
   await rig.pass(2000)
 }
 
-const spooled = (rig: Rig): number => readdirSync(join(rig.directory, 'spool')).length
+const spooled = (rig: Rig): number => spooledIn(rig.directory).length
 
 contract('what was looked up is opened as it was until it is forgotten', async (t, start) => {
   const rig = await start(t)

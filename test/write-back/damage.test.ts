@@ -8,6 +8,7 @@ import { FakeClock } from '../fake-clock.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
 import { Incarnations } from './incarnations.ts'
 import { noSignal, quiet } from './rig.ts'
+import { damageSpooled, spooledText } from './spooled-files.ts'
 
 /** A run that was killed with files that are closed, sealed and not on the service. */
 async function killed(t: Test, paths: readonly string[] = ['f']) {
@@ -44,17 +45,17 @@ async function killed(t: Test, paths: readonly string[] = ['f']) {
   return { clock, files, runs, said, goOn, pass }
 }
 
-for (const [how, damage] of Object.entries<(file: string) => void>({
-  shortened: (file) => truncateSync(file, 3),
-  altered: (file) => writeFileSync(file, 'CONTENT-1'),
-  emptied: (file) => truncateSync(file, 0),
-  removed: (file) => rmSync(file),
-})) {
+for (const [how, damaged] of [
+  ['shortened', 'con'],
+  ['altered', 'CONTENT-1'],
+  ['emptied', ''],
+  ['removed', undefined],
+] as const) {
   void t.test(
     `a spool file that was ${how} between two runs of one boot is set aside, not sent`,
     async (t) => {
       const { files, runs, said, goOn } = await killed(t)
-      await goOn((directory, generation) => damage(join(directory, 'spool', generation)))
+      await goOn((directory, generation) => damageSpooled(directory, generation, damaged))
       t.same(files.paths(), [])
       const [entry] = runs.changes.status().setAside
       t.equal(entry?.path, 'f')
@@ -90,8 +91,7 @@ for (const [how, damage] of Object.entries<(directory: string) => void>({
       { path: 'd/g', reason: 'the journal that knew of it is lost' },
       { path: 'f', reason: 'the journal that knew of it is lost' },
     ])
-    for (const { generation } of setAside)
-      t.equal(readFileSync(join(runs.directory, 'spool', String(generation)), 'utf8'), 'content-1')
+    for (const { generation } of setAside) t.equal(spooledText(runs.directory, generation), 'content-1')
     t.equal(said.filter((message) => message.includes('set aside, not uploaded')).length, 2)
   })
 }
@@ -107,7 +107,7 @@ void t.test(
     copy.flush()
     await pass(0.1)
     t.equal(files.count('upload'), 1)
-    await goOn((directory, generation) => writeFileSync(join(directory, 'spool', generation), 'CONTENT-1'))
+    await goOn((directory, generation) => damageSpooled(directory, generation, 'CONTENT-1'))
     t.same(files.paths(), [])
     t.match(runs.changes.status().setAside, [{ path: 'f' }])
     t.match(said, [/set aside, not uploaded/])
@@ -136,8 +136,7 @@ void t.test('a row that is damaged is named, and its bytes are kept for export',
   const { setAside } = runs.changes.status()
   t.match(setAside, [{ path: 'f', reason: 'its row in the journal is damaged', at }])
   t.match(said, [/^f: set aside, not uploaded: its row in the journal is damaged; .* recover --export DIR/])
-  for (const { generation } of setAside)
-    t.equal(readFileSync(join(runs.directory, 'spool', String(generation)), 'utf8'), 'content-1')
+  for (const { generation } of setAside) t.equal(spooledText(runs.directory, generation), 'content-1')
 })
 
 void t.test(

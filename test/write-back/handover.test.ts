@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { silentLogger } from '../../src/log.ts'
 import { listedFile, noSignal, startRig, type Rig } from './rig.ts'
+import { spooledText } from './spooled-files.ts'
 
 interface Step {
   /** What is there before, and what is done to it. */
@@ -130,7 +129,7 @@ for (const [what, { prepare, change, ours, undo, theirs, log, kept }] of Object.
     // what no row speaks of is removed by now
     await rig.pass(5000)
     for (const { generation } of rig.changes.status().setAside)
-      t.equal(readFileSync(join(rig.directory, 'spool', String(generation)), 'utf8'), kept)
+      t.equal(spooledText(rig.directory, generation), kept)
     t.equal(rig.changes.get('f'), undefined)
   })
 

@@ -5,7 +5,7 @@
  * Invariant: a dead run changes nothing any more, neither on the service (beyond a call that was already sent)
  * nor on the disk of its successor.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ContentCache } from '../../src/cache/content-cache.ts'
@@ -15,6 +15,7 @@ import type { Clock } from '../../src/clock.ts'
 import type { AssemblyOptions } from '../../src/session/assemble.ts'
 import type { WriteBack } from '../../src/write-back/write-back.ts'
 import { assembleOver } from '../assembly.ts'
+import { spooledIn } from './spooled-files.ts'
 
 interface Run {
   isDead: boolean
@@ -64,7 +65,7 @@ export class Incarnations {
 
   /** The generations that the spool of the present run holds. */
   spooled(): string[] {
-    return readdirSync(join(this.#run.directory, 'spool'))
+    return spooledIn(this.#run.directory)
   }
 
   /** Ends the run as kill -9 does, does damage to what it left, and starts the next one. */

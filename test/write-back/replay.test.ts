@@ -1,12 +1,13 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { silentLogger } from '../../src/log.ts'
 import { Journal } from '../../src/write-back/disk/journal.ts'
 import type { SetAside } from '../../src/write-back/disk/journal-rows.ts'
 import { listedFile, noSignal, quiet, startRig, until, type Rig } from './rig.ts'
+import { damageSpooled, spooledIn } from './spooled-files.ts'
 
-const spooled = (rig: Rig): string[] => readdirSync(join(rig.directory, 'spool'))
+const spooled = (rig: Rig): string[] => spooledIn(rig.directory)
 
 function setAside(rig: Rig): SetAside[] {
   const journal = new Journal({ file: join(rig.directory, 'journal.db'), boot: '' })
@@ -41,7 +42,7 @@ for (const [name, damage] of [
     await quiet()
     const [generation = ''] = spooled(rig)
     await rig.changes.close()
-    writeFileSync(join(rig.directory, 'spool', generation), damage)
+    damageSpooled(rig.directory, generation, damage)
     await rig.reopen({ boot: 'boot-2' })
     t.equal(rig.changes.get('f'), undefined)
     await rig.changes.barrier('', noSignal)

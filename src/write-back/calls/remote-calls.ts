@@ -90,9 +90,9 @@ export class RemoteCalls {
       const isOnlyAttempt = record.attempts.length === 0
       ledger.attempt(record, { generation, size, sha256 })
       this.#directories.markAbove(record.path, 'uncertain')
+      const source =
+        size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
       try {
-        const source =
-          size <= smallBytes ? spool.read(generation, 0, size) : { file: spool.file(generation), size }
         await files.upload(record.path, source, this.#callOptions(record))
       } catch (error) {
         if (error instanceof ServiceError && !error.ambiguous && isOnlyAttempt) {
@@ -106,13 +106,14 @@ export class RemoteCalls {
         else if (!(await foundLateFile(parentOf(record.path), this.#parts))) throw error
         return { is: 'moved' }
       }
+      const own = source instanceof Uint8Array && spool.isSmall(generation) ? source : spool.file(generation)
       spool.unname(generation)
       // from here on it is no more what its heirs took
       const heirs = record.desired === desired ? [] : record.heirs
       const remote = { is: 'file', size, modifiedSeconds: undefined, generation } as const
       ledger.confirmed(record, remote, { version, heirs })
       if (copy.record === record) copy.confirmed(generation)
-      contents.adopt(record.path, spool.file(generation), size)
+      contents.adopt(record.path, own, size)
       this.#directories.markAbove(record.path, 'directory')
       return { is: 'moved' }
     } finally {

@@ -122,10 +122,15 @@ export class Generations {
     this.#retired = []
     const unlinked = Promise.withResolvers<undefined>()
     this.#unlinking = Promise.all([this.#unlinking, unlinked.promise])
-    this.#journal.whenDurable((error) => {
+    const ended = (error: Error | null): void => {
       unlinked.resolve(undefined)
       const kept = error ? batch : batch.filter((generation) => !this.#unlink(generation))
       for (const generation of kept) this.#retire(generation, unlinkAgainMs)
+    }
+    // first the names: what has one and no row was lost with its journal
+    this.#spool.whenNamesAreDurable((error) => {
+      if (error) ended(error)
+      else this.#journal.whenDurable(ended)
     })
   }
 

@@ -55,6 +55,8 @@ const upgrades = [
      generation INTEGER PRIMARY KEY, path TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
    );`,
   'ALTER TABLE paths DROP COLUMN parked;',
+  /* nothing of the tables: an older program would miss the generations that have no file of their own */
+  '',
 ]
 
 /** Bytes in the spool; without a seal they may still change. */

@@ -1,5 +1,6 @@
 /**
- * The generations of files on the local disk: one file each, named by a number that only grows. Layer: write-back.
+ * The generations of files on the local disk, each named by a number that only grows: a file each, the small ones
+ * together in one (`small-files.ts`). Layer: write-back.
  *
  * Invariant: a generation's file is unlinked only after the journal's last row about it is durably gone.
  * Each of them is opened when it is used, and may be closed for another one afterwards.
@@ -29,6 +30,7 @@ import type { OpenFiles } from '../../cache/open-files.ts'
 import type { Digest } from '../record.ts'
 import { takenAway } from './private-file.ts'
 import { Reserve, reserveName } from './reserve.ts'
+import { SmallFiles, slotBytes, smallFilesIn } from './small-files.ts'
 
 const readLater = promisify(read)
 const datasync = promisify(fdatasync)
@@ -43,15 +45,34 @@ export const namesDirectory = 'names'
 
 /** By generation: the path whose bytes only this machine has, as far as the spool says so itself. */
 export function namesIn(journalDirectory: string): Map<number, string> {
+  const small = [...smallFilesIn(journalDirectory)]
+  const named = small.flatMap(([generation, { path }]) =>
+    path === undefined ? [] : [[generation, path] as const],
+  )
+  return new Map([...linksIn(journalDirectory), ...named])
+}
+
+function linksIn(journalDirectory: string): Map<number, string> {
   const directory = join(journalDirectory, namesDirectory)
   const names = existsSync(directory) ? readdirSync(directory) : []
   return new Map(names.map((name) => [Number(name), readlinkSync(join(directory, name))]))
+}
+
+/** By generation, for who does not write to the spool: its bytes, or the file that they are in; undefined: there are none. */
+export function bytesIn(journalDirectory: string): (generation: number) => Uint8Array | string | undefined {
+  const small = smallFilesIn(journalDirectory)
+  return (generation) => {
+    const file = join(journalDirectory, 'spool', String(generation))
+    return small.get(generation)?.bytes ?? (existsSync(file) ? file : undefined)
+  }
 }
 
 export class Spool {
   readonly #directory: string
   readonly #reserve: Reserve
   readonly #openFiles: OpenFiles
+  readonly #small: SmallFiles
+  /** Of those with a file of their own. */
   readonly #names: Map<number, string>
   #newest: number
 
@@ -62,28 +83,42 @@ export class Spool {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     mkdirSync(join(directory, '..', namesDirectory), { recursive: true, mode: 0o700 })
     this.#reserve = new Reserve(join(directory, '..', reserveName))
-    this.#names = namesIn(join(directory, '..'))
+    this.#small = new SmallFiles(join(directory, '..'))
+    // on its way to a file of its own it is where it was until it has come
+    for (const generation of this.#small.generations()) rmSync(this.file(generation), { force: true })
+    this.#names = linksIn(join(directory, '..'))
     this.#newest = this.generations().reduce((most, generation) => Math.max(most, generation), newest)
   }
 
   /** What is on the disk. */
   generations(): number[] {
-    return readdirSync(this.#directory).map(Number).filter(Number.isSafeInteger)
+    const own = readdirSync(this.#directory).map(Number).filter(Number.isSafeInteger)
+    return [...own, ...this.#small.generations()]
   }
 
   has(generation: number): boolean {
-    return existsSync(this.file(generation))
+    return this.#small.has(generation) || existsSync(this.file(generation))
   }
 
+  /** Whether it has no file of its own. */
+  isSmall(generation: number): boolean {
+    return this.#small.has(generation)
+  }
+
+  /** Its own file, if it is not small. */
   file(generation: number): string {
     return join(this.#directory, String(generation))
   }
 
   /**
-   * A generation holds bytes of this path that only this machine has. Written beside it as a link that leads
-   * nowhere, so that it is known what it is even when the journal is lost.
+   * A generation holds bytes of this path that only this machine has. Written beside it, with a file of its own as a
+   * link that leads nowhere, so that it is known what it is even when the journal is lost.
    */
   name(generation: number, path: string): void {
+    if (this.#small.has(generation)) {
+      if (this.#small.name(generation, path)) return
+      this.#moveOut(generation)
+    }
     if (this.#names.get(generation) === path) return
     const link = this.#nameOf(generation)
     try {
@@ -97,12 +132,13 @@ export class Spool {
 
   /** The service has it, or nobody wants it any more. */
   unname(generation: number): void {
-    if (this.#names.delete(generation)) rmSync(this.#nameOf(generation), { force: true })
+    if (this.#small.has(generation)) this.#small.name(generation, undefined)
+    else if (this.#names.delete(generation)) rmSync(this.#nameOf(generation), { force: true })
   }
 
   /** What is said of a generation; undefined: nothing that only this machine has. */
   nameOf(generation: number): string | undefined {
-    return this.#names.get(generation)
+    return this.#small.nameOf(generation) ?? this.#names.get(generation)
   }
 
   #nameOf(generation: number): string {
@@ -110,8 +146,9 @@ export class Spool {
   }
 
   createEmpty(): number {
+    if (!this.#small.isThere) throw takenAway('spool')
     const generation = ++this.#newest
-    this.#descriptor(generation, 'wx+')
+    this.#small.add(generation)
     return generation
   }
 
@@ -119,6 +156,11 @@ export class Spool {
   clone(generation: number): number {
     this.#mayGrow()
     const copy = ++this.#newest
+    if (this.#small.has(generation)) {
+      this.#small.add(copy)
+      this.write(copy, 0, this.#small.read(generation, 0, slotBytes))
+      return copy
+    }
     copyFileSync(this.file(generation), this.file(copy), constants.COPYFILE_FICLONE)
     return copy
   }
@@ -132,6 +174,7 @@ export class Spool {
   }
 
   read(generation: number, offset: number, length: number): Uint8Array {
+    if (this.#small.has(generation)) return this.#small.read(generation, offset, length)
     const buffer = Buffer.allocUnsafe(length)
     let done = 0
     const fd = this.#descriptor(generation)
@@ -146,6 +189,10 @@ export class Spool {
   /** Answers how much was taken: less than all of it only when the disk is full. */
   write(generation: number, offset: number, data: Uint8Array): number {
     this.#mayGrow()
+    if (this.#isStillSmall(generation, offset + data.length)) {
+      if (!this.#small.isThere) throw takenAway('spool')
+      return this.#small.write(generation, offset, data)
+    }
     const fd = this.#descriptor(generation)
     // it would be written, and be nowhere
     if (fstatSync(fd).nlink === 0) throw takenAway('spool')
@@ -153,10 +200,15 @@ export class Spool {
   }
 
   truncate(generation: number, size: number): void {
-    ftruncateSync(this.#descriptor(generation), size)
+    if (this.#isStillSmall(generation, size)) this.#small.truncate(generation, size)
+    else ftruncateSync(this.#descriptor(generation), size)
   }
 
   zero(generation: number, offset: number, length: number): void {
+    if (this.#small.has(generation)) {
+      this.#small.zero(generation, offset, length)
+      return
+    }
     const fd = this.#descriptor(generation)
     for (let done = 0; done < length;) {
       done += writeSync(fd, zeroes, 0, Math.min(zeroes.length, length - done), offset + done)
@@ -164,6 +216,7 @@ export class Spool {
   }
 
   size(generation: number): number {
+    if (this.#small.has(generation)) return this.#small.size(generation)
     return fstatSync(this.#descriptor(generation)).size
   }
 
@@ -192,15 +245,28 @@ export class Spool {
   }
 
   /** Makes a generation survive a power cut. */
-  makeDurable(generation: number): Promise<void> {
-    return this.#lend(generation, (fd) => {
+  async makeDurable(generation: number): Promise<void> {
+    if (this.#small.has(generation)) {
+      await promisify((done: (error: Error | null) => void) => this.#small.whenDurable(done))()
+      return
+    }
+    await this.#lend(generation, (fd) => {
       if (fstatSync(fd).nlink === 0) throw takenAway('spool')
       return datasync(fd)
     })
   }
 
+  /** Calls back once what small generations are called, and that some have no name any more, survives a power cut. */
+  whenNamesAreDurable(callback: (error: Error | null) => void): void {
+    this.#small.whenDurable(callback)
+  }
+
   /** Only for what the journal durably knows nothing of; see `Journal.whenDurable`. */
   unlink(generation: number): void {
+    if (this.#small.has(generation)) {
+      this.#small.remove(generation)
+      return
+    }
     this.unname(generation)
     this.#openFiles.close(this.file(generation))
     try {
@@ -218,6 +284,31 @@ export class Spool {
   close(): void {
     this.#reserve.release()
     this.#openFiles.closeAll()
+    this.#small.close()
+  }
+
+  #isStillSmall(generation: number, size: number): boolean {
+    if (!this.#small.has(generation)) return false
+    if (size <= slotBytes) return true
+    this.#moveOut(generation)
+    return false
+  }
+
+  /** Gives a small generation a file of its own. */
+  #moveOut(generation: number): void {
+    const bytes = this.#small.read(generation, 0, slotBytes)
+    const path = this.#small.nameOf(generation)
+    const fd = this.#descriptor(generation, 'wx+')
+    try {
+      if (writeSync(fd, bytes) < bytes.length)
+        throw Object.assign(new Error('short write'), { code: 'ENOSPC' })
+    } catch (error) {
+      this.#openFiles.close(this.file(generation))
+      unlinkSync(this.file(generation))
+      throw error
+    }
+    this.#small.remove(generation)
+    if (path !== undefined) this.name(generation, path)
   }
 
   #mayGrow(): void {
