@@ -92,7 +92,11 @@ export class DownloadAttempt {
     this.watch()
     this.position = 0
     const begunOrder = clock.order()
-    const { length, serverDateMs, body } = await files.download(path, { signal: this.signal, priority })
+    const { length, serverDateMs, body } = await files.download(path, {
+      signal: this.signal,
+      priority,
+      expectedBytes: listedBytes,
+    })
     const knownAt = clock.now()
     this.#check()
     this.length = length

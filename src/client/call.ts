@@ -49,6 +49,8 @@ export interface ServiceCall<T> {
   readonly headers: Readonly<Record<string, string>>
   readonly subject: Subject
   readonly body?: RequestBody | undefined
+  /** See `HttpAttempt`. */
+  readonly contentBytes?: number | undefined
   /** false: doing it twice is not doing it once; an ambiguous failure is not repeated. Default true. */
   readonly idempotent?: boolean | undefined
   /** Undefined: outside the lanes. */

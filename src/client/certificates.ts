@@ -10,7 +10,6 @@
  */
 import * as tls from 'node:tls'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
-import type { buildConnector } from 'undici'
 
 export class Trust {
   readonly #ca: string | undefined
@@ -52,25 +51,4 @@ export function isUntrusted(error: unknown): boolean {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return false
   return /CERT|^UNABLE_TO_/.test(code) || isUntrusted(error.cause)
-}
-
-/** Connects by what `make` makes of a context, and once more, by the wide one, where that was not enough. */
-export function trusting(
-  trust: Trust,
-  make: (context: SecureContext) => buildConnector.connector,
-): buildConnector.connector {
-  let made: { readonly context: SecureContext; readonly connector: buildConnector.connector } | undefined
-  const current = (): NonNullable<typeof made> => {
-    const { context } = trust
-    if (made?.context !== context) made = { context, connector: make(context) }
-    return made
-  }
-  return (target, callback) => {
-    const { context, connector } = current()
-    connector(target, (...result) => {
-      if (result[0] !== null && isUntrusted(result[0]) && trust.widen(context))
-        current().connector(target, callback)
-      else callback(...result)
-    })
-  }
 }

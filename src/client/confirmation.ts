@@ -69,3 +69,10 @@ export async function readAnswer(
 export async function readDone(what: string, reply: HttpReply): Promise<void> {
   await readAnswer(what, reply, { mayBeEmpty: true })
 }
+
+/** A deletion repeated after an attempt of unknown end finds nothing: that attempt had done it. */
+export function unlessAlreadyGone(code: 'not_found' | 'session_not_found'): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof ServiceError && error.code === code && error.ambiguous)) throw error
+  }
+}

@@ -1,212 +1,197 @@
 /**
- * The connections to the service, with one request at a time on each. Layer: client, over undici.
+ * The connections to the service, and which of them a request goes over. Layer: client.
  *
- * Invariant: a connection is under one request, idle, or gone; one that has kept a request waiting in vain is
- * not used again. All of one client's share one trust: certificates are parsed once.
+ *   short, over TLS, and the other side speaks HTTP/2 ──▶ one that many share
+ *   all else                                          ──▶ one of its own (HTTP/1.1)
+ *
+ * What is long has a connection of its own so that it can be ended by itself, at once, and holds up nothing. Of the
+ * shared ones the first is for questions; contents go over the others, as soon as one of these is there.
+ *
+ * Invariant: a connection of its own is under one request, idle, or gone; one that has kept a request waiting in vain
+ * is not used again.
  */
-import { connect, type Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
-import type { buildConnector, Client } from 'undici'
-import type { Clock } from '../clock.ts'
-import { type Trust, trusting } from './certificates.ts'
-import type { Proxy } from './proxy.ts'
-import type { Way } from './tunnel.ts'
+import type { Connection } from './connection.ts'
+import { Dialer, type Dialed, type DialerOptions, type Protocol } from './dial.ts'
+import { clientsOf, Http1Connection, type MakeClient } from './http1-connection.ts'
+import { Http2Connection, usualBounds } from './http2-connection.ts'
 
-export interface ConnectionsOptions {
-  readonly origin: string
-  readonly clock: Clock
-  readonly connectMs: number
-  /** Of what is sent over https. */
-  readonly trust: Trust
-  /** On the way to what is sent over https. */
-  readonly proxy: Proxy | undefined
+/** What a request is, as far as it decides the connection. */
+export interface RequestKind {
+  /** Bytes of content that it or its answer brings, as far as is known: `Infinity` where it is not. */
+  readonly contentBytes: number
+  /** Bytes of its body. */
+  readonly bodyBytes: number
 }
 
-/** So long after the last byte the kernel asks whether the other side is still there, ten times, once a second. */
-const keepAliveInitialDelay = 10_000
+/** More is not short: it would hold up what shares its connection, on a slow link. */
+export const shortBytes = { up: 64 * 1024, down: 256 * 1024 }
 
-export class OpenConnection {
-  readonly client: Client
-  readonly #clock: Clock
-  #socket: Socket | undefined
-  #answeredAt: number | undefined
-  #isSilent = false
-
-  constructor(makeClient: (onSocket: (socket: Socket) => void) => Client, clock: Clock) {
-    this.#clock = clock
-    this.client = makeClient((socket) => {
-      this.#socket = socket
-      this.#answeredAt = undefined
-    })
-  }
-
-  /** Whether the next request goes over a connection that has answered one before. */
-  get isReused(): boolean {
-    return this.#answeredAt !== undefined && this.#socket?.destroyed === false
-  }
-
-  /** When it was last known to be alive, by the clock; undefined: never. */
-  get answeredAt(): number | undefined {
-    return this.#answeredAt
-  }
-
-  answered(): void {
-    this.#answeredAt = this.#clock.now()
-  }
-
-  get isSilent(): boolean {
-    return this.#isSilent
-  }
-
-  /** It has kept a request waiting: it is closed once that is over. */
-  distrust(): void {
-    this.#isSilent = true
-  }
-
-  /** Ends it at once, and throws away what has been handed to the kernel and is not sent yet. */
-  reset(): void {
-    if (this.#socket === undefined || this.#socket.destroyed) return
-    // `resetAndDestroy` sets this as well, but may end the sending side first, and then nothing is reset any more
-    Object.assign(this.#socket, { resetAndClosing: true }).destroy()
-  }
-}
+/** Shared connections for contents, beside the one for questions: a lost packet holds up all of one. */
+const maxForContents = 3
+/** Another one is opened when each has so many requests. */
+const enoughOnEach = 24
 
 export class Connections {
-  readonly #make: () => OpenConnection
+  readonly #dialer: Dialer
+  readonly #options: DialerOptions
+  #makeClient: Promise<MakeClient> | undefined
   /** The one that was used last comes first. */
-  #idle: OpenConnection[] = []
-  readonly #all = new Set<OpenConnection>()
+  #idle: Http1Connection[] = []
+  readonly #own = new Set<Http1Connection>()
+  #shared: Http2Connection[] = []
+  #bounds = usualBounds
+  /** How the other side speaks; undefined until it was asked. */
+  #protocol: Promise<Protocol> | undefined
+  /** Made to find out how the other side speaks. */
+  #spare: Dialed | undefined
+  #opening: Promise<Http2Connection | undefined> | undefined
+  #isDestroyed = false
 
-  constructor(make: () => OpenConnection) {
-    this.#make = make
+  constructor(options: DialerOptions) {
+    this.#options = options
+    this.#dialer = new Dialer(options)
   }
 
-  /** One for a single request; give it back with `release`. */
-  take({ isNew = false } = {}): OpenConnection {
-    const idle = isNew ? undefined : this.#takeIdle()
-    if (idle !== undefined) return idle
-    const connection = this.#make()
-    this.#all.add(connection)
-    return connection
+  /**
+   * One for a single request, to be released after it. `afterMs`: none that was last heard of before this
+   * `Clock.now()`.
+   */
+  async take(
+    kind: RequestKind,
+    { afterMs }: { readonly afterMs?: number | undefined } = {},
+  ): Promise<Connection> {
+    if (this.#isShort(kind) && (await this.#speaks()) === 'h2') {
+      const shared = await this.#takeShared(kind, afterMs)
+      if (shared !== undefined) return shared
+    }
+    const idle = afterMs === undefined ? this.#takeIdle() : undefined
+    return idle ?? (await this.#openOwn())
   }
 
-  release(connection: OpenConnection): void {
-    if (connection.isSilent) this.#drop(connection)
-    else this.#idle.push(connection)
-  }
-
-  /** What has been idle since before `sinceMs` may be as dead as the one that kept a request waiting since then. */
-  dropIdle(sinceMs: number): void {
-    const isOld = ({ answeredAt }: OpenConnection): boolean =>
-      answeredAt === undefined || answeredAt < sinceMs
+  /** What was last heard of before `sinceMs` may be as dead as the one that kept a request waiting since then. */
+  dropSilent(sinceMs: number): void {
+    const isOld = ({ heardAt }: Http1Connection | Http2Connection): boolean =>
+      heardAt === undefined || heardAt < sinceMs
     for (const connection of this.#idle.filter(isOld)) this.#drop(connection)
     this.#idle = this.#idle.filter((connection) => !isOld(connection))
+    // one that has never answered is new, or has company itself
+    for (const connection of [...this.#shared].filter((each) => each.heardAt !== undefined && isOld(each)))
+      connection.destroy()
   }
 
   /** Ends all requests and closes all connections. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.#all].map(({ client }) => client.destroy()))
+    this.#isDestroyed = true
+    this.#spare?.below.destroy()
+    for (const connection of this.#shared) connection.destroy()
+    await Promise.all([...this.#own].map((connection) => connection.destroy()))
+  }
+
+  #isShort({ contentBytes, bodyBytes }: RequestKind): boolean {
+    return this.#dialer.isSecure && bodyBytes <= shortBytes.up && contentBytes <= shortBytes.down
+  }
+
+  /** Asks by opening a connection, which is used for what comes first. */
+  #speaks(): Promise<Protocol> {
+    this.#protocol ??= this.#dialer.dial(['h2', 'http/1.1']).then(
+      (dialed) => {
+        if (this.#isDestroyed) dialed.below.destroy()
+        else if (dialed.protocol === 'h2') this.#share(dialed)
+        else this.#spare = dialed
+        return dialed.protocol
+      },
+      (error: unknown) => {
+        this.#protocol = undefined
+        throw error
+      },
+    )
+    return this.#protocol
+  }
+
+  /** Undefined: none has room, or the other side has ceased to speak it. */
+  async #takeShared(kind: RequestKind, afterMs = -Infinity): Promise<Connection | undefined> {
+    for (;;) {
+      const usable = this.#shared.filter(
+        (each) => each.hasRoomFor(kind.bodyBytes) && (each.heardAt ?? Infinity) >= afterMs,
+      )
+      const { connection, isEnough } = choose(usable, kind)
+      const canOpen = this.#shared.filter((each) => !each.isGone).length <= maxForContents
+      const opening = !isEnough && canOpen ? this.#openShared() : undefined
+      if (connection !== undefined) return connection.take(kind.bodyBytes)
+      if ((await opening) === undefined) return undefined
+    }
+  }
+
+  #openShared(): Promise<Http2Connection | undefined> {
+    this.#opening ??= this.#dialer
+      .dial(['h2', 'http/1.1'])
+      .then((dialed) => {
+        if (dialed.protocol === 'h2') return this.#share(dialed)
+        dialed.below.destroy()
+        this.#protocol = undefined
+        return undefined
+      })
+      .finally(() => (this.#opening = undefined))
+    // who opened it ahead does not wait for it
+    this.#opening.catch(() => undefined)
+    return this.#opening
+  }
+
+  #share(dialed: Dialed): Http2Connection {
+    const { origin, clock } = this.#options
+    const connection: Http2Connection = new Http2Connection(dialed, {
+      origin,
+      clock,
+      bounds: this.#bounds,
+      onBounds: (bounds) => (this.#bounds = bounds),
+      onClosed: () => {
+        this.#shared = this.#shared.filter((each) => each !== connection)
+      },
+    })
+    this.#shared.push(connection)
+    if (this.#isDestroyed) connection.destroy()
+    return connection
+  }
+
+  async #openOwn(): Promise<Http1Connection> {
+    const makeClient = await (this.#makeClient ??= clientsOf(this.#options.origin))
+    const connection = new Http1Connection(makeClient, {
+      dial: () => this.#dialOwn(),
+      clock: this.#options.clock,
+      onRelease: () => {
+        if (connection.isSilent || this.#isDestroyed) this.#drop(connection)
+        else this.#idle.push(connection)
+      },
+    })
+    this.#own.add(connection)
+    return connection
+  }
+
+  async #dialOwn(): Promise<Dialed> {
+    const spare = this.#spare
+    this.#spare = undefined
+    return spare?.socket.destroyed === false ? spare : await this.#dialer.dial(['http/1.1'])
   }
 
   /** Rather one that is open than one that has to be opened again. */
-  #takeIdle(): OpenConnection | undefined {
+  #takeIdle(): Http1Connection | undefined {
     const open = this.#idle.findLastIndex((connection) => connection.isReused)
     return open === -1 ? this.#idle.pop() : this.#idle.splice(open, 1)[0]
   }
 
-  #drop(connection: OpenConnection): void {
-    this.#all.delete(connection)
-    void connection.client.destroy()
+  #drop(connection: Http1Connection): void {
+    this.#own.delete(connection)
+    void connection.destroy()
   }
 }
 
-/* undici is loaded with the first request: a command that sends none does not pay for it. */
-export async function openConnections(options: ConnectionsOptions): Promise<Connections> {
-  const { origin, clock, connectMs } = options
-  const undici = await import('undici')
-  const openWay = await wayOf(options)
-  const isSecure = origin.startsWith('https:')
-  const settings = { timeout: connectMs, allowH2: false, keepAliveInitialDelay }
-  const makeClient = (onSocket: (socket: Socket) => void): Client =>
-    new undici.Client(origin, {
-      // One request a connection: ending a transfer ends nothing else.
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: 30_000,
-      connect: isSecure
-        ? trusting(options.trust, (secureContext) =>
-            overTls(undici.buildConnector({ ...settings, secureContext }), onSocket, openWay),
-          )
-        : plainly(undici.buildConnector(settings), onSocket),
-    })
-  return new Connections(() => new OpenConnection(makeClient, clock))
-}
-
-function plainly(
-  connector: buildConnector.connector,
-  onSocket: (socket: Socket) => void,
-): buildConnector.connector {
-  return (target, callback) => {
-    connector(target, (...result) => {
-      if (result[0] === null) onSocket(result[1])
-      callback(...result)
-    })
-  }
-}
-
-/* The connection below TLS is made here: only that one can be reset. */
-function overTls(
-  connector: buildConnector.connector,
-  onSocket: (socket: Socket) => void,
-  openWay: OpenWay,
-): buildConnector.connector {
-  return (target, callback) => {
-    let isOver = false
-    const end: buildConnector.Callback = (...result: Parameters<buildConnector.Callback>) => {
-      if (isOver) return
-      isOver = true
-      callback(...result)
-    }
-    openWay(
-      { host: target.hostname, port: target.port === '' ? 443 : Number(target.port) },
-      ({ stream, bottom, explain }) => {
-        connector({ ...target, httpSocket: stream }, (...[error, socket]) => {
-          if (error === null) {
-            onSocket(bottom)
-            end(null, socket)
-          } else {
-            bottom.destroy()
-            end(explain(error), null)
-          }
-        })
-      },
-      (error) => end(error, null),
-    )
-  }
-}
-
-/** `fail` may be called after `ready`, too. */
-type OpenWay = (
-  target: { readonly host: string; readonly port: number },
-  ready: (way: Way) => void,
-  fail: (error: Error) => void,
-) => void
-
-async function wayOf({ proxy, clock, connectMs, trust }: ConnectionsOptions): Promise<OpenWay> {
-  if (proxy === undefined) return directly
-  const { openTunnel } = await import('./tunnel.ts')
-  // before the limit of the whole connection, which knows nothing of the proxy
-  const limitMs = connectMs * 0.8
-  const secureContext = (): SecureContext => trust.context
-  return (target, ready, fail) =>
-    openTunnel({ ...target, proxy, clock, limitMs, secureContext, keepAliveInitialDelay }, ready, fail)
-}
-
-const directly: OpenWay = ({ host, port }, ready, fail) => {
-  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay })
-  socket.on('error', (error) => {
-    socket.destroy()
-    fail(error)
-  })
-  ready({ stream: socket, bottom: socket, explain: (error) => error })
+/** Which of those that have room for it, and whether more of them would be of no use. */
+function choose(
+  usable: readonly Http2Connection[],
+  kind: RequestKind,
+): { readonly connection: Http2Connection | undefined; readonly isEnough: boolean } {
+  const [forQuestions, ...forContents] = usable
+  if (kind.contentBytes === 0) return { connection: forQuestions, isEnough: forQuestions !== undefined }
+  const least = forContents.sort((one, other) => one.active - other.active)[0]
+  return { connection: least ?? forQuestions, isEnough: least !== undefined && least.active < enoughOnEach }
 }

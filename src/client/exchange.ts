@@ -1,15 +1,13 @@
 /**
- * One request and its answer on one connection. Layer: client, over undici.
+ * One request and its answer on one connection. Layer: client.
  *
  * Invariant: it knows whether a byte of the request was sent, and a failed change of which one was is
- * `ambiguous`. It never follows a redirect. Timers are the clock's own; every phase has a limit. The
- * connection is free or gone when `onEnd` is called, and nothing of an upload that failed is sent after it.
+ * `ambiguous`, unless the other side says that it has not looked at it. It never follows a redirect. Timers are the
+ * clock's own; every phase has a limit. The connection is free or gone when `onEnd` is called.
  */
-import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
+import { type Connection, type ProgressNotes, Unprocessed } from './connection.ts'
 import { connectionFailure } from './connection-failure.ts'
-import type { OpenConnection } from './connections.ts'
 import { abortedError, ServiceError } from './errors.ts'
 import { ProgressWatch, type Timeouts } from './progress-watch.ts'
 import { ReplyBody } from './reply-body.ts'
@@ -24,6 +22,8 @@ export interface HttpAttempt {
   /** Path and query. */
   readonly target: string
   readonly headers: Record<string, string>
+  /** Bytes of content that it or its answer brings, as far as is known: `Infinity` where it is not. Default 0. */
+  readonly contentBytes?: number | undefined
   readonly body?: RequestBody | undefined
   readonly timeouts: Timeouts
   readonly signal?: AbortSignal | undefined
@@ -52,29 +52,33 @@ export interface HttpReply {
 
 export interface ExchangeOptions {
   readonly clock: Clock
+  readonly take: () => Promise<Connection>
+  /** It has a connection, and its request goes out. */
+  readonly onTaken: (connection: Connection) => void
   readonly uplink: Uplink
   /** In place of the attempt's own, which may have two exchanges. */
   readonly onEnd: (end: AttemptEnd) => void
 }
 
 export class Exchange {
-  readonly connection: OpenConnection
   readonly #attempt: HttpAttempt
   readonly #options: ExchangeOptions
   readonly #ending = new AbortController()
   readonly #watch: ProgressWatch
   readonly #total: ProgressWatch
   readonly #onAbort: () => void
+  #connection: Connection | undefined
+  #wasReused = false
   #sent = false
+  #isUnprocessed = false
   #bytesOut = 0
   /** Of these the uplink knows. */
   #onTheWay = 0
   #status: number | undefined
   #movedAt: number
 
-  constructor(attempt: HttpAttempt, connection: OpenConnection, options: ExchangeOptions) {
+  constructor(attempt: HttpAttempt, options: ExchangeOptions) {
     this.#attempt = attempt
-    this.connection = connection
     this.#options = options
     const { clock } = options
     this.#movedAt = clock.now()
@@ -90,10 +94,28 @@ export class Exchange {
     return this.#movedAt
   }
 
+  /**
+   * Whether the same request may go out again at once: its connection was closed by the other side before anything of
+   * an answer came, and it changes nothing, was not sent, or was not looked at.
+   */
+  get canGoAgain(): boolean {
+    if (this.#status !== undefined || this.#ending.signal.aborted) return false
+    if (this.#attempt.body?.canBegin() === false) return false
+    return this.#isUnprocessed || (this.#wasReused && (this.#attempt.method === 'GET' || !this.#sent))
+  }
+
+  /** The other side has said that it did not look at it: it may go over the same connection. */
+  get isUnprocessed(): boolean {
+    return this.#isUnprocessed
+  }
+
   end(error: ServiceError): void {
-    // what the kernel still holds of an upload would be sent beside the next attempt
-    if (this.#onTheWay > 0) this.connection.reset()
     this.#ending.abort(error)
+  }
+
+  /** See `Connection.distrust`. */
+  distrust(sinceMs: number): void {
+    this.#connection?.distrust(sinceMs)
   }
 
   /** Once. Rejects with `ServiceError`. */
@@ -105,18 +127,12 @@ export class Exchange {
       this.#ending.signal.throwIfAborted()
       this.#total.expect(timeouts.totalMs, `${what}: it was not done`)
       this.#watch.expect(timeouts.connectMs, `${what}: no connection`)
-      const answer = await this.connection.client.compose(noteProgress(this.#notes())).request({
-        method,
-        path: target,
-        headers: withLength(this.#attempt),
-        body: sendable(body),
-        signal: this.#ending.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
-      this.#status = answer.statusCode
+      const connection = await this.#take()
+      const head = { method, target, headers: withLength(this.#attempt), body, signal: this.#ending.signal }
+      const answer = await connection.request(head, this.#notes())
+      this.#status = answer.status
       this.#moved()
-      this.connection.answered()
+      connection.heard()
       const isRequestSent = this.#bytesOut >= (body?.size ?? 0)
       if (isRequestSent) uplink.arrived(this.#onTheWay)
       else uplink.lost(this.#onTheWay)
@@ -131,7 +147,7 @@ export class Exchange {
         onBytes: () => this.#moved(),
         onEnd: (bytes, error) => this.#finish(bytes, error),
       })
-      return { status: answer.statusCode, headers, isRequestSent, body: reply }
+      return { status: answer.status, headers, isRequestSent, body: reply }
     } catch (cause) {
       const error = this.#failure(cause)
       if (error.code === 'timeout') uplink.timedOut()
@@ -140,6 +156,31 @@ export class Exchange {
       this.#finish(0, error)
       throw error
     }
+  }
+
+  /** A connection that comes too late goes back. */
+  async #take(): Promise<Connection> {
+    const { take, onTaken } = this.#options
+    const { signal } = this.#ending
+    const given = Promise.withResolvers<never>()
+    const giveUp = (): void => given.reject(signal.reason as Error)
+    signal.addEventListener('abort', giveUp, { once: true })
+    const taken = take()
+    try {
+      this.#connection = await Promise.race([taken, given.promise])
+    } catch (error) {
+      if (signal.aborted)
+        taken.then(
+          (connection) => connection.release(),
+          () => undefined,
+        )
+      throw error
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
+    this.#wasReused = this.#connection.isReused
+    onTaken(this.#connection)
+    return this.#connection
   }
 
   #notes(): ProgressNotes {
@@ -172,7 +213,8 @@ export class Exchange {
 
   #failure(cause: unknown): ServiceError {
     const { what, method } = this.#attempt
-    const ambiguous = this.#sent && method !== 'GET'
+    this.#isUnprocessed = cause instanceof Unprocessed
+    const ambiguous = this.#sent && method !== 'GET' && !this.#isUnprocessed
     return connectionFailure({ what, cause, ambiguous, answered: this.#status !== undefined })
   }
 
@@ -180,43 +222,15 @@ export class Exchange {
     this.#watch.stop()
     this.#total.stop()
     this.#attempt.signal?.removeEventListener('abort', this.#onAbort)
+    this.#connection?.release()
     this.#options.onEnd({ status: this.#status, bytesIn, bytesOut: this.#bytesOut, error })
   }
-}
-
-interface ProgressNotes {
-  readonly onStart: () => void
-  readonly onBytes: (count: number) => void
-  readonly onSent: () => void
-}
-
-/** Tells how far a request has come: `request` itself does not say whether anything was sent. */
-function noteProgress(notes: ProgressNotes): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) =>
-    dispatch(options, {
-      onRequestStart: (controller, context) => {
-        notes.onStart()
-        handler.onRequestStart?.(controller, context)
-      },
-      onBodySent: (piece) => notes.onBytes(piece.length),
-      onRequestSent: () => notes.onSent(),
-      onResponseStart: (controller, status, headers, message) =>
-        handler.onResponseStart?.(controller, status, headers, message),
-      onResponseData: (controller, piece) => handler.onResponseData?.(controller, piece),
-      onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
-      onResponseError: (controller, error) => handler.onResponseError?.(controller, error),
-    })
 }
 
 function withLength(attempt: HttpAttempt): Record<string, string> {
   if (attempt.body === undefined) return attempt.headers
   const { contentType, size } = attempt.body
   return { ...attempt.headers, 'content-type': contentType, 'content-length': String(size) }
-}
-
-function sendable(body: RequestBody | undefined): Readable | Uint8Array | null {
-  if (body === undefined || body.size === 0) return null
-  return body.whole ?? Readable.from(body.pieces())
 }
 
 function contentLength(headers: ReplyHeaders): number | undefined {

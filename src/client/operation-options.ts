@@ -23,6 +23,11 @@ export interface DeleteOptions extends RequestOptions {
   readonly recursive?: boolean | undefined
 }
 
+export interface DownloadOptions extends RequestOptions {
+  /** As the listing says: what is short shares a connection. Default: unknown. */
+  readonly expectedBytes?: number | undefined
+}
+
 export interface LogStreamOptions extends RequestOptions {
   /** With it the documented route is taken, which has no further parameters; without it the one by session alone. */
   readonly agentVersion?: string | undefined

@@ -50,7 +50,7 @@ class RemoteFiles implements SessionFiles {
     await this.#client.makeSessionDirectory(this.#agent, this.#session, path, this.#with(options))
   }
 
-  #with({ signal, retry, priority, onProgress }: CallOptions): CallOptions & Identity {
-    return { ...this.#identity, signal, retry, priority, onProgress }
+  #with({ signal, retry, priority, expectedBytes, onProgress }: CallOptions): CallOptions & Identity {
+    return { ...this.#identity, signal, retry, priority, expectedBytes, onProgress }
   }
 }

@@ -152,6 +152,7 @@ export class CallRunner {
       target: `${call.path}?${queryString(call.query)}`,
       headers: { ...call.headers, authorization: `Bearer ${token}`, 'x-ms-client-request-id': requestId },
       body: call.body,
+      contentBytes: call.contentBytes,
       timeouts: call.timeouts,
       signal: follower.signal,
       onRest: (isResting) => slot?.rest(isResting),

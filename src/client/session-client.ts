@@ -15,7 +15,7 @@ import {
   type RequestOptions,
   type SessionClientOptions,
 } from './client-options.ts'
-import { readAnswer, readDone } from './confirmation.ts'
+import { readAnswer, readDone, unlessAlreadyGone } from './confirmation.ts'
 import { TokenSource } from './credential.ts'
 import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
@@ -24,6 +24,7 @@ import { type FileDownload, receiveDownload } from './file-download.ts'
 import { type LaneLoads, Lanes } from './lanes.ts'
 import type {
   DeleteOptions,
+  DownloadOptions,
   ListOptions,
   LogStream,
   LogStreamOptions,
@@ -60,7 +61,9 @@ import {
 
 /** The fields of a call that differ from operation to operation. */
 type ServiceOperation<T> = Pick<ServiceCall<T>, 'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'> &
-  Partial<Pick<ServiceCall<T>, 'query' | 'body' | 'idempotent'>> & { readonly accept?: string }
+  Partial<Pick<ServiceCall<T>, 'query' | 'body' | 'idempotent' | 'contentBytes'>> & {
+    readonly accept?: string
+  }
 
 export class SessionClient {
   /** Bytes above which an upload is refused before anything is sent. */
@@ -257,6 +260,7 @@ export class SessionClient {
       query: { path: remotePath(path) },
       subject: 'path',
       body: uploadBody(what, sized),
+      contentBytes: size,
       receive: async (reply) => {
         const answer = parseUploadReply(await readAnswer(what, reply), what)
         const written = answer.bytes_written ?? size
@@ -272,7 +276,7 @@ export class SessionClient {
     agent: string,
     session: string,
     path: string,
-    options: RequestOptions = {},
+    options: DownloadOptions = {},
   ): Promise<FileDownload> {
     const what = `download ${path}`
     return this.#run(options, {
@@ -282,6 +286,7 @@ export class SessionClient {
       path: this.#routes.content(agent, session),
       query: { path: remotePath(path) },
       accept: 'application/octet-stream',
+      contentBytes: options.expectedBytes ?? Infinity,
       subject: 'path',
       receive: (reply) => receiveDownload(what, reply),
     })
@@ -336,6 +341,7 @@ export class SessionClient {
       query: version === undefined ? { kind, tail, follow } : {},
       accept: 'text/event-stream',
       subject: 'session',
+      contentBytes: Infinity,
       receive: ({ status, body }) => Promise.resolve({ status, body, close: () => void body.return() }),
     }
     const timeouts = { ...this.#timeouts, stallMs, unreadMs: 0, totalMs: 0 }
@@ -387,11 +393,4 @@ export class SessionClient {
 
 async function ignoreBody({ body }: HttpReply): Promise<void> {
   await body.whole(1024 * 1024)
-}
-
-/** A deletion repeated after an attempt of unknown end finds nothing: that attempt had done it. */
-function unlessAlreadyGone(code: 'not_found' | 'session_not_found'): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof ServiceError && error.code === code && error.ambiguous)) throw error
-  }
 }

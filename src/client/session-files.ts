@@ -23,6 +23,8 @@ export interface CallOptions {
   readonly retry?: false | undefined
   /** Higher goes first among waiting calls; default 0. Prefetch uses -1, barriers 1. */
   readonly priority?: number | undefined
+  /** Of a download, as the listing says. Default: unknown. */
+  readonly expectedBytes?: number | undefined
   /** Told of every piece of an upload that was sent, in bytes: what keeps a barrier from calling it stalled. */
   readonly onProgress?: ((bytes: number) => void) | undefined
 }

@@ -3,21 +3,15 @@
  *
  * Invariant: what was found dead takes along what may be as dead: idle connections, and streams that were silent.
  */
-import type { Clock } from '../clock.ts'
 import { Trust } from './certificates.ts'
-import { type Connections, openConnections } from './connections.ts'
+import { Connections } from './connections.ts'
+import type { DialerOptions } from './dial.ts'
 import { ServiceError } from './errors.ts'
 import { CompanyRace, type Opening } from './company-race.ts'
 import { Exchange, type HttpAttempt, type HttpReply } from './exchange.ts'
-import type { Proxy } from './proxy.ts'
 import { Uplink } from './uplink.ts'
 
-export interface TransportOptions {
-  readonly origin: string
-  readonly clock: Clock
-  readonly connectMs: number
-  readonly trust: Trust
-  readonly proxy: Proxy | undefined
+export interface TransportOptions extends DialerOptions {
   readonly uplink: Uplink
   /** A connection was found dead that had kept a request waiting since then, by the clock. */
   readonly onSilence?: ((sinceMs: number) => void) | undefined
@@ -33,37 +27,36 @@ export function openTransports({
 }): { readonly calls: Transport; readonly streams: Transport } {
   const shared = { ...options, trust: new Trust(ca), uplink: new Uplink(options.clock) }
   const streams = new Transport(shared)
-  const onSilence = (sinceMs: number): void => void streams.endSilent(sinceMs)
+  const onSilence = (sinceMs: number): void => streams.endSilent(sinceMs)
   return { calls: new Transport({ ...shared, onSilence }), streams }
 }
 
 export class Transport {
   readonly #options: TransportOptions
-  #connections: Promise<Connections> | undefined
+  readonly #connections: Connections
   readonly #exchanges = new Set<Exchange>()
   readonly #companies = { running: 0 }
 
   constructor(options: TransportOptions) {
     this.#options = options
+    this.#connections = new Connections(options)
   }
 
-  async send(attempt: HttpAttempt): Promise<HttpReply> {
-    const connections = await (this.#connections ??= openConnections(this.#options))
-    return await new CompanyRace(attempt, {
+  send(attempt: HttpAttempt): Promise<HttpReply> {
+    return new CompanyRace(attempt, {
       clock: this.#options.clock,
-      open: (which) => this.#open(connections, which),
+      open: (which) => this.#open(which),
       companies: this.#companies,
       onSilence: (sinceMs) => {
-        connections.dropIdle(sinceMs)
+        this.#connections.dropSilent(sinceMs)
         this.#options.onSilence?.(sinceMs)
       },
     }).run()
   }
 
   /** Ends what has not moved since then: its connection may be as dead as another that was found so. */
-  async endSilent(sinceMs: number): Promise<void> {
-    const connections = await this.#connections
-    connections?.dropIdle(sinceMs)
+  endSilent(sinceMs: number): void {
+    this.#connections.dropSilent(sinceMs)
     for (const exchange of this.#exchanges) {
       if (exchange.movedAt < sinceMs)
         exchange.end(new ServiceError('network', 'the connection was silent, and another was found dead'))
@@ -72,18 +65,20 @@ export class Transport {
 
   /** Ends all attempts and closes all connections. */
   async destroy(): Promise<void> {
-    await (await this.#connections)?.destroy()
+    await this.#connections.destroy()
   }
 
-  #open(connections: Connections, { attempt, isNew, onEnd }: Opening): Exchange {
+  #open({ attempt, afterMs, onTaken, onEnd }: Opening): Exchange {
     const { clock, uplink } = this.#options
-    const connection = connections.take({ isNew })
-    const exchange: Exchange = new Exchange(attempt, connection, {
+    const { contentBytes = 0, body } = attempt
+    const kind = { contentBytes, bodyBytes: body?.size ?? 0 }
+    const exchange: Exchange = new Exchange(attempt, {
       clock,
       uplink,
+      take: () => this.#connections.take(kind, { afterMs }),
+      onTaken,
       onEnd: (end) => {
         this.#exchanges.delete(exchange)
-        connections.release(connection)
         onEnd(end)
       },
     })

@@ -6,7 +6,7 @@
  * cannot be reset would go on sending an upload that was given up.
  *
  * Invariant: the proxy is sent the host and port that are meant, and its own credentials; nothing else of ours
- * passes before TLS to the service is up. Either `ready` or `fail` is called, once.
+ * passes before TLS to the service is up.
  */
 import { request } from 'node:http'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
@@ -39,11 +39,13 @@ export interface TunnelOptions {
   readonly keepAliveInitialDelay: number
 }
 
-export function openTunnel(
-  options: TunnelOptions,
-  ready: (way: Way) => void,
-  fail: (error: Error) => void,
-): void {
+/** Rejects with a `ProxyFailure`. */
+export function openTunnel(options: TunnelOptions): Promise<Way> {
+  return new Promise((resolve, reject) => beginTunnel(options, resolve, reject))
+}
+
+/** Either `ready` or `fail` is called, once. */
+function beginTunnel(options: TunnelOptions, ready: (way: Way) => void, fail: (error: Error) => void): void {
   const { proxy, clock, limitMs, keepAliveInitialDelay } = options
   const target = `${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${options.port}`
   const said = new Sayings(proxy, target)

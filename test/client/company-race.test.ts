@@ -6,7 +6,7 @@ import type { FinishedCall } from '../../src/client/call.ts'
 import { sessionFiles } from '../../src/client/remote-files.ts'
 import { FakeClock } from '../fake-clock.ts'
 import { Relay } from './relay.ts'
-import { type Answer, bytes, json, refusal, ScriptedService, silence } from './scripted-service.ts'
+import { type Answer, bytes, json, refusal, reset, ScriptedService, silence } from './scripted-service.ts'
 
 const [agent, session] = ['my-agent', 'session-1']
 const companyMs = 3_000
@@ -177,6 +177,25 @@ void t.test('a new connection gets no company, and no change does', async (t) =>
     await get()
     relay.forget()
   }
+})
+
+void t.test('a question over a connection that the other side had closed goes out again, once', async (t) => {
+  const { service, relay, get, calls, files } = await setup(t)
+  await get()
+  service.next(reset)
+  t.match(await get(), { sessionId: session })
+  t.equal(service.asked.length, 3)
+  t.strictSame(
+    calls.map((call) => call.status),
+    [200, 200],
+    'to others it is one call',
+  )
+  service.next(reset, reset)
+  await t.rejects(get(), { code: 'network' })
+  await get()
+  service.next(reset)
+  await t.rejects(files.upload('f', Buffer.from('x'), { retry: false }), { code: 'network', ambiguous: true })
+  t.ok(relay.connections.length > 1)
 })
 
 void t.test('a refusal is an answer', async (t) => {
