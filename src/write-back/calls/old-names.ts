@@ -7,7 +7,7 @@
  */
 import { nameOf, parentOf } from '../../remote-path.ts'
 import { certain, isDone, isShown, type PathRecord } from '../record.ts'
-import { nextCall, obstacle } from '../state/next-call.ts'
+import { mustWait, nextCall } from '../state/next-call.ts'
 import { listingAfter, type CallParts } from './call-parts.ts'
 import { isKnown } from './conflicts.ts'
 import { isOwnOrGone } from './own-uploads.ts'
@@ -28,7 +28,7 @@ export async function lookAtOldName(record: PathRecord, parts: CallParts): Promi
     const hasMoved = watch(record, parts)
     const found = await judge(record, parts)
     const call = nextCall(record)
-    if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+    if (call.do !== 'delete' || mustWait(record, call, ledger.records)) return { is: 'moved' }
     if (!hasMoved()) return found
   }
 }

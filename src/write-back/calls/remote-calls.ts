@@ -13,7 +13,7 @@ import { DirectoryCalls } from './directory-calls.ts'
 import { foundLateFile } from './late-files.ts'
 import { lookAtOldName } from './old-names.ts'
 import { strangerIn } from './strangers.ts'
-import { nextCall, obstacle } from '../state/next-call.ts'
+import { mustWait, nextCall } from '../state/next-call.ts'
 import { certain, type NextCall, type PathRecord } from '../record.ts'
 import { parentOf } from '../../remote-path.ts'
 import { smallBytes } from '../disk/spool.ts'
@@ -133,7 +133,7 @@ export class RemoteCalls {
       const stranger = await strangerIn(record, this.#parts)
       // the look took a while: the name may be wanted again
       const call = nextCall(record)
-      if (call.do !== 'delete' || obstacle(record, call, ledger.records)) return { is: 'moved' }
+      if (call.do !== 'delete' || mustWait(record, call, ledger.records)) return { is: 'moved' }
       if (stranger !== undefined) {
         if (record.desired.is !== 'directory') return this.#keepDirectory(record, stranger)
         // what was taken for an upload of ours is the directory that is wanted

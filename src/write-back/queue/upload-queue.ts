@@ -11,7 +11,7 @@ import type { Logger } from '../../log.ts'
 import type { ServiceError } from '../../client/errors.ts'
 import { backoffMs } from './backoff.ts'
 import { WriteBackError } from '../local-changes.ts'
-import { nextCall, obstacle } from '../state/next-call.ts'
+import { mustWait, nextCall } from '../state/next-call.ts'
 import { isDone, mayBeFile, type NextCall, type PathRecord, type Phase } from '../record.ts'
 import { parentOf } from '../../remote-path.ts'
 import type { Records } from '../state/records.ts'
@@ -173,7 +173,7 @@ export class UploadQueue {
 
   #isBlocked(record: PathRecord, call: NextCall): boolean {
     if (call.do === 'makeDirectory' && !this.#options.mayMakeDirectory(record)) return true
-    return obstacle(record, call, this.#options.records) !== undefined
+    return mustWait(record, call, this.#options.records)
   }
 
   async #run(record: PathRecord): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * The two decisions of the queue, as pure functions: which call brings a path nearer to its desired state,
- * and what must happen first. Layer: write-back.
+ * and whether it has to wait for others. Layer: write-back.
  *
  * The ordering rule, written once:
  * - a name's remote content is overwritten or deleted only when every name that still wants it has it in the
@@ -30,35 +30,20 @@ export function nextCall(record: PathRecord): NextCall {
   }
 }
 
-export type Obstacle =
-  | { readonly kind: 'wanted' }
-  | { readonly kind: 'children' }
-  | { readonly kind: 'record'; readonly record: PathRecord }
-
-/** Why the call may not be sent now; undefined: it may. */
-export function obstacle(record: PathRecord, call: NextCall, around: Records): Obstacle | undefined {
+/** Whether something else has to happen before the call may be sent. */
+export function mustWait(record: PathRecord, call: NextCall, around: Records): boolean {
+  const { path } = record
   switch (call.do) {
     case 'nothing':
     case 'fetch':
-      return undefined
-    case 'delete': {
-      if (around.wanted(record.path)) return { kind: 'wanted' }
-      const heir = around.missingHeir(record)
-      if (heir) return { kind: 'record', record: heir }
-      if (!mayBeFile(record) && around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
-      return undefined
-    }
-    case 'upload': {
-      if (around.wanted(record.path)) return { kind: 'wanted' }
-      // what was below a directory of this name is not gone yet
-      if (around.unfinishedBelow(record.path) > 0) return { kind: 'children' }
-      const above = around.fileAbove(record.path)
-      return above ? { kind: 'record', record: above } : undefined
-    }
-    case 'makeDirectory': {
-      if (around.uploadsBelow(record.path) > 0) return { kind: 'children' }
-      const above = around.fileAbove(record.path)
-      return above ? { kind: 'record', record: above } : undefined
-    }
+      return false
+    case 'delete':
+      if (around.wanted(path) || around.missingHeir(record)) return true
+      return !mayBeFile(record) && around.unfinishedBelow(path) > 0
+    case 'upload':
+      // what was below a directory of this name may not be gone yet
+      return around.wanted(path) || around.unfinishedBelow(path) > 0 || around.fileAbove(path) !== undefined
+    case 'makeDirectory':
+      return around.uploadsBelow(path) > 0 || around.fileAbove(path) !== undefined
   }
 }
