@@ -8,6 +8,7 @@
  * its checksum. Whatever ends this process, a slot holds a generation as it was last answered for, or is free.
  */
 import {
+  close,
   closeSync,
   existsSync,
   fdatasync,
@@ -15,6 +16,7 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  renameSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -33,6 +35,8 @@ const manySlots = 256
 const fileName = 'spool.small'
 const free = Buffer.alloc(at.path)
 const zeroes = Buffer.alloc(slotBytes)
+
+type Waiting = (error: Error | null) => void
 
 interface Slot {
   readonly index: number
@@ -62,9 +66,13 @@ export function smallFilesIn(
 }
 
 export class SmallFiles {
-  readonly #fd: number
+  readonly #file: string
+  #fd: number
   readonly #slots: Map<number, Slot>
   readonly #free: number[] = []
+  /** Who waits for what is under way to the disk, and for what goes after it. */
+  #syncing: Waiting[] = []
+  #waiting: Waiting[] = []
   /** The first that was never used. */
   #end = 0
   readonly #header = Buffer.alloc(headerBytes)
@@ -73,8 +81,8 @@ export class SmallFiles {
 
   /** Makes the file if it is not there. */
   constructor(journalDirectory: string) {
-    const file = join(journalDirectory, fileName)
-    this.#fd = openSync(file, existsSync(file) ? 'r+' : 'wx+', 0o600)
+    this.#file = join(journalDirectory, fileName)
+    this.#fd = openSync(this.#file, existsSync(this.#file) ? 'r+' : 'wx+', 0o600)
     this.#slots = readSlots(this.#fd)
     const used = new Set([...this.#slots.values()].map(({ index }) => index))
     for (const index of used) this.#end = Math.max(this.#end, index + 1)
@@ -176,19 +184,44 @@ export class SmallFiles {
     this.#writeAll(free, slot.index * strideBytes)
     this.#slots.delete(generation)
     this.#free.push(slot.index)
-    if (this.#slots.size > 0 || this.#end < manySlots) return
-    ftruncateSync(this.#fd, 0)
-    this.#free.length = 0
-    this.#end = 0
+    if (this.#slots.size === 0 && this.#end >= manySlots && this.#syncing.length === 0) this.#beginAnew()
   }
 
-  /** Calls back once all of it survives a power cut, or cannot be made to. */
-  whenDurable(callback: (error: Error | null) => void): void {
-    fdatasync(this.#fd, callback)
+  /** Calls back once all that was written until now survives a power cut, or cannot be made to. */
+  whenDurable(callback: Waiting): void {
+    this.#waiting.push(callback)
+    if (this.#syncing.length === 0) this.#sync()
   }
 
   close(): void {
     closeSync(this.#fd)
+  }
+
+  /** Many may ask while the disk is at it: what they wait for goes there in one go. */
+  #sync(): void {
+    const asked = this.#waiting
+    this.#waiting = []
+    this.#syncing = asked
+    fdatasync(this.#fd, (error) => {
+      this.#syncing = []
+      if (this.#waiting.length > 0) this.#sync()
+      for (const callback of asked) callback(error)
+    })
+  }
+
+  /** Gives a long file back to the disk beside the event loop: to cut it can take seconds. */
+  #beginAnew(): void {
+    const fresh = `${this.#file}.new`
+    try {
+      const fd = openSync(fresh, 'w+', 0o600)
+      renameSync(fresh, this.#file)
+      close(this.#fd)
+      this.#fd = fd
+    } catch {
+      return // it goes on with the long one
+    }
+    this.#free.length = 0
+    this.#end = 0
   }
 
   #slot(generation: number): Slot {
