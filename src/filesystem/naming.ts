@@ -78,11 +78,14 @@ export class Naming {
     const { tree, stat, changes, resolver } = this.#parts
     return this.#making(directory, name, caller, (path) => {
       resolver.absent(directory, name)
-      changes.makeDirectory(path, undefined)
+      const ownership = stat.ownership(directory, 'directory', mode, caller)
+      changes.together(() => {
+        changes.makeDirectory(path, undefined)
+        stat.made(path, ownership)
+        stat.directoryChanged(directory)
+      })
       this.#foreign.begun(path)
-      stat.made(path, stat.ownership(directory, 'directory', mode, caller))
       const node = tree.subdirectory(directory, name)
-      stat.directoryChanged(directory)
       return chain(confirmed(this.#parts, [path], caller), () => stat.entry(node, undefined))
     })
   }
@@ -110,9 +113,13 @@ export class Naming {
       if (sight.kind === 'absent') throw this.#missing(directory, name)
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
       const over = sight.local === undefined ? sight.listed : undefined
-      this.loseFile(directory, name, sight, () => this.#parts.changes.removeFile(sight.path, over))
-      this.#parts.tree.vacate(directory, name)
-      this.#parts.stat.directoryChanged(directory)
+      const { changes, stat, tree } = this.#parts
+      const remove = (): void => {
+        changes.removeFile(sight.path, over)
+        stat.directoryChanged(directory)
+      }
+      this.loseFile(directory, name, sight, () => changes.together(remove))
+      tree.vacate(directory, name)
       return confirmed(this.#parts, [sight.path], caller)
     })
   }
@@ -189,11 +196,15 @@ export class Naming {
     const { tree, resolver, changes, stat, bytes } = this.#parts
     const path = joinPath(tree.path(directory), name)
     resolver.absent(directory, name)
-    const copy = changes.create(path, undefined)
-    stat.made(path, stat.ownership(directory, 'file', mode, caller))
+    const ownership = stat.ownership(directory, 'file', mode, caller)
+    const copy = changes.together(() => {
+      const made = changes.create(path, undefined)
+      stat.made(path, ownership)
+      stat.directoryChanged(directory)
+      return made
+    })
     const node = tree.file(directory, name)
     bytes.work(node, copy)
-    stat.directoryChanged(directory)
     return node
   }
 

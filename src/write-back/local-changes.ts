@@ -104,6 +104,9 @@ export interface LocalChanges {
    */
   noteAttributes(path: string, changes: LocalAttributes): void
 
+  /** What `work` changes here is written down as one, all of it or nothing; `work` may run again, and waits for nothing. */
+  together<T>(work: () => T): T
+
   /** A new empty file in place of whatever is there by local and remote knowledge; `over` is the remote entry it replaces. */
   create(path: string, over: RemoteEntry | undefined): WorkingCopy
   /**

@@ -23,9 +23,25 @@ export class NameChanges {
   readonly #parts: Parts
   /** What has to happen when the transaction is through. */
   #afterwards: (() => void)[] = []
+  /** What has to be taken back when it is not. */
+  #takeBack: (() => void)[] = []
+  #isTogether = false
 
   constructor(parts: Parts) {
     this.#parts = parts
+  }
+
+  together<T>(work: () => T): T {
+    const results: T[] = []
+    this.#transactFreeing(() => {
+      this.#isTogether = true
+      try {
+        results[0] = work()
+      } finally {
+        this.#isTogether = false
+      }
+    })
+    return results[0] as T
   }
 
   create(path: string, over: RemoteEntry | undefined): WorkingCopy {
@@ -36,19 +52,15 @@ export class NameChanges {
       return known.desired.copy
     }
     const copy = new SpooledCopy(spool, owner, { generation: spool.createEmpty(), size: 0, dirty: true })
-    try {
-      this.#transact(() => {
-        const record = ledger.of(path, remoteOf(over))
-        this.#desire(record, { is: 'file', from: 'spool', copy })
-        this.#afterwards.push(() => {
-          copy.attach(record)
-          queue.settle(record, dirtyExpireMs)
-        })
+    this.#transact(() => {
+      this.#takeBack.push(() => spool.unlink(copy.generation))
+      const record = ledger.of(path, remoteOf(over))
+      this.#desire(record, { is: 'file', from: 'spool', copy })
+      this.#afterwards.push(() => {
+        copy.attach(record)
+        queue.settle(record, dirtyExpireMs)
       })
-    } catch (error) {
-      spool.unlink(copy.generation)
-      throw error
-    }
+    })
     return copy
   }
 
@@ -290,6 +302,10 @@ export class NameChanges {
 
   /** What frees room in the end is written down on a full disk as well, with what was kept for that. */
   #transactFreeing(change: () => void): void {
+    if (this.#isTogether) {
+      change()
+      return
+    }
     try {
       this.#transact(change)
     } catch (error) {
@@ -300,8 +316,18 @@ export class NameChanges {
   }
 
   #transact(change: () => void): void {
+    if (this.#isTogether) {
+      change()
+      return
+    }
     this.#afterwards = []
-    this.#parts.ledger.transaction(change)
+    this.#takeBack = []
+    try {
+      this.#parts.ledger.transaction(change)
+    } catch (error) {
+      for (const takeBack of this.#takeBack) takeBack()
+      throw error
+    }
     const afterwards = this.#afterwards
     this.#afterwards = []
     for (const act of afterwards) act()

@@ -197,6 +197,10 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     this.#parts.ledger.noteAttributes(path, { ...this.#parts.ledger.attributes(path), ...changes })
   }
 
+  together<T>(work: () => T): T {
+    return this.#names.together(work)
+  }
+
   create(path: string, over: RemoteEntry | undefined): WorkingCopy {
     return this.#names.create(path, over)
   }

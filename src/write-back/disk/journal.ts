@@ -91,6 +91,8 @@ export class Journal {
   readonly #walFd: number
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
+  /** A write of the transaction that failed: whoever made it may not have minded. */
+  #failure: unknown
 
   /**
    * `file`: the database, made when missing, upgraded in place when older. `boot`: identity of this boot of the
@@ -134,12 +136,14 @@ export class Journal {
       changes()
       return
     }
-    this.#database.exec('BEGIN IMMEDIATE')
+    this.#prepare('BEGIN IMMEDIATE').run()
     this.#depth++
+    this.#failure = undefined
     try {
       changes()
+      if (this.#failure !== undefined) throw this.#failure as Error
       this.#failpoint('journal.commit.before')
-      this.#database.exec('COMMIT')
+      this.#prepare('COMMIT').run()
     } catch (error) {
       // on a full disk it has rolled back by itself
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
@@ -330,7 +334,12 @@ export class Journal {
   /** The one way in which a row changes. */
   #write(transition: Transition, sql: string, ...values: SQLInputValue[]): void {
     this.#failpoint(`journal.${transition}.before`)
-    this.#prepare(sql).run(...values)
+    try {
+      this.#prepare(sql).run(...values)
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
     this.#failpoint(`journal.${transition}.after`)
   }
 
