@@ -75,7 +75,8 @@ export class Sayings {
       // TLS lets the client speak first: what comes unasked is a page
       return head.length === 0 && !isPage(headers) ? undefined : this.#page(status)
     }
-    if (status === 407) return this.#wantsCredentials(headers)
+    // tinyproxy says 401 of credentials that are wrong
+    if (status === 407 || status === 401) return this.#wantsCredentials(status, headers)
     // 511 is what a network answers that wants a login first
     if ((status >= 300 && status <= 399) || status === 511) return this.#page(status)
     if (status === 408 || status === 429 || status >= 500)
@@ -99,20 +100,20 @@ export class Sayings {
     )
   }
 
-  #wantsCredentials(headers: IncomingHttpHeaders): ProxyFailure {
+  #wantsCredentials(status: number, headers: IncomingHttpHeaders): ProxyFailure {
     const { user, name, address } = this.#proxy
     const offered = schemes(headers['proxy-authenticate'])
     if (offered.length > 0 && !offered.includes('basic'))
       return new ProxyFailure(
         'proxy_refused',
-        `${this.#who} wants to be signed in to by ${offered.join(' or ')} (407), and Basic alone is spoken here: put a local proxy between that signs in (cntlm, px) and name that one in ${name}, ${this.#around}`,
+        `${this.#who} wants to be signed in to by ${offered.join(' or ')} (${status}), and Basic alone is spoken here: put a local proxy between that signs in (cntlm, px) and name that one in ${name}, ${this.#around}`,
       )
     const remedy = `${name}=http://USER:PASSWORD@${address}, special characters as %XX`
     return new ProxyFailure(
       'proxy_refused',
       user === undefined
-        ? `${this.#who} wants credentials (407): give them in ${remedy}`
-        : `${this.#who} does not take the credentials of ${user} (407): correct them in ${remedy}`,
+        ? `${this.#who} wants credentials (${status}): give them in ${remedy}`
+        : `${this.#who} does not take the credentials of ${user} (${status}): correct them in ${remedy}`,
     )
   }
 }

@@ -102,6 +102,11 @@ const failures: readonly (readonly [
     },
   ],
   [
+    '401, as tinyproxy does where it means 407',
+    say('HTTP/1.1 401 Unauthorized\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n'),
+    { code: 'proxy_refused', message: /wants credentials \(401\): give them in HTTPS_PROXY=/ },
+  ],
+  [
     '403',
     say('HTTP/1.1 403 Forbidden\r\n\r\n'),
     {
