@@ -26,6 +26,7 @@
  */
 import type { RecentLines } from './recent-lines.ts'
 import { isConnectionFrame } from './connection-frame.ts'
+import { RunSearch } from './run-search.ts'
 
 interface Held {
   readonly line: string
@@ -40,10 +41,8 @@ export class ReplayOverlap {
   readonly #maxHeldLength: number
   #held: Held[] = []
   #heldLength = 0
-  /* the keys of the held lines that take part */
-  #keys: number[] = []
-  /* the first place in `recorded` from which it agrees with `keys` as far as both go */
-  #start = 0
+  /* of the held lines that take part: the first place in `recorded` from which it agrees with them as far as both go */
+  #search: RunSearch
   #decided: boolean
   /* a new console line has come: nothing is a replay any more, frames included */
   #live = false
@@ -52,6 +51,7 @@ export class ReplayOverlap {
   constructor(recent: RecentLines, maxHeldLength = 16 * 1024 * 1024) {
     this.#recent = recent
     this.#recorded = recent.keys()
+    this.#search = new RunSearch(this.#recorded)
     this.#decided = this.#recorded.length === 0
     this.#maxHeldLength = maxHeldLength
   }
@@ -64,8 +64,8 @@ export class ReplayOverlap {
    */
   get phase(): 'decided' | 'waiting' | 'agreeing' | 'searching' {
     if (this.#decided) return 'decided'
-    if (this.#keys.length === 0) return 'waiting'
-    return this.#start < this.#recorded.length ? 'agreeing' : 'searching'
+    if (this.#search.length === 0) return 'waiting'
+    return this.#search.start < this.#recorded.length ? 'agreeing' : 'searching'
   }
 
   /** Takes the next line; answers those now known to be new, in order. */
@@ -78,12 +78,11 @@ export class ReplayOverlap {
     }
     const key = this.#recent.keyOf(line)
     this.#held.push({ line, key })
-    this.#keys.push(key)
+    this.#search.push(key)
     this.#heldLength += line.length
     if (this.#heldLength > this.#maxHeldLength) this.#dropOldest()
-    else if (!this.#agrees(this.#start, this.#keys.length - 1)) this.#findStart(this.#start + 1)
-    const overlap = this.#recorded.length - this.#start
-    const incomplete = overlap > this.#keys.length
+    const overlap = this.#recorded.length - this.#search.start
+    const incomplete = overlap > this.#search.length
     if (incomplete || (overlap === 0 && this.#recent.forgotten)) return []
     return this.#decide(overlap)
   }
@@ -91,14 +90,20 @@ export class ReplayOverlap {
   /** The opening burst is over: answers what was held and is new. */
   settle(): string[] {
     if (this.#decided) return []
-    const lowest = this.#recorded.length - this.#keys.length
-    this.#findStart(this.#recent.forgotten ? lowest : Math.max(0, lowest))
-    return this.#decide(this.#recorded.length - this.#start)
+    const before = this.#recent.forgotten ? this.#linesBefore() : 0
+    if (before > 0) return this.#decide(this.#recorded.length + before)
+    this.#search.moveTo(Math.max(0, this.#recorded.length - this.#search.length))
+    return this.#decide(this.#recorded.length - this.#search.start)
+  }
+
+  /** How many held lines there are before the last place at which all of `recorded` is among them. */
+  #linesBefore(): number {
+    return new RunSearch(keysOf(this.#held), this.#recorded).moveToLast() ?? 0
   }
 
   /** The connection is gone: answers what was held and is no beginning of a replay. */
   abandon(): string[] {
-    return this.phase === 'agreeing' ? this.#decide(this.#keys.length) : this.settle()
+    return this.phase === 'agreeing' ? this.#decide(this.#search.length) : this.settle()
   }
 
   #pushFrame(line: string): string[] {
@@ -106,20 +111,6 @@ export class ReplayOverlap {
     if (this.#held.length === 0) return [line]
     this.#held.push({ line, key: undefined })
     return []
-  }
-
-  #findStart(from: number): void {
-    this.#start = from
-    while (!this.#agrees(this.#start, 0)) this.#start++
-  }
-
-  /** Whether `recorded` from `start` on and `keys` agree as far as both go, the first `known` keys unasked. */
-  #agrees(start: number, known: number): boolean {
-    const end = Math.min(this.#keys.length, this.#recorded.length - start)
-    for (let index = Math.max(known, -start); index < end; index++) {
-      if (this.#keys[index] !== this.#recorded[start + index]) return false
-    }
-    return true
   }
 
   /** The first `overlap` of the held lines that take part are old, the others are new. */
@@ -132,7 +123,7 @@ export class ReplayOverlap {
     }
     this.#decided = true
     this.#held = []
-    this.#keys = []
+    this.#search = new RunSearch(this.#recorded)
     return fresh
   }
 
@@ -140,7 +131,11 @@ export class ReplayOverlap {
   #dropOldest(): void {
     this.#held = this.#held.slice(this.#held.length >> 1)
     this.#heldLength = this.#held.reduce((length, held) => length + held.line.length, 0)
-    this.#keys = this.#held.flatMap(({ key }) => (key === undefined ? [] : [key]))
-    this.#findStart(0)
+    this.#search = new RunSearch(this.#recorded, keysOf(this.#held))
   }
+}
+
+/** Of those that take part. */
+function keysOf(held: readonly Held[]): number[] {
+  return held.flatMap(({ key }) => (key === undefined ? [] : [key]))
 }
