@@ -1,11 +1,14 @@
 /**
  * Which processes keep a mount busy. Layer: cli.
  *
- * Invariant: reads the links in /proc only, never the mounted filesystem, so it answers while that hangs; of
- * other users' processes it sees what the caller may.
+ * Invariant: reads /proc only, never the mounted filesystem and no memory of others, so it answers while they hang
+ * on that; of other users' processes it sees what the caller may.
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
+
+/* what Node calls its main thread, whatever it runs */
+const nameOfNodes = 'MainThread'
 
 export interface Occupant {
   readonly pid: number
@@ -43,9 +46,10 @@ function mappedFile(folder: string, inside: (path: string) => boolean): string |
     .find((path) => path.startsWith('/') && inside(path))
 }
 
+/* not `cmdline`: that lies in the memory of the process, which may be waiting for this mount */
 function commandOf(folder: string): string {
-  const [program = ''] = readText(`${folder}/cmdline`).split('\0')
-  return basename(program) || readText(`${folder}/comm`).trim()
+  const name = readText(`${folder}/comm`).trim()
+  return name === nameOfNodes ? basename(readLink(`${folder}/exe`)) : name
 }
 
 function readLink(path: string): string {
