@@ -4,16 +4,19 @@
  * It grows to `maxBytes`, then starts again from nothing, the way logrotate's `copytruncate` does, so that
  * `tail -f` follows; what it held until then stays beside it as `console.log.1`.
  *
- * Invariant: holds whole lines only, in the order in which they were appended. One process writes it.
+ * Invariant: holds whole lines only, in the order in which they were appended. One process writes it. Removed
+ * under the mount, it comes back with the next line, and all that it held.
  */
 import {
   closeSync,
+  copyFileSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -32,14 +35,18 @@ export interface LogFileOptions {
 
 /** Failures are Node's own errors of the file operations. */
 export class LogFile {
+  readonly #directory: string
   readonly #path: string
   readonly #maxBytes: number
   #fd: number
+  /** It was removed and could not be brought back. */
+  #isNameless = false
   #size: number
   #recent: RecentLines | undefined
 
   constructor({ directory, maxBytes = 64 * 1024 * 1024 }: LogFileOptions) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
+    this.#directory = directory
     this.#path = join(directory, 'console.log')
     this.#maxBytes = maxBytes
     this.#fd = openSync(this.#path, 'a+', 0o600)
@@ -89,6 +96,7 @@ export class LogFile {
 
   #write(text: string, lines: readonly string[]): void {
     const recent = this.recent /* before the lines are in the file */
+    if (!this.#isNameless && this.#isGone) this.#bringBack()
     const bytes = Buffer.from(text)
     try {
       for (let written = 0; written < bytes.length;) written += writeSync(this.#fd, bytes, written)
@@ -101,10 +109,42 @@ export class LogFile {
   }
 
   #startAgain(): void {
-    renameSync(this.#path, `${this.#path}.1`)
-    closeSync(this.#fd)
-    this.#fd = openSync(this.#path, 'a+', 0o600)
+    try {
+      if (!this.#isGone) renameSync(this.#path, `${this.#path}.1`)
+      this.#open()
+    } catch {
+      ftruncateSync(this.#fd, 0)
+    }
     this.#size = 0
+  }
+
+  get #isGone(): boolean {
+    return fstatSync(this.#fd).nlink === 0
+  }
+
+  /** Somebody has removed the file, whose bytes are still there. Where that cannot be undone it goes on without a name. */
+  #bringBack(): void {
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+      copyFileSync(`/proc/self/fd/${this.#fd}`, this.#path)
+      this.#open()
+    } catch {
+      this.#isNameless = true
+      try {
+        rmSync(this.#path)
+      } catch {
+        /* nothing of it is there */
+      }
+    }
+  }
+
+  /** Goes over to what has the file's name now. */
+  #open(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    const fd = openSync(this.#path, 'a+', 0o600)
+    closeSync(this.#fd)
+    this.#fd = fd
+    this.#isNameless = false
   }
 
   /** A process killed while it wrote leaves the beginning of a line. */

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { LogFile } from '../../src/logs/log-file.ts'
@@ -101,5 +101,40 @@ void t.test('a line that the disk does not take leaves nothing behind', (t) => {
   t.throws(() => file.append(['lost']), { code: 'EBADF' })
   t.equal(readFileSync(join(directory, 'console.log'), 'utf8'), 'whole\n')
   t.equal(file.size, 6)
+  t.end()
+})
+
+void t.test('removed, also with its directory, it comes back with the next line and with all of it', (t) => {
+  const directory = join(t.testdir(), 'cache', 'logs')
+  const file = new LogFile({ directory, maxBytes: 20 })
+  file.append(['one'])
+  rmSync(join(directory, '..'), { recursive: true })
+  t.equal(text(file.read(0, 100)), 'one\n', 'until then it can be read')
+  file.append(['two'])
+  t.equal(text(file.read(0, 100)), 'one\ntwo\n')
+  t.equal(readFileSync(join(directory, 'console.log'), 'utf8'), 'one\ntwo\n')
+  t.equal(statSync(join(directory, 'console.log')).mode & 0o777, 0o600)
+  rmSync(directory, { recursive: true })
+  file.append(['a line that is too long for what is there'])
+  t.equal(text(file.read(0, 100)), 'a line that is too long for what is there\n', 'it starts again')
+  t.equal(readFileSync(join(directory, 'console.log'), 'utf8'), text(file.read(0, 100)))
+  file.close()
+  t.end()
+})
+
+void t.test('removed where it cannot be made again, it goes on without a name', (t) => {
+  const directory = join(t.testdir(), 'cache', 'logs')
+  const file = new LogFile({ directory, maxBytes: 20 })
+  file.append(['one'])
+  rmSync(join(directory, '..'), { recursive: true })
+  writeFileSync(join(directory, '..'), 'in the way')
+  file.append(['two'])
+  t.equal(text(file.read(0, 100)), 'one\ntwo\n')
+  file.append(['a line that is too long'])
+  t.equal(text(file.read(0, 100)), 'a line that is too long\n')
+  rmSync(join(directory, '..'))
+  file.append(['and then it has one'])
+  t.equal(readFileSync(join(directory, 'console.log'), 'utf8'), 'and then it has one\n')
+  file.close()
   t.end()
 })

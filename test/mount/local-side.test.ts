@@ -13,11 +13,12 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { files, startTestEmulator } from '../emulator-server.ts'
+import { agent, files, session, startTestEmulator } from '../emulator-server.ts'
 import { eventually } from './programs.ts'
 import { type Environment, isMounted, isRunning, mountEmulator, workplace, type Workplace } from './rig.ts'
 
@@ -91,6 +92,56 @@ void t.test('a log that is removed under a mount is made anew', async (t) => {
   while (!(await isThere()));
   t.ok(statSync(log).size > 0)
   t.equal((await mounted.status()).pid, mounted.pid)
+})
+
+void t.test('the log and its directory, removed or in the way, neither end nor stop a mount', async (t) => {
+  const logs = join(workplace(t).root, 'logs/of/mounts')
+  const log = join(logs, 'mount.log')
+  const mounted = await mountEmulator(t, { args: ['--log-file', log, '--log-level', 'trace'] })
+  /* once a second the file is looked at */
+  const aSecondOfWork =
+    'end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do echo text > f; cat f; done'
+  const comesBack = async (): Promise<void> => {
+    const isThere = async (): Promise<boolean> => {
+      await mounted.ok('ls > /dev/null')
+      return statSync(log, { throwIfNoEntry: false })?.isFile() === true && statSync(log).size > 0
+    }
+    t.ok(await eventually(isThere))
+  }
+  rmSync(join(logs, '../..'), { recursive: true })
+  await comesBack()
+  t.equal(statSync(log).mode & 0o777, 0o600)
+
+  rmSync(logs, { recursive: true })
+  writeFileSync(logs, 'not a directory')
+  await mounted.ok(aSecondOfWork)
+  rmSync(logs)
+  await comesBack()
+
+  rmSync(log)
+  await mounted.start('mkfifo', [log]).ended
+  await mounted.ok(aSecondOfWork)
+  rmSync(log)
+  await comesBack()
+  await mounted.sync()
+  t.equal((await mounted.status()).pid, mounted.pid)
+})
+
+void t.test('the console goes on, and is kept, when the cache is removed under the mount', async (t) => {
+  const mounted = await mountEmulator(t)
+  const { emulator } = mounted
+  const cache = join(mounted.root, 'cache')
+  const console = join(cache, 'mount-session/sessions')
+  const says = async (line: string): Promise<void> => {
+    emulator.appendLog(agent, session, [line])
+    t.ok(await eventually(async () => (await mounted.ok('cat .logs')).includes(line)))
+  }
+  await says('before')
+  rmSync(cache, { recursive: true })
+  t.match(await mounted.ok('cat .logs'), 'before')
+  await says('after')
+  const [kept = ''] = readdirSync(console)
+  t.match(readFileSync(join(console, kept, 'logs/console.log'), 'utf8'), /before[^]*after/)
 })
 
 /** The state directory of the only session of a workplace. */
