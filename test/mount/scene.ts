@@ -5,7 +5,8 @@
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import type { MountedEmulator } from './rig.ts'
+import type { Test } from 'tap'
+import { type MountedEmulator, mountEmulator } from './rig.ts'
 
 /* until(condition): waits for what must come about within the TTL, and a margin for a busy machine */
 const prelude = `import errno, os, sys, time
@@ -63,5 +64,25 @@ export class Scene {
     const { code: exit, stdout, stderr } = await running.ended
     if (exit !== 0) throw new Error(`${code}\n${stdout}\n${stderr}`)
     return stdout.split('\n').filter((line) => line !== '' && line !== 'CHANGE')
+  }
+}
+
+const ttlMs = 300
+
+/** A mount of a service that tells no modification times, then of one that does; the daemon met no fault of its own. */
+export async function onEachScene(
+  t: Test,
+  play: (t: Test, scene: Scene, modifiedTime: 'zero' | 'real') => Promise<void>,
+): Promise<void> {
+  for (const modifiedTime of ['zero', 'real'] as const) {
+    await t.test(`modified_time ${modifiedTime}`, async (t) => {
+      const mounted = await mountEmulator(t, {
+        emulator: { latencyMs: 5, modifiedTime, seedFiles: false },
+        args: [`--ttl=${ttlMs}ms`],
+      })
+      await play(t, new Scene(mounted), modifiedTime)
+      const faults = mounted.logged('error').filter((line) => !line.includes('given up until'))
+      t.strictSame(faults, [], 'the daemon met no fault of its own')
+    })
   }
 }
