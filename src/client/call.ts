@@ -60,3 +60,12 @@ export interface ServiceCall<T> {
   /** What the caller gets of a 2xx; it reads the body to its end, hands it on, or fails the attempt. */
   readonly receive: (reply: HttpReply) => Promise<T>
 }
+
+/** The fields of a call that differ from operation to operation. */
+export type ServiceOperation<T> = Pick<
+  ServiceCall<T>,
+  'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'
+> &
+  Partial<Pick<ServiceCall<T>, 'query' | 'body' | 'idempotent' | 'contentBytes'>> & {
+    readonly accept?: string
+  }

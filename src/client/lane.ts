@@ -1,16 +1,24 @@
 /**
  * How many attempts of one kind are under way at once. Layer: client, over p-queue.
  *
- * Invariant: an attempt holds a slot from before it is sent until its body has ended; a call that backs
- * off holds none, and one that rests (nothing has moved for a while) lets another run beside it, as long as
- * the service bears the whole number. Too many requests (429), and changes that time out, halve the number at
- * once, once for all attempts that were under way together; successes bring it back by one at a time, at most one in `growMs`.
+ * How many the service and the link bear is found out. While more wait than run, the number grows by half as long as
+ * that lets more through in the same time; a step that brought nothing is taken back, and tried again a while later.
+ * By Little's law that is also when answers begin to take longer. Once the service has refused (429, or a change that
+ * timed out), the number grows by one at a time.
+ *
+ * Invariant: an attempt holds a slot from before it is sent until its body has ended; a call that backs off holds
+ * none, and one that rests (nothing has moved for a while) lets another run beside it, as long as the service bears
+ * the whole number. A refusal halves the number at once, once for all attempts that were under way together. What
+ * nobody waits for (a priority below 0) leaves some slots to others.
  */
 import PQueue from 'p-queue'
 import type { Clock } from '../clock.ts'
 
 export interface LaneOptions {
+  /** The most at once. */
   readonly limit: number
+  /** How many at first, if that is fewer. Default: the limit. */
+  readonly start?: number | undefined
   /** So many that rest do not count, at most. Default 0. */
   readonly maxResting?: number
   readonly clock: Clock
@@ -21,7 +29,7 @@ export interface LaneOptions {
 export interface Slot {
   /** The service took the request. */
   succeeded(): void
-  /** The service answered 429, or a change timed out. */
+  /** The service refused for now, or a change timed out. */
   throttled(): void
   /** Nothing moves, or it does again. */
   rest(isResting: boolean): void
@@ -35,45 +43,84 @@ export interface LaneLoad {
   readonly limit: number
 }
 
+/** A step up must let through so many times as much. */
+const worthwhile = 1.1
+const stepUp = 1.5
+/** A step that brought nothing is tried again after so long. */
+const steadyMs = 10_000
+/** An eighth of the slots, and four at most, are left to those who wait. */
+const reservedShare = 8
+const mostReserved = 4
+
+/** What is counted from a change of the number on: of attempts that began after it alone. */
+interface Trial {
+  readonly since: number
+  successes: number
+}
+
 export class Lane {
   readonly #queue: PQueue
+  /** Before the other one, for what nobody waits for. */
+  readonly #ahead: PQueue
   readonly #most: number
   readonly #maxResting: number
   #limit: number
   #resting = 0
+  #waiting = 0
   readonly #clock: Clock
   readonly #growMs: number
   /** Grows with each halving: an attempt begun before it says nothing of the new number. */
   #generation = 0
   #successes = 0
   #changedAt = -Infinity
+  #wasRefused = false
+  #trial: Trial
+  /** The number before the step that is being tried, and how many a millisecond it let through. */
+  #before: { readonly limit: number; readonly rate: number } | undefined
+  #steadyUntil = -Infinity
 
   constructor(options: LaneOptions) {
-    this.#queue = new PQueue({ concurrency: options.limit })
     this.#most = options.limit
-    this.#limit = options.limit
+    this.#limit = Math.min(options.limit, Math.max(1, options.start ?? options.limit))
+    this.#queue = new PQueue({ concurrency: this.#limit })
+    this.#ahead = new PQueue({ concurrency: this.#limit })
     this.#maxResting = options.maxResting ?? 0
     this.#clock = options.clock
     this.#growMs = options.growMs ?? 1000
+    this.#trial = { since: this.#clock.now(), successes: 0 }
+    this.#apply()
   }
 
   get load(): LaneLoad {
-    return { running: this.#queue.pending, waiting: this.#queue.size, limit: this.#limit }
+    return { running: this.#queue.pending, waiting: this.#waiting, limit: this.#limit }
+  }
+
+  /** How many at once were found good so far. */
+  get level(): number {
+    return this.#before?.limit ?? this.#limit
   }
 
   /** Waits for a slot, higher `priority` first; rejects with the signal's reason when it is aborted before. */
-  acquire(options: { priority?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      const hold = (): Promise<void> =>
-        new Promise((release) => {
-          resolve(this.#slot(release))
-        })
-      this.#queue.add(hold, { priority: options.priority ?? 0, signal: options.signal }).catch(reject)
-    })
+  async acquire(
+    options: { priority?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<Slot> {
+    if (this.#queue.pending === 0 && this.#waiting === 0) this.#tryAnew()
+    this.#waiting += 1
+    let leaveAhead = (): void => undefined
+    try {
+      if ((options.priority ?? 0) < 0) leaveAhead = await enter(this.#ahead, options)
+      return this.#slot(await enter(this.#queue, options), leaveAhead)
+    } catch (error) {
+      leaveAhead()
+      throw error
+    } finally {
+      this.#waiting -= 1
+    }
   }
 
-  #slot(release: () => void): Slot {
+  #slot(leave: () => void, leaveAhead: () => void): Slot {
     const generation = this.#generation
+    const trial = this.#trial
     let resting = false
     const rest = (isResting: boolean): void => {
       if (isResting === resting) return
@@ -82,12 +129,15 @@ export class Lane {
       this.#apply()
     }
     return {
-      succeeded: () => this.#succeeded(generation),
+      succeeded: () => {
+        if (generation === this.#generation) this.#succeeded(trial)
+      },
       throttled: () => this.#throttled(generation),
       rest,
       release: () => {
         rest(false)
-        release()
+        leave()
+        leaveAhead()
       },
     }
   }
@@ -95,26 +145,73 @@ export class Lane {
   #throttled(generation: number): void {
     if (generation !== this.#generation) return
     this.#generation += 1
+    this.#wasRefused = true
+    this.#before = undefined
     this.#set(Math.max(1, Math.floor(this.#limit / 2)))
   }
 
-  #succeeded(generation: number): void {
-    if (generation !== this.#generation || this.#limit >= this.#most) return
+  #succeeded(trial: Trial): void {
+    if (this.#wasRefused) this.#recover()
+    else if (trial === this.#trial) this.#judge(trial)
+  }
+
+  #recover(): void {
+    if (this.#limit >= this.#most) return
     this.#successes += 1
     if (this.#successes < this.#limit) return
     if (this.#clock.now() - this.#changedAt < this.#growMs) return
     this.#set(this.#limit + 1)
   }
 
+  #judge(trial: Trial): void {
+    // with nobody waiting it is not the number that holds things up
+    if (this.#waiting === 0) {
+      this.#tryAnew()
+      return
+    }
+    trial.successes += 1
+    if (trial.successes < this.#limit) return
+    const now = this.#clock.now()
+    const rate = trial.successes / (now - trial.since)
+    const before = this.#before
+    this.#before = undefined
+    if (before !== undefined && rate < before.rate * worthwhile) {
+      this.#steadyUntil = now + steadyMs
+      this.#set(before.limit)
+    } else if (now >= this.#steadyUntil && now > trial.since && this.#limit < this.#most) {
+      this.#before = { limit: this.#limit, rate }
+      this.#set(Math.min(this.#most, Math.ceil(this.#limit * stepUp)))
+    } else this.#tryAnew()
+  }
+
   #set(limit: number): void {
     this.#successes = 0
     this.#changedAt = this.#clock.now()
     this.#limit = limit
+    this.#tryAnew()
     this.#apply()
   }
 
-  #apply(): void {
-    const beside = this.#limit < this.#most ? 0 : Math.min(this.#resting, this.#maxResting)
-    this.#queue.concurrency = this.#limit + beside
+  #tryAnew(): void {
+    this.#trial = { since: this.#clock.now(), successes: 0 }
   }
+
+  #apply(): void {
+    const beside =
+      this.#wasRefused && this.#limit < this.#most ? 0 : Math.min(this.#resting, this.#maxResting)
+    this.#queue.concurrency = this.#limit + beside
+    const reserved = Math.min(mostReserved, Math.floor(this.#limit / reservedShare))
+    this.#ahead.concurrency = this.#limit + beside - reserved
+  }
+}
+
+/** Resolves with what leaves the queue again. */
+function enter(
+  queue: PQueue,
+  options: { priority?: number | undefined; signal?: AbortSignal | undefined },
+): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    const hold = (): Promise<void> => new Promise((leave) => resolve(() => leave()))
+    queue.add(hold, { priority: options.priority ?? 0, signal: options.signal }).catch(reject)
+  })
 }

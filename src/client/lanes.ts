@@ -9,14 +9,26 @@ import { defaultValues } from '../options/table.ts'
 import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
+/** What services of this kind are known to bear; from there on it is found out. */
+const startReads = 32
+const startWrites = 16
 /** Downloads that nothing comes of leave room beside each that may run for so many. */
 const restingPerRead = 4
 
 export interface LaneLimits {
-  /** Downloads at once, and as many questions; default that of `--downloads`. */
+  /** Downloads at once at most, and as many questions; default that of `--downloads`. */
   readonly reads?: number | undefined
-  /** Changes at once; default that of `--uploads`. */
+  /** Changes at once at most; default that of `--uploads`. */
   readonly writes?: number | undefined
+  /** How many at first: what was found good for the same endpoint before. */
+  readonly start?: Partial<LaneLevels> | undefined
+}
+
+/** How many at once were found good. */
+export interface LaneLevels {
+  readonly reads: number
+  readonly questions: number
+  readonly writes: number
 }
 
 export interface LaneLoads {
@@ -32,10 +44,16 @@ export class Lanes {
 
   constructor(limits: LaneLimits, clock: Clock) {
     const { downloads, uploads } = defaultValues()
-    const { reads = downloads, writes = uploads } = limits
-    this.#reads = new Lane({ limit: reads, clock, maxResting: restingPerRead * reads })
-    this.#questions = new Lane({ limit: reads, clock })
-    this.#writes = new Lane({ limit: writes, clock })
+    const { reads = downloads, writes = uploads, start = {} } = limits
+    const lane = (limit: number, first: number, maxResting = 0): Lane =>
+      new Lane({ limit, start: first, clock, maxResting })
+    this.#reads = lane(reads, start.reads ?? startReads, restingPerRead * reads)
+    this.#questions = lane(reads, start.questions ?? startReads)
+    this.#writes = lane(writes, start.writes ?? startWrites)
+  }
+
+  get levels(): LaneLevels {
+    return { reads: this.#reads.level, questions: this.#questions.level, writes: this.#writes.level }
   }
 
   get load(): LaneLoads {

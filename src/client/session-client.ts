@@ -8,7 +8,7 @@ import { systemClock } from '../clock.ts'
 import { type Logger, silentLogger } from '../log.ts'
 import { defaultValues } from '../options/table.ts'
 import { type AgentPatch, patchBody } from './agent-patch.ts'
-import type { ServiceCall } from './call.ts'
+import type { ServiceCall, ServiceOperation } from './call.ts'
 import {
   type Identity,
   identityHeaders,
@@ -21,7 +21,7 @@ import { parseEndpoint, remotePath } from './endpoint.ts'
 import { ServiceError } from './errors.ts'
 import type { HttpReply } from './exchange.ts'
 import { type FileDownload, receiveDownload } from './file-download.ts'
-import { type LaneLoads, Lanes } from './lanes.ts'
+import { type LaneLevels, type LaneLoads, Lanes } from './lanes.ts'
 import type {
   DeleteOptions,
   DownloadOptions,
@@ -58,12 +58,6 @@ import {
   type UploadReply,
   type WireSessionPage,
 } from './wire.ts'
-
-/** The fields of a call that differ from operation to operation. */
-type ServiceOperation<T> = Pick<ServiceCall<T>, 'verb' | 'what' | 'method' | 'path' | 'subject' | 'receive'> &
-  Partial<Pick<ServiceCall<T>, 'query' | 'body' | 'idempotent' | 'contentBytes'>> & {
-    readonly accept?: string
-  }
 
 export class SessionClient {
   /** Bytes above which an upload is refused before anything is sent. */
@@ -113,6 +107,11 @@ export class SessionClient {
   /** Attempts under way and waiting, and how many the service bears at the moment. */
   get load(): LaneLoads {
     return this.#lanes.load
+  }
+
+  /** How many calls at once were found good, to begin with another time: `limits.start`. */
+  get levels(): LaneLevels {
+    return this.#lanes.levels
   }
 
   /** A new session, mostly `active` at once. An id that is taken: `conflict`; an agent that is not there: `not_found`. */

@@ -238,17 +238,17 @@ export const options = {
   uploads: withDefault({
     flag: 'uploads',
     argument: 'N',
-    default: '16',
+    default: '64',
     group: 'Limits',
-    help: 'uploads at once',
+    help: 'uploads at once, at most: how many the service and the link bear is found out',
     parse: count(1, 256),
   }),
   downloads: withDefault({
     flag: 'downloads',
     argument: 'N',
-    default: '32',
+    default: '128',
     group: 'Limits',
-    help: 'downloads at once, and as many listings',
+    help: 'downloads at once, and as many listings, at most',
     parse: count(1, 256),
   }),
   cacheBytes: withDefault({

@@ -24,7 +24,7 @@ export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | '
   readonly ttlMs: number
   /** Paths that the local side knows better, and that need no fetch. Default: none. */
   readonly isLocal?: (path: string) => boolean
-  /** Default: 64 items, 28 running, 64 MiB, files of 8 MiB, half the TTL. */
+  /** Default: 64 items at first and 256 later, 128 running, 64 MiB, files of 8 MiB, half the TTL. */
   readonly limits?: Partial<WalkLimits>
   /** What is not to be done, to measure what it brings. Default: none. */
   readonly leaveOut?: ReadonlySet<PrefetchPart> | undefined
@@ -75,8 +75,9 @@ export class Prefetch {
   constructor(options: PrefetchOptions) {
     const { listings, contents, clock, ttlMs } = options
     const limits = {
-      items: 64,
-      running: 28,
+      firstItems: 64,
+      items: 256,
+      running: 128,
       bytes: 64 * 1024 * 1024,
       fileBytes: 8 * 1024 * 1024,
       horizonMs: ttlMs / 2,
@@ -175,7 +176,7 @@ export class Prefetch {
       const isFirst = (isReadAtOnce || isInTree) && names.next(kind) === name
       const isNext = before !== undefined && before !== name && names.next(kind, before) === name
       if (!isFirst && !isNext) continue
-      const window = isFirst ? (isReadAtOnce ? limits.items : firstWindowOfTree) : firstWindow
+      const window = isFirst ? (isReadAtOnce ? limits.firstItems : firstWindowOfTree) : firstWindow
       this.#follow(directory, name, kind, { order, window, isRead: isFirst && isReadAtOnce })
       return true
     }
@@ -186,7 +187,7 @@ export class Prefetch {
   #followWorkTree(directory: string): void {
     const top = parentOf(directory)
     const options = { top, order: 'byName', wantsContents: false, repository: directory } as const
-    const walk = new Walk(this.#around, { ...options, window: this.#around.limits.items })
+    const walk = new Walk(this.#around, { ...options, window: this.#around.limits.firstItems })
     this.#begin(walk)
     walk.goOnFrom(directory, false)
   }

@@ -18,7 +18,9 @@ import { seenBy, type Listing, type Listings, type Seen } from '../cache/listing
 export interface WalkLimits {
   /** Things fetched and not used yet, at most. */
   readonly items: number
-  /** Requests under way, at most: the rest of the slots is for those who wait. */
+  /** The same before any of them was used. */
+  readonly firstItems: number
+  /** Requests asked for and not answered, at most. */
   readonly running: number
   /** Bytes of files fetched and not used yet, at most. */
   readonly bytes: number

@@ -9,6 +9,7 @@ import type { FinishedCall } from '../client/call.ts'
 import { trustEverywhere } from '../client/certificates.ts'
 import { loadDefault, type TokenCredential } from '../client/credential.ts'
 import { ServiceError } from '../client/errors.ts'
+import type { LaneLevels } from '../client/lanes.ts'
 import type { ProxyOptions } from '../client/proxy.ts'
 import { SessionClient } from '../client/session-client.ts'
 import type { Session } from '../client/wire.ts'
@@ -23,8 +24,15 @@ export function newClient(
   {
     clock,
     logger,
+    levels,
     onCall,
-  }: { clock: Clock; logger: Logger; onCall?: ((call: FinishedCall) => void) | undefined },
+  }: {
+    clock: Clock
+    logger: Logger
+    /** How many calls at once were found good before. */
+    levels?: LaneLevels | undefined
+    onCall?: ((call: FinishedCall) => void) | undefined
+  },
 ): SessionClient {
   const { endpoint, token, isolationKey, userIdentity, downloads, uploads, maxFileBytes, caFile } = options
   const ca = caFile === undefined ? undefined : readCertificates(caFile)
@@ -33,7 +41,7 @@ export function newClient(
     credential: token === undefined ? login(ca) : { token },
     isolationKey,
     userIdentity,
-    limits: { reads: downloads, writes: uploads },
+    limits: { reads: downloads, writes: uploads, start: levels },
     maxFileBytes,
     ca,
     proxy: proxyOf(options),

@@ -20,6 +20,7 @@ import { asSessionError, checkSameSession, checkSession, newClient } from './con
 import { descriptorBudget, withinBudget } from './descriptor-budget.ts'
 import { makeSessionDirectories, type SessionDirectories } from './directories.ts'
 import { guardAgainstNamesake } from './namesake.ts'
+import { RememberedLevels } from './remembered-levels.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
 
 export interface OpenSession extends Assembly {
@@ -62,8 +63,12 @@ export async function openSession(
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    const client = newClient(options, { clock, logger, onCall: statistics.record })
-    closers.push(() => client.close())
+    const levels = new RememberedLevels(options.cacheRoot, options.endpoint, logger)
+    const client = newClient(options, { clock, logger, levels: levels.get(), onCall: statistics.record })
+    closers.push(async () => {
+      levels.set(client.levels)
+      await client.close()
+    })
     const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)

@@ -133,3 +133,74 @@ void t.test(
     await waiting
   },
 )
+
+/** `through`: how many a millisecond the service lets through; each waits `latencyMs` at least. */
+async function work(
+  clock: FakeClock,
+  lane: Lane,
+  { through, latencyMs, count }: { through: number; latencyMs: number; count: number },
+): Promise<number> {
+  let done = 0
+  let most = 0
+  let freeAt = 0
+  const all = Array.from({ length: count }, async () => {
+    const slot = await lane.acquire()
+    most = Math.max(most, lane.load.running)
+    freeAt = Math.max(freeAt, clock.now()) + 1 / through
+    await new Promise<void>((resolve) => clock.after(Math.max(latencyMs, freeAt - clock.now()), resolve))
+    slot.succeeded()
+    slot.release()
+    done += 1
+  })
+  while (done < count) {
+    await settled()
+    clock.advance(1)
+  }
+  await Promise.all(all)
+  return most
+}
+
+void t.test('while more wait than run, the number grows as long as that lets more through', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 128, start: 16, clock })
+  t.equal(await work(clock, lane, { through: 100, latencyMs: 40, count: 2000 }), 128, 'up to the limit')
+  t.ok(lane.level > 80)
+})
+
+void t.test('a step that brings nothing is taken back', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 128, start: 16, clock })
+  const most = await work(clock, lane, { through: 1, latencyMs: 40, count: 2000 })
+  t.ok(most >= 40 && most <= 81, `${most} at once where 40 fill the link`)
+  t.ok(lane.level < most)
+})
+
+void t.test('what nobody waits for leaves some slots to others', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 128, start: 32, clock })
+  const ahead = Array.from({ length: 40 }, () => lane.acquire({ priority: -1 }))
+  await settled()
+  t.strictSame(lane.load, { running: 28, waiting: 12, limit: 32 })
+  const [slot] = await take(lane, 1)
+  slot!.release()
+  for (const each of ahead) void each.then((held) => held.release())
+  await settled()
+  t.match(lane.load, { running: 0, waiting: 0 })
+})
+
+void t.test('a few that follow each other say nothing of how many could be at once', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 128, start: 4, clock })
+  for (let count = 0; count < 50; count++) await work(clock, lane, { through: 100, latencyMs: 40, count: 3 })
+  t.equal(lane.load.limit, 4)
+})
+
+void t.test('once the service has refused, it grows by one at a time', async (t) => {
+  const clock = new FakeClock()
+  const lane = new Lane({ limit: 128, start: 32, clock })
+  const [slot] = await take(lane, 1)
+  slot!.throttled()
+  slot!.release()
+  await work(clock, lane, { through: 100, latencyMs: 40, count: 1000 })
+  t.ok(lane.load.limit >= 16 && lane.load.limit <= 19, String(lane.load.limit))
+})

@@ -69,7 +69,7 @@ void t.test('a connection takes up the TLS session of one before', async (t) => 
 
 void t.test('more contents than a connection bears are spread over several', async (t) => {
   const service = await SecureService.start(t)
-  const client = service.client(t, { limits: { writes: 200 } })
+  const client = service.client(t, { limits: { writes: 200, start: { writes: 200 } } })
   await put(client, 'first', 10)
   for (let round = 0; round < 5; round++) {
     const kept = together(service, 80)
