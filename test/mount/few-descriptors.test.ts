@@ -104,12 +104,12 @@ void t.test('out of descriptors is said as such, and passes', async (t) => {
   await mounted.sync()
   const limit = (number: string): Promise<unknown> =>
     mounted.start('prlimit', ['--pid', String(mounted.pid), `--nofile=${number}`]).ended
-  /* 0, 1 and 2 are the log; 3 was the pipe to whoever started the daemon: one at a time is enough for the spool */
+  /* 0, 1 and 2 are the log; 3 was the pipe to whoever started the daemon: small files need none of their own */
   await limit('4:1024')
   await mounted.ok('for number in $(seq 30); do echo text > g$number; done')
   await limit('3:1024')
   const { stderr } = await mounted.sh(
-    'set +e; LC_ALL=C; for number in $(seq 5); do echo text > h$number; done',
+    `set +e; export LC_ALL=C; for number in $(seq 5); do head -c ${fileBytes} /dev/zero > h$number; done`,
   )
   t.match(stderr, 'Too many open files')
   t.notMatch(stderr, 'Input/output error')
