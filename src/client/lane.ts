@@ -1,10 +1,10 @@
 /**
  * How many attempts of one kind are under way at once. Layer: client, over p-queue.
  *
- * How many the service and the link bear is found out. While more wait than run, the number grows by half as long as
- * that lets more through in the same time; a step that brought nothing is taken back, and tried again a while later.
- * By Little's law that is also when answers begin to take longer. Once the service has refused (429, or a change that
- * timed out), the number grows by one at a time.
+ * How many the service and the link bear is found out. While some wait for others, the number grows by half as long as
+ * answers do not take much longer, or more come in the same time; a step after which neither holds is taken back, and
+ * tried again a while later. Once the service has refused (429, or a change that timed out), the number grows by one at
+ * a time.
  *
  * Invariant: an attempt holds a slot from before it is sent until its body has ended; a call that backs off holds
  * none, and one that rests (nothing has moved for a while) lets another run beside it, as long as the service bears
@@ -43,7 +43,9 @@ export interface LaneLoad {
   readonly limit: number
 }
 
-/** A step up must let through so many times as much. */
+/** A step up is good when answers take no more than so many times as long as they did at best, */
+const tolerable = 1.5
+/** or when so many times as many come as before it. */
 const worthwhile = 1.1
 const stepUp = 1.5
 /** A step that brought nothing is tried again after so long. */
@@ -56,6 +58,8 @@ const mostReserved = 4
 interface Trial {
   readonly since: number
   successes: number
+  /** Of all of them together. */
+  waitedMs: number
 }
 
 export class Lane {
@@ -78,6 +82,8 @@ export class Lane {
   /** The number before the step that is being tried, and how many a millisecond it let through. */
   #before: { readonly limit: number; readonly rate: number } | undefined
   #steadyUntil = -Infinity
+  /** How long answers took on the average when they were fastest. */
+  #bestMs = Infinity
 
   constructor(options: LaneOptions) {
     this.#most = options.limit
@@ -87,7 +93,7 @@ export class Lane {
     this.#maxResting = options.maxResting ?? 0
     this.#clock = options.clock
     this.#growMs = options.growMs ?? 1000
-    this.#trial = { since: this.#clock.now(), successes: 0 }
+    this.#trial = this.#newTrial()
     this.#apply()
   }
 
@@ -121,6 +127,7 @@ export class Lane {
   #slot(leave: () => void, leaveAhead: () => void): Slot {
     const generation = this.#generation
     const trial = this.#trial
+    const begunAt = this.#clock.now()
     let resting = false
     const rest = (isResting: boolean): void => {
       if (isResting === resting) return
@@ -130,7 +137,7 @@ export class Lane {
     }
     return {
       succeeded: () => {
-        if (generation === this.#generation) this.#succeeded(trial)
+        if (generation === this.#generation) this.#succeeded(trial, this.#clock.now() - begunAt)
       },
       throttled: () => this.#throttled(generation),
       rest,
@@ -150,9 +157,9 @@ export class Lane {
     this.#set(Math.max(1, Math.floor(this.#limit / 2)))
   }
 
-  #succeeded(trial: Trial): void {
+  #succeeded(trial: Trial, tookMs: number): void {
     if (this.#wasRefused) this.#recover()
-    else if (trial === this.#trial) this.#judge(trial)
+    else if (trial === this.#trial) this.#judge(trial, tookMs)
   }
 
   #recover(): void {
@@ -163,19 +170,23 @@ export class Lane {
     this.#set(this.#limit + 1)
   }
 
-  #judge(trial: Trial): void {
+  #judge(trial: Trial, tookMs: number): void {
     // with nobody waiting it is not the number that holds things up
     if (this.#waiting === 0) {
       this.#tryAnew()
       return
     }
     trial.successes += 1
+    trial.waitedMs += tookMs
     if (trial.successes < this.#limit) return
     const now = this.#clock.now()
     const rate = trial.successes / (now - trial.since)
+    const meanMs = trial.waitedMs / trial.successes
+    this.#bestMs = Math.min(this.#bestMs, meanMs)
     const before = this.#before
     this.#before = undefined
-    if (before !== undefined && rate < before.rate * worthwhile) {
+    const isGood = meanMs <= this.#bestMs * tolerable
+    if (before !== undefined && !isGood && rate < before.rate * worthwhile) {
       this.#steadyUntil = now + steadyMs
       this.#set(before.limit)
     } else if (now >= this.#steadyUntil && now > trial.since && this.#limit < this.#most) {
@@ -193,7 +204,11 @@ export class Lane {
   }
 
   #tryAnew(): void {
-    this.#trial = { since: this.#clock.now(), successes: 0 }
+    this.#trial = this.#newTrial()
+  }
+
+  #newTrial(): Trial {
+    return { since: this.#clock.now(), successes: 0, waitedMs: 0 }
   }
 
   #apply(): void {

@@ -45,6 +45,7 @@ export interface WalkSurroundings {
 
 interface Ahead {
   readonly controller: AbortController
+  isHere: boolean
   readonly bytes: number
   /** `Clock.now()` when it was asked for. */
   readonly askedAt: number
@@ -88,7 +89,10 @@ export class Walk {
   #used = 0
   #wasted = 0
   #lastStepAt: number
+  /** What the program takes for a step by itself, without waiting for the service. */
   #paceMs: number | undefined
+  /** Since its last step it has waited. */
+  #hasWaited = false
   #stopped = false
 
   /** `window`: how many things are fetched ahead at first; it doubles with each one that is used. */
@@ -144,13 +148,14 @@ export class Walk {
       this.goOnFrom(path, false)
       return true
     }
+    const isWaiting = item?.isHere === false
     if (item !== undefined) {
       this.#take(path, item)
       this.#used += 1
       this.#window = Math.min(this.#window * 2, this.#around.limits.items)
     }
     for (const stretch of this.#stretches) if (stretch.directory === path) stretch.entered = true
-    this.#step()
+    this.#step(isWaiting)
     this.#soon()
     return true
   }
@@ -161,7 +166,7 @@ export class Walk {
     this.#stretches = isDirectory ? [{ directory: path, after: undefined, done: 0, entered: true }] : []
     for (let at = path; at !== this.top; at = parentOf(at))
       this.#stretches.push({ directory: parentOf(at), after: nameOf(at), done: 0, entered: true })
-    this.#step()
+    this.#step(true)
     this.#soon()
   }
 
@@ -189,13 +194,15 @@ export class Walk {
     for (const [path, item] of this.#ahead) this.#drop(path, item)
   }
 
-  #step(): void {
+  /** `isWaiting`: for what it comes to, which is not here yet. */
+  #step(isWaiting: boolean): void {
     const now = this.#around.clock.now()
     // a pause between two passes is no pace
     const lastMs = Math.min(now - this.#lastStepAt, this.#around.limits.horizonMs)
-    if (this.#around.hasPace)
+    if (this.#around.hasPace && !this.#hasWaited)
       this.#paceMs = this.#paceMs === undefined ? lastMs : (3 * this.#paceMs + lastMs) / 4
     this.#lastStepAt = now
+    this.#hasWaited = isWaiting
     for (const [path, item] of this.#ahead) {
       if (now - item.askedAt <= 2 * this.#around.limits.horizonMs) break
       this.#drop(path, item)
@@ -302,12 +309,13 @@ export class Walk {
 
   #fetch(path: string, bytes: number, work: (signal: AbortSignal) => Promise<unknown>): void {
     const { clock, load } = this.#around
-    const item: Ahead = { controller: new AbortController(), bytes, askedAt: clock.now() }
+    const item: Ahead = { controller: new AbortController(), isHere: false, bytes, askedAt: clock.now() }
     this.#ahead.set(path, item)
     this.#aheadBytes += bytes
     load.running += 1
     const ended = (): void => {
       load.running -= 1
+      item.isHere = true
       this.#fetchAhead()
     }
     // Whoever comes to it asks again and is told of a failure then.
