@@ -250,8 +250,13 @@ function answerOf(stream: ClientHttp2Stream, failure: () => Error): Promise<Answ
       const isTheStreams = error.code?.startsWith('ERR_HTTP2_') === true
       reject(isTheStreams ? failure() : error)
     })
-    stream.once('close', () => reject(failure()))
+    let hasBegun = false
+    stream.once('close', () => {
+      // an error is made of its stack as well: not for each request that went well
+      if (!hasBegun) reject(failure())
+    })
     stream.once('response', (headers) => {
+      hasBegun = true
       resolve({ status: headers[':status'] ?? 0, headers: withoutPseudo(headers), body: stream })
     })
   })
