@@ -42,7 +42,7 @@ export async function sweepLatencies(options: LatencySweepOptions): Promise<stri
     const speed = { ...shape, bitsPerSecond }
     const own = join(directory, name.replaceAll(/\W+/g, '-'))
     mkdirSync(own)
-    const line = await lineOf(own, speed, tls)
+    const line = await lineOf(own, speed)
     const results = await compare({ ...options, directory: own, speed, line })
     failures.push(...results.failures().map((each) => `- ${name}: ${each.replaceAll('\n', ' ')}`))
     const ours = results.seconds(oursName)

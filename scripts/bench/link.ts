@@ -76,7 +76,7 @@ export async function measureRoundTrip(directory: string, speed: LinkSpeed): Pro
 }
 
 /** The line that the limits are counted on, as it is measured. */
-export async function lineOf(directory: string, speed: LinkSpeed, tls: boolean): Promise<Line> {
+export async function lineOf(directory: string, speed: LinkSpeed): Promise<Line> {
   const roundTripMs = await measureRoundTrip(directory, speed)
-  return { bitsPerSecond: speed.bitsPerSecond, roundTripMs, handshakeRoundTrips: tls ? 2 : 1 }
+  return { bitsPerSecond: speed.bitsPerSecond, roundTripMs }
 }

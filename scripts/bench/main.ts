@@ -85,7 +85,7 @@ function speedOf({ oneWayMs, bitsPerSecond }: BenchCommand): LinkSpeed {
 async function runComparison(command: BenchCommand, directory: string, roster: Roster): Promise<string[]> {
   const { rounds, only, tls } = command
   const speed = speedOf(command)
-  const line = await lineOf(directory, speed, tls)
+  const line = await lineOf(directory, speed)
   const results = await compare({ directory, speed, line, roster, rounds, only, onProgress })
   const tables = [results.times(), ...(tls ? [] : [results.requests()]), results.cpu(), results.memory()]
   const failures = results.failures().map((each) => `- ${each.replaceAll('\n', ' ')}`)
@@ -94,9 +94,8 @@ async function runComparison(command: BenchCommand, directory: string, roster: R
     ...roster.lines(),
     '',
     `Medians of ${rounds} rounds. The physical limit: the bytes of the contents over the bandwidth, and the round trips of`,
-    'which each needs the answer to the one before. The link alone: with headers, handshakes and the requests in rounds',
-    'of as many as our defaults allow at once. In brackets: of our own mount, how many times the physical limit; of the',
-    'others, how many times as long as ours.',
+    'which each needs the answer to the one before. In brackets: of our own mount, how many times the physical limit; of',
+    'the others, how many times as long as ours.',
     '',
     ...tables.flatMap((one) => [one, '']),
     ...(failures.length === 0 ? [] : ['Failed:', '', ...failures]),

@@ -4,7 +4,7 @@
  * Invariant: every number is a median over the rounds that succeeded; a step without any says why.
  */
 import type { Measurement, Outcome } from './measure.ts'
-import { linkSeconds, physicalSeconds, type Line } from './limits.ts'
+import { physicalSeconds, type Line } from './limits.ts'
 import type { Step } from './workload.ts'
 
 /** The party that the others are compared with. */
@@ -32,16 +32,16 @@ export class Results {
     for (const { step, outcomes } of this.#steps.values()) {
       const writes = step.isDurable !== undefined
       const { need } = step
-      const limits = need && [physicalSeconds(need, this.#line), linkSeconds(need, this.#line)]
+      const limit = need && physicalSeconds(need, this.#line)
       if (writes)
         rows.push(this.#timesRow(`${step.name}: returned`, outcomes, undefined, (one) => one.returnedSeconds))
       rows.push(
-        this.#timesRow(writes ? `${step.name}: durable` : step.name, outcomes, limits, (one) =>
+        this.#timesRow(writes ? `${step.name}: durable` : step.name, outcomes, limit, (one) =>
           writes ? one.durableSeconds : one.returnedSeconds,
         ),
       )
     }
-    return table(['seconds', 'physical limit', 'the link alone', ...this.#parties], rows)
+    return table(['seconds', 'physical limit', ...this.#parties], rows)
   }
 
   /** Requests by verb, as the link saw them in the first round that succeeded. */
@@ -114,23 +114,22 @@ export class Results {
   #timesRow(
     name: string,
     outcomes: ReadonlyMap<string, readonly Outcome[]>,
-    limits: readonly number[] | undefined,
+    limit: number | undefined,
     pick: (one: Measurement) => number | undefined,
   ): string[] {
     const secondsOf = (party: string): number =>
       median(successes(outcomes.get(party)).map((one) => pick(one) ?? NaN))
     const base = secondsOf(ours)
-    const [physical, link] = limits ?? []
     const cells = this.#parties.map((party) => {
       const seconds = secondsOf(party)
       if (Number.isNaN(seconds)) return outcomes.has(party) ? 'failed' : ''
       if (party.startsWith(ours))
-        return physical === undefined
+        return limit === undefined
           ? digits(seconds)
-          : `${digits(seconds)} (${digits(seconds / physical)} × limit)`
+          : `${digits(seconds)} (${digits(seconds / limit)} × limit)`
       return Number.isNaN(base) ? digits(seconds) : `${digits(seconds)} (${digits(seconds / base)} ×)`
     })
-    return [name, ...[physical, link].map((limit) => (limit === undefined ? '' : digits(limit))), ...cells]
+    return [name, limit === undefined ? '' : digits(limit), ...cells]
   }
 }
 

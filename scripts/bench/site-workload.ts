@@ -35,7 +35,7 @@ export function site(fixtures: string): Workload {
         cold: true,
         script: `cp -r '${source}' "$mount/site"`,
         isDurable: hasAll('site', all),
-        need: writing(fileCount, bytes),
+        need: writing(bytes),
       },
       {
         name: `rm -r of a site of ${fileCount} files`,

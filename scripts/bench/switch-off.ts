@@ -35,7 +35,7 @@ export async function switchOff(options: SwitchOffOptions): Promise<string[]> {
     }),
   )
   const roster = new Roster([mountSession({ modifiedTime: 'zero', tls }), ...variants], onProgress)
-  const line = await lineOf(directory, speed, tls)
+  const line = await lineOf(directory, speed)
   const results = await compare({ ...options, line, roster })
   const whole = results.seconds(oursName)
   const rows = results.steps().map(({ name }) => {

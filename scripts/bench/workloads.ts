@@ -76,7 +76,7 @@ export function copyTree(fixtures: string, shape: TreeShape): Workload {
         cold: true,
         script: `cp -r '${source}' "$mount/copy"`,
         isDurable: hasAll('copy', filesBelow(source)),
-        need: writing(shape.files, shape.files * shape.bytes),
+        need: writing(shape.files * shape.bytes),
       },
     ],
   }
@@ -166,7 +166,7 @@ function extract(fixtures: string): Workload {
         cold: true,
         script: `mkdir "$mount/extract" && tar -C "$mount/extract" -xf '${archive}'`,
         isDurable: hasAll('extract', filesBelow(source)),
-        need: writing(shape.files, shape.files * shape.bytes),
+        need: writing(shape.files * shape.bytes),
       },
     ],
   }
@@ -204,7 +204,7 @@ function repository(fixtures: string): Workload {
         cold: true,
         script: clone('"$mount/clone"'),
         isDurable: (files) => isCloned(files) && !hasLocks(files),
-        need: writing(all.size, bytes),
+        need: writing(bytes),
       },
       status,
     ],
@@ -276,7 +276,7 @@ function save(fixtures: string): Workload {
         script: `cp '${source}' "$mount/.notes.txt.tmp" && mv "$mount/.notes.txt.tmp" "$mount/notes.txt"`,
         isDurable: (files) =>
           !existsSync(join(files, '.notes.txt.tmp')) && readFileSync(join(files, 'notes.txt')).equals(after),
-        need: writing(1, after.length),
+        need: writing(after.length),
       },
     ],
   }
