@@ -3,7 +3,7 @@
  *
  * How many the service and the link bear is found out. While some wait for others, the number grows by half as long as
  * answers do not take much longer, or more come in the same time; a step after which neither holds is taken back, and
- * tried again a while later. Once the service has refused (429, or a change that timed out), the number grows by one at
+ * tried again a while later. Once the service has refused (429, 503, or a change that timed out), the number grows by one at
  * a time.
  *
  * Invariant: an attempt holds a slot from before it is sent until its body has ended; a call that backs off holds

@@ -134,7 +134,8 @@ export class CallRunner {
       slot?.succeeded()
       return await receiveOrDrop(call, reply)
     }
-    if (reply.status === 429 || (reply.status === 408 && call.method !== 'GET')) slot?.throttled()
+    const isTooMuch = reply.status === 429 || reply.status === 503
+    if (isTooMuch || (reply.status === 408 && call.method !== 'GET')) slot?.throttled()
     const error = await this.#refused(call, reply)
     const last = refusedToken !== undefined || call.body?.canBegin() === false
     if (error.code !== 'unauthorized' || last || !(await this.#hasOtherToken(token, options))) throw error
