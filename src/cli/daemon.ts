@@ -11,6 +11,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { withCompiled } from './compile-cache.ts'
 import { openLog } from './log-file.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 
@@ -71,7 +72,7 @@ export async function becomeDaemon({ entry, argv, shown, logFile }: DaemonOption
     {
       detached: true,
       env: {
-        ...process.env,
+        ...withCompiled(process.env),
         [readinessVariable]: String(readinessDescriptor),
         [argumentsVariable]: JSON.stringify(argv),
       },
