@@ -1,6 +1,5 @@
 /**
- * A mounted session, as the command line and the control socket hold it. Layer: mount;
- * `mount.ts` makes it.
+ * A mounted session, as the command line and the control socket hold it. Layer: mount; `mounted.ts` is one.
  *
  * Invariant: nothing here loses a change: what the service has not confirmed is on this machine when any of
  * these returns, and the next mount of the session goes on with it.

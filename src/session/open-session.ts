@@ -14,7 +14,7 @@ import type { OpenSessionOptions } from '../options/mount-options.ts'
 import type { PrefetchPart } from '../prefetch/parts.ts'
 import { withFailpoints, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { releaseReserve } from '../write-back/disk/reserve.ts'
-import { assemble, type Assembly } from './assemble.ts'
+import type { Assembly } from './assemble.ts'
 import { CallStatistics } from './call-statistics.ts'
 import { asSessionError, checkSameSession, checkSession, newClient } from './connect.ts'
 import { descriptorBudget, withinBudget } from './descriptor-budget.ts'
@@ -69,7 +69,11 @@ export async function openSession(
       levels.set(client.levels)
       await client.close()
     })
-    const { createdAtMs, agentVersion } = await checkSession(client, options, signal)
+    /* loaded while the first request is under way */
+    const [{ createdAtMs, agentVersion }, { assemble }] = await Promise.all([
+      checkSession(client, options, signal),
+      import('./assemble.ts'),
+    ])
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)
     const files = sessionFiles(client, options.agent, options.session)
