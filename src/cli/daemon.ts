@@ -19,6 +19,11 @@ const readinessVariable = 'MOUNT_SESSION_READINESS'
 const argumentsVariable = 'MOUNT_SESSION_ARGUMENTS'
 const readinessDescriptor = 3
 
+/* glibc would give each of some twenty threads a heap of its own, and keep what is freed in it: after 2,000 files
+   unpacked a process takes 10 to 18 MB less so, and no more CPU. */
+const arenasVariable = 'MALLOC_ARENA_MAX'
+const fewArenas = '2'
+
 /** How a daemon reports to the command that started it; each is called at most once. */
 export interface Readiness {
   /** Those of the command that started it: what `ps` shows of a daemon leaves out what is not for everybody. */
@@ -35,6 +40,7 @@ export function readinessPipe(): Readiness | undefined {
   /* not for the programs that we start */
   const argv = JSON.parse(process.env[argumentsVariable] ?? '[]') as readonly string[]
   for (const name of [readinessVariable, argumentsVariable]) Reflect.deleteProperty(process.env, name)
+  if (process.env[arenasVariable] === fewArenas) Reflect.deleteProperty(process.env, arenasVariable)
   const say = (line: string): void => {
     try {
       writeSync(readinessDescriptor, `${line}\n`)
@@ -72,6 +78,7 @@ export async function becomeDaemon({ entry, argv, shown, logFile }: DaemonOption
     {
       detached: true,
       env: {
+        [arenasVariable]: fewArenas,
         ...withCompiled(process.env),
         [readinessVariable]: String(readinessDescriptor),
         [argumentsVariable]: JSON.stringify(argv),
