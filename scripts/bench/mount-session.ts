@@ -58,9 +58,13 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
         MOUNT_SESSION_TOKEN: token,
         XDG_STATE_HOME: join(directory, 'state'),
         XDG_CACHE_HOME: join(directory, 'cache'),
+        /* kept for all mounts of a run, as a user's is: what is measured is not a program's first start */
+        NODE_COMPILE_CACHE: join(directory, '..', '..', 'compiled'),
         /* as the daemon is started: it stays in the foreground here, so that its end is seen */
         ...(tls ? { NODE_EXTRA_CA_CERTS: join(directory, '..', 'data', 'tls', 'certificate.pem') } : {}),
         ...env,
+        /* as daemon.ts has it */
+        MALLOC_ARENA_MAX: '2',
         NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${smallYoungGeneration}`,
       },
     }),

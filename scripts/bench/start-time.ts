@@ -3,7 +3,7 @@
  * Layer: benchmark.
  *
  * Invariant: the command is started as a user does, with nothing of an earlier mount; the service is on this
- * machine. What Node keeps of compiled sources is the user's own, and there from the second start on.
+ * machine. What Node keeps of compiled sources is kept between the starts, and there from the second one on.
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
