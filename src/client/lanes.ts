@@ -9,9 +9,8 @@ import { defaultValues } from '../options/table.ts'
 import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
-/** What services of this kind are known to bear; from there on it is found out. */
-const startReads = 32
-const startWrites = 16
+/** How many at first, where nothing is known of the endpoint. */
+const startCalls = 32
 /** Downloads that nothing comes of leave room beside each that may run for so many. */
 const restingPerRead = 4
 
@@ -47,9 +46,9 @@ export class Lanes {
     const { reads = downloads, writes = uploads, start = {} } = limits
     const lane = (limit: number, first: number, maxResting = 0): Lane =>
       new Lane({ limit, start: first, clock, maxResting })
-    this.#reads = lane(reads, start.reads ?? startReads, restingPerRead * reads)
-    this.#questions = lane(reads, start.questions ?? startReads)
-    this.#writes = lane(writes, start.writes ?? startWrites)
+    this.#reads = lane(reads, start.reads ?? startCalls, restingPerRead * reads)
+    this.#questions = lane(reads, start.questions ?? startCalls)
+    this.#writes = lane(writes, start.writes ?? startCalls)
   }
 
   get levels(): LaneLevels {
