@@ -61,6 +61,7 @@ export { type LogFrame, logFrames } from './logs/log-frames.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'
 export type {
   DeleteOptions,
+  DownloadOptions,
   ListOptions,
   LogStream,
   LogStreamOptions,
@@ -86,7 +87,7 @@ export {
 } from './client/errors.ts'
 export type { FinishedCall, Verb } from './client/call.ts'
 export type { LaneLoad } from './client/lane.ts'
-export type { LaneLimits, LaneLoads } from './client/lanes.ts'
+export type { LaneLevels, LaneLimits, LaneLoads } from './client/lanes.ts'
 export type { ProxyOptions } from './client/proxy.ts'
 export type { Timeouts } from './client/progress-watch.ts'
 export type { RetryPolicy } from './client/retry.ts'
