@@ -32,6 +32,8 @@ export async function measureMemory({ directory, roster, onProgress }: MemoryOpt
       (error: unknown) => roster.exclude(party, error),
     )
     if (contender === undefined) continue
+    /* what a first start compiles, and takes memory for, is kept for the one that is measured */
+    await contender.remount()
     await measureWorkload(workload, contender, (step, outcome) => {
       onProgress(`${party.name}: ${step.name}`)
       const cells =
