@@ -75,8 +75,8 @@ export class Connections {
     for (const connection of this.#idle.filter(isOld)) this.#drop(connection)
     this.#idle = this.#idle.filter((connection) => !isOld(connection))
     // one that has never answered is new, or has company itself
-    for (const connection of [...this.#shared].filter((each) => each.heardAt !== undefined && isOld(each)))
-      connection.destroy()
+    for (const connection of this.#shared)
+      if (connection.heardAt !== undefined && isOld(connection)) connection.abandon()
   }
 
   /** Ends all requests and closes all connections. */

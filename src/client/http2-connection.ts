@@ -53,6 +53,8 @@ export class Http2Connection {
   readonly #session: ClientHttp2Session
   readonly #options: Http2ConnectionOptions
   #active = 0
+  /** Of requests that change nothing, and have no answer yet. */
+  readonly #questions = new Set<ClientHttp2Stream>()
   /** Of bodies that have not left yet. */
   #queuedBytes = 0
   #bounds: Bounds
@@ -145,6 +147,12 @@ export class Http2Connection {
     }
   }
 
+  /** Another one was found dead: questions go elsewhere, and changes, whose end would be unknown, are waited for. */
+  abandon(): void {
+    this.#gone()
+    for (const stream of this.#questions) stream.close(constants.NGHTTP2_CANCEL)
+  }
+
   /** Ends all that is under way on it. */
   destroy(): void {
     this.#session.destroy()
@@ -164,7 +172,14 @@ export class Http2Connection {
       stream.close(constants.NGHTTP2_CANCEL)
       stream.destroy(head.signal.reason as Error)
     }
-    stream.once('close', () => head.signal.removeEventListener('abort', giveUp))
+    if (head.method === 'GET') {
+      this.#questions.add(stream)
+      stream.once('response', () => this.#questions.delete(stream))
+    }
+    stream.once('close', () => {
+      this.#questions.delete(stream)
+      head.signal.removeEventListener('abort', giveUp)
+    })
     const answer = answerOf(stream, () => this.#failure(stream))
     head.signal.addEventListener('abort', giveUp, { once: true })
     if (head.signal.aborted) giveUp()

@@ -209,6 +209,28 @@ void t.test(
   },
 )
 
+void t.test(
+  'where a service is slow for a while, questions go out again and changes are waited for',
+  async (t) => {
+    const service = await SecureService.start(t)
+    const clock = new FakeClock()
+    const client = service.client(t, { clock })
+    await get(client)
+    clock.advance(10_000)
+    const kept = together(service, 4)
+    const changes = [put(client, 'a', 10), client.deleteSessionFile(agent, session, 'b')]
+    const questions = [get(client), get(client)]
+    const arrived = await kept
+    await clock.untilWaiting(6)
+    service.answer = ({ respond }) => respond()
+    clock.advance(3_000)
+    await Promise.all(questions)
+    for (const { method, respond } of arrived) if (method !== 'GET') respond()
+    await Promise.all(changes)
+    t.equal(service.seen.filter(({ method }) => method !== 'GET').length, 2, 'no change is sent twice')
+  },
+)
+
 void t.test('a connection that rests for four minutes is closed, and one that is used is not', async (t) => {
   const service = await SecureService.start(t)
   const clock = new FakeClock()
