@@ -3,10 +3,10 @@
  *
  * Invariant: leaving a part out changes how long something takes, never what is answered.
  */
-export const prefetchParts = ['walks', 'scatters', 'repositories', 'refresh', 'pace'] as const
+export const prefetchParts = ['walks', 'repositories', 'pace'] as const
 
 /**
- * Listings and files on the way of a walk; subdirectories visited to and fro; what git reads of a repository;
- * listings in busy use before they are too old; and that a walk fetches no more than it will use in time.
+ * Listings and files on the way of a walk; what git reads of a repository; and that a walk fetches no more than it
+ * will use in time.
  */
 export type PrefetchPart = (typeof prefetchParts)[number]

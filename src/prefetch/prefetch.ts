@@ -10,9 +10,7 @@
 import { LRUCache } from 'lru-cache'
 import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
 import type { PrefetchPart } from './parts.ts'
-import { RefreshAhead } from './refresh-ahead.ts'
 import { Repositories } from './repository.ts'
-import { Scatters } from './scatter.ts'
 import { Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
 
@@ -64,8 +62,6 @@ export class Prefetch {
   readonly #around: WalkSurroundings
   readonly #enabled: boolean
   readonly #leaveOut: ReadonlySet<PrefetchPart>
-  readonly #refresh: RefreshAhead
-  readonly #scatters: Scatters
   readonly #repositories: Repositories
   readonly #traces = new LRUCache<string, Trace>({ max: rememberedDirectories })
   #walks: Walk[] = []
@@ -94,8 +90,6 @@ export class Prefetch {
       load: { running: 0 },
       hasPace: !this.#leaveOut.has('pace'),
     }
-    this.#refresh = new RefreshAhead(listings, clock)
-    this.#scatters = new Scatters(this.#around, ttlMs)
     this.#repositories = new Repositories(this.#around)
   }
 
@@ -114,7 +108,6 @@ export class Prefetch {
     if (!this.#enabled) return
     if (directory !== this.#entered) this.#enter(directory, false)
     this.#touch(directory)
-    if (!this.#leaveOut.has('refresh')) this.#refresh.used(directory)
     if (!this.#leaveOut.has('repositories')) this.#repositories.didLookUp(directory, name)
   }
 
@@ -136,7 +129,6 @@ export class Prefetch {
   stop(): void {
     for (const walk of this.#walks) walk.stop()
     this.#walks = []
-    this.#scatters.stop()
     this.#repositories.stop()
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
@@ -147,11 +139,10 @@ export class Prefetch {
     if (directory === '') return
     const name = nameOf(directory)
     const trace = this.#touch(parentOf(directory))
-    const isKnown = this.#walks.some((walk) => walk.use(directory)) || this.#scatters.use(directory)
+    const isKnown = this.#walks.some((walk) => walk.use(directory))
     if (!isKnown && !this.#repositories.isAtWork(parentOf(directory))) {
       const isAtOnce = isRead && trace.isReadAtOnce
-      const isInOrder = this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
-      if (!isInOrder && !this.#leaveOut.has('scatters')) this.#scatters.visit(directory)
+      this.#recognise(parentOf(directory), name, 'directory', isAtOnce, trace.directory)
     }
     trace.directory = { name, at: this.#around.clock.now() }
     this.#rest()
@@ -164,10 +155,10 @@ export class Prefetch {
     kind: 'file' | 'directory',
     isReadAtOnce: boolean,
     last: Step | undefined,
-  ): boolean {
+  ): void {
     const { listings, clock, limits } = this.#around
     const listing = listings.newest(directory)
-    if (listing === undefined) return false
+    if (listing === undefined) return
     const before = last !== undefined && clock.now() - last.at <= stepMs ? last.name : undefined
     const walked = this.#walks.filter((walk) => walk.covers(directory))
     const isInTree = kind === 'file' && walked.some((walk) => walk.repository !== undefined)
@@ -178,9 +169,8 @@ export class Prefetch {
       if (!isFirst && !isNext) continue
       const window = isFirst ? (isReadAtOnce ? limits.firstItems : firstWindowOfTree) : firstWindow
       this.#follow(directory, name, kind, { order, window, isRead: isFirst && isReadAtOnce })
-      return true
+      return
     }
-    return false
   }
 
   /** Git goes through all directories beside `.git`, by name, and reads the files that may have changed. */

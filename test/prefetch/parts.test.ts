@@ -6,7 +6,7 @@ import { WalkRig } from './walk-rig.ts'
 const without = (...parts: PrefetchPart[]) => ({ leaveOut: new Set(parts) })
 
 void t.test('without walks each thing is fetched by who comes to it', async (t) => {
-  const rig = new WalkRig(t.testdir(), without('walks', 'scatters'))
+  const rig = new WalkRig(t.testdir(), without('walks'))
   rig.plant(10, 5)
   const seen: string[] = []
   await rig.walk('tree', async (path) => seen.push(await rig.cat(path)))
@@ -16,7 +16,7 @@ void t.test('without walks each thing is fetched by who comes to it', async (t) 
 })
 
 void t.test('without the others a walk is fetched ahead of as ever', async (t) => {
-  const rig = new WalkRig(t.testdir(), without('scatters', 'repositories', 'refresh', 'pace'))
+  const rig = new WalkRig(t.testdir(), without('repositories', 'pace'))
   rig.plant(50, 20)
   await rig.walk('tree', (path) => rig.cat(path))
   t.equal(rig.files.count('list'), 51)
