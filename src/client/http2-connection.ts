@@ -30,6 +30,7 @@ const streamWindowBytes = 1024 * 1024
 const mostStreams = 250
 /** All answers of a connection together: what nobody reads holds up nobody else. */
 const connectionWindowBytes = 32 * 1024 * 1024
+
 /** What the other side takes at once: of requests, and of one body. */
 export interface Bounds {
   readonly streams: number
