@@ -181,20 +181,20 @@ void t.test('a change that timed out halves the lane, here or there', async (t) 
   const service = (await ScriptedService.start(t)).next(status(408), json(201, {}))
   const client = service.client(t)
   await sessionFiles(client, agent, session).upload('f', content)
-  t.equal(client.load.writes.limit, 8)
+  t.equal(client.load.writes.limit, 16)
   service.next(silence)
   const hasty = service.client(t, { timeouts: { totalMs: 20 } })
   await t.rejects(sessionFiles(hasty, agent, session).upload('f', content, { retry: false }), {
     code: 'timeout',
   })
-  t.equal(hasty.load.writes.limit, 8)
+  t.equal(hasty.load.writes.limit, 16)
 })
 
 void t.test('429 halves the lane', async (t) => {
   const service = (await ScriptedService.start(t)).next(status(429), json(201, {}))
   const client = service.client(t)
   await sessionFiles(client, agent, session).upload('f', content)
-  t.equal(client.load.writes.limit, 8)
+  t.equal(client.load.writes.limit, 16)
   t.equal(client.load.reads.limit, 32)
 })
 

@@ -123,7 +123,7 @@ void t.test('on a link that has been seen to be fast a dead upload is noticed so
     if (clock.waiting > 0) clock.advance(1000)
   }
   t.ok(clock.now() - began < 120_000, `${clock.now() - began} ms`)
-  t.equal(client.load.writes.limit, 8, 'and the number of uploads is halved')
+  t.equal(client.load.writes.limit, 16, 'and the number of uploads is halved')
 })
 
 void t.test('what is on its way may take as long as the link was seen to need', (t) => {
