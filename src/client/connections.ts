@@ -31,6 +31,9 @@ const maxForContents = 3
 /** Another one is opened when each has so many requests. */
 const enoughOnEach = 24
 
+/** Some gateways agree to HTTP/2 and cannot speak it; one that was cut off so early may have had bad luck. */
+const enoughBroken = 2
+
 export class Connections {
   readonly #dialer: Dialer
   readonly #options: DialerOptions
@@ -44,6 +47,8 @@ export class Connections {
   #protocol: Promise<Protocol> | undefined
   /** Made to find out how the other side speaks. */
   #spare: Dialed | undefined
+  /** Shared connections, one after the other, on which the other side agreed to HTTP/2 and then did not speak it. */
+  #broken = 0
   #opening: Promise<Http2Connection | undefined> | undefined
   #isDestroyed = false
 
@@ -144,8 +149,10 @@ export class Connections {
       clock,
       bounds: this.#bounds,
       onBounds: (bounds) => (this.#bounds = bounds),
-      onClosed: () => {
+      onClosed: (hasSpoken) => {
         this.#shared = this.#shared.filter((each) => each !== connection)
+        this.#broken = hasSpoken ? 0 : this.#broken + 1
+        if (this.#broken >= enoughBroken) this.#protocol = Promise.resolve('http/1.1')
       },
     })
     this.#shared.push(connection)

@@ -46,8 +46,8 @@ export interface Http2ConnectionOptions {
   /** Of a connection before this one, until it has said its own. */
   readonly bounds: Bounds
   readonly onBounds: (bounds: Bounds) => void
-  /** It is closed, and nothing is under way on it any more. */
-  readonly onClosed: () => void
+  /** It is closed, and nothing is under way on it any more. `hasSpoken`: the other side has, in HTTP/2. */
+  readonly onClosed: (hasSpoken: boolean) => void
 }
 
 export class Http2Connection {
@@ -60,6 +60,7 @@ export class Http2Connection {
   #queuedBytes = 0
   #bounds: Bounds
   #heardAt: number | undefined
+  #hasSpoken = false
   #isGone = false
   /** The last request that the other side has looked at, once it has said so. */
   #lastProcessed = Infinity
@@ -75,6 +76,7 @@ export class Http2Connection {
     this.#session.once('connect', () => this.#session.setLocalWindowSize(connectionWindowBytes))
     this.#session.on('remoteSettings', ({ maxConcurrentStreams, initialWindowSize }: Settings) => {
       const { streams, bodyBytes } = usualBounds
+      this.#hasSpoken = true
       this.#bounds = {
         streams: Math.min(maxConcurrentStreams ?? streams, mostStreams),
         bodyBytes: initialWindowSize ?? bodyBytes,
@@ -83,7 +85,7 @@ export class Http2Connection {
     })
     this.#session.once('close', () => {
       this.#gone()
-      options.onClosed()
+      options.onClosed(this.#hasSpoken)
     })
     // every request fails with it as well
     this.#session.on('error', () => this.#gone())
