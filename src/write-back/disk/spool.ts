@@ -10,6 +10,7 @@ import {
   copyFileSync,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -72,6 +73,10 @@ export class Spool {
   readonly #reserve: Reserve
   readonly #openFiles: OpenFiles
   readonly #small: SmallFiles
+  /** Small ones that a power cut would have left as they were once, as far as is known. */
+  readonly #smallDurable: Set<number>
+  /** Of those with a file of their own, the ones that a power cut could still find in a slot. */
+  readonly #movedOut = new Set<number>()
   /** Of those with a file of their own. */
   readonly #names: Map<number, string>
   #newest: number
@@ -84,6 +89,7 @@ export class Spool {
     mkdirSync(join(directory, '..', namesDirectory), { recursive: true, mode: 0o700 })
     this.#reserve = new Reserve(join(directory, '..', reserveName))
     this.#small = new SmallFiles(join(directory, '..'))
+    this.#smallDurable = new Set(this.#small.generations())
     // on its way to a file of its own it is where it was until it has come
     for (const generation of this.#small.generations()) rmSync(this.file(generation), { force: true })
     this.#names = linksIn(join(directory, '..'))
@@ -247,13 +253,23 @@ export class Spool {
   /** Makes a generation survive a power cut. */
   async makeDurable(generation: number): Promise<void> {
     if (this.#small.has(generation)) {
-      await promisify((done: (error: Error | null) => void) => this.#small.whenDurable(done))()
+      // noted first: what it waits for may be there before it hears of it
+      this.#smallDurable.add(generation)
+      await this.#whenSmallAreDurable()
       return
     }
     await this.#lend(generation, (fd) => {
       if (fstatSync(fd).nlink === 0) throw takenAway('spool')
       return datasync(fd)
     })
+    if (!this.#movedOut.has(generation)) return
+    // its slot would count, and be older
+    await this.#whenSmallAreDurable()
+    this.#movedOut.delete(generation)
+  }
+
+  #whenSmallAreDurable(): Promise<void> {
+    return promisify((done: (error: Error | null) => void) => this.#small.whenDurable(done))()
   }
 
   /** Calls back once what small generations are called, and that some have no name any more, survives a power cut. */
@@ -264,9 +280,11 @@ export class Spool {
   /** Only for what the journal durably knows nothing of; see `Journal.whenDurable`. */
   unlink(generation: number): void {
     if (this.#small.has(generation)) {
+      this.#smallDurable.delete(generation)
       this.#small.remove(generation)
       return
     }
+    this.#movedOut.delete(generation)
     this.unname(generation)
     this.#openFiles.close(this.file(generation))
     try {
@@ -302,12 +320,15 @@ export class Spool {
     try {
       if (writeSync(fd, bytes) < bytes.length)
         throw Object.assign(new Error('short write'), { code: 'ENOSPC' })
+      // what was durable in its slot must not be nowhere for a while
+      if (this.#smallDurable.delete(generation)) fdatasyncSync(fd)
     } catch (error) {
       this.#openFiles.close(this.file(generation))
       unlinkSync(this.file(generation))
       throw error
     }
     this.#small.remove(generation)
+    this.#movedOut.add(generation)
     if (path !== undefined) this.name(generation, path)
   }
 
