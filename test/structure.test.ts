@@ -24,7 +24,18 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   fuse: ['filesystem'],
   session: ['write-back', 'prefetch', 'cache', 'client', 'control', 'options'],
   mount: ['session', 'fuse', 'filesystem', 'write-back', 'logs', 'client', 'control', 'options'],
-  cli: ['mount', 'session', 'fuse', 'write-back', 'emulator', 'client', 'control', 'options'],
+  cli: [
+    'mount',
+    'session',
+    'fuse',
+    'write-back',
+    'transfer',
+    'logs',
+    'emulator',
+    'client',
+    'control',
+    'options',
+  ],
 }
 /** The rooms within the write-back, alike. */
 const innerRooms: Readonly<Record<string, readonly string[]>> = {

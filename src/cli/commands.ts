@@ -1,10 +1,10 @@
 /**
  * The command of a command line, and its module. Layer: cli.
  *
- * Invariant: a command's module is loaded only when it is run; the first word decides, and mounting is what
+ * Invariant: a command's module is loaded only when it is run; the first words decide, and mounting is what
  * remains (AGENT/SESSION has a slash in it, no command has).
  */
-import { isCommand, type CommandName } from './command-list.ts'
+import { isCommand, isGroup, type CommandName } from './table/command-list.ts'
 
 /** What a command's module exports as `run`. Resolves with the exit code; throws errors made for the user. */
 export type RunCommand = (argv: readonly string[]) => Promise<number>
@@ -24,9 +24,14 @@ const modules: Readonly<Record<CommandName, Load>> = {
 
 /** Runs what the whole command line asks for. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
-  const [first = '', ...rest] = argv
+  const [first = '', second = '', ...rest] = argv
   if (isCommand(first)) {
-    return (await modules[first]()).run(rest)
+    return (await modules[first]()).run(argv.slice(1))
+  }
+  if (isGroup(first)) {
+    const name = `${first} ${second}`
+    if (isCommand(name)) return (await modules[name]()).run(rest)
+    return (await import('./group.ts')).run(first, second)
   }
   if (first !== '' && !first.startsWith('-') && !first.includes('/')) {
     const { UsageError } = await import('./usage-error.ts')
@@ -36,13 +41,18 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
 }
 
 /** `mount-session help [COMMAND]`: the same text as `mount-session [COMMAND] --help`. */
-async function help([name = 'help']: readonly string[]): Promise<number> {
-  if (name === 'help' || name.startsWith('-')) {
+async function help(words: readonly string[]): Promise<number> {
+  const [first = 'help'] = words
+  if (first === 'help' || first.startsWith('-')) {
     return (await mount()).run(['--help'])
   }
-  if (!isCommand(name)) {
-    const { UsageError } = await import('./usage-error.ts')
-    throw new UsageError(`there is no command "${name}"`)
+  const name = words.slice(0, isGroup(first) ? 2 : 1).join(' ')
+  if (isCommand(name)) {
+    return (await modules[name]()).run(['--help'])
   }
-  return (await modules[name]()).run(['--help'])
+  if (isGroup(first)) {
+    return (await import('./group.ts')).run(first, words[1] ?? '--help')
+  }
+  const { UsageError } = await import('./usage-error.ts')
+  throw new UsageError(`there is no command "${name}"`)
 }

@@ -7,7 +7,6 @@ import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { MountOptions, RunOptions } from '../options/mount-options.ts'
 import { optionRows } from '../options/table.ts'
-import { commandList } from './command-list.ts'
 import { helpWidth, parseCommand } from './command-line.ts'
 import {
   addFlags,
@@ -18,6 +17,7 @@ import {
   requireEndpoint,
   type Environment,
 } from './session-arguments.ts'
+import { commandRows } from './table/command-list.ts'
 
 export interface MountCommand {
   readonly options: MountOptions
@@ -78,7 +78,7 @@ function mountHelp(command: Command): string {
     ...variables.map(([, row]) => line((row.env ?? []).join(', '), row.help)),
     '',
     'Commands:',
-    ...Object.values(commandList).map(({ usage, help: what }) => line(usage, what)),
+    ...commandRows.map(([, { usage, help: what }]) => line(usage, what)),
     '',
     'Times: 2s, 500ms, 5m (seconds without a unit). Sizes: 64M, 1G (bytes without a unit, units of 1024).',
   ].join('\n')

@@ -5,55 +5,39 @@
  * daemon's business and passed over unless it was named.
  */
 import { resolve } from 'node:path'
-import { Command } from 'commander'
 import { SessionError } from '../session/session-error.ts'
 import type { OptionValues } from '../options/table.ts'
 import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
 import { knownSessions } from '../session/directories.ts'
 import type { RecoveryAction, RecoveryReport } from '../session/recover.ts'
 import { showCount } from './amounts.ts'
-import { parseCommand } from './command-line.ts'
+import { readCommand } from './command-line.ts'
 import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { createLogger } from './log-output.ts'
-import { addFlags, dataDirectories, parseAddress, readValues, requireEndpoint } from './session-arguments.ts'
+import { dataDirectories, parseAddress, requireEndpoint } from './session-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
+import type { commandList } from './table/command-list.ts'
+import type { FlagsOf } from './table/command-row.ts'
 import { UsageError } from './usage-error.ts'
 
-const flagsTaken = [
-  ...['endpoint', 'isolation-key', 'user-identity', 'ca-file'],
-  ...['uploads', 'downloads', 'timeout', 'max-file-size', 'local-names', 'log-level'],
-]
+type Flags = FlagsOf<typeof commandList.recover>
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = new Command('mount-session recover')
-    .argument(
-      '[AGENT/SESSION]',
-      'the session (default: every session of this user that something is left of)',
-    )
-    .description('Uploads what a dead mount left behind, without mounting.')
-    .option(
-      '--export <DIR>',
-      'copy what is left to DIR instead, also what was set aside; nothing is uploaded',
-    )
-    .option('--discard', 'give up what is left')
-  addFlags(command, ({ flag = '' }) => flagsTaken.includes(flag))
-  const [name] = parseCommand(command, argv)
-  const flags = command.opts<{
-    export?: string
-    discard?: boolean
-    endpoint?: string
-    isolationKey?: string
-  }>()
-  if (flags.export !== undefined && flags.discard === true) {
+  const {
+    words: [name],
+    flags,
+    values,
+    given,
+  } = readCommand('recover', argv)
+  if (flags.export !== undefined && flags.discard) {
     throw new UsageError('--export and --discard: one after the other', 'recover')
   }
-  const values = readValues(flags, process.env)
   const roots = dataDirectories(process.env)
   /* without a name it is about all projects and keys, whatever the environment has, unless a flag names one */
-  const { endpoint, isolationKey } = name === undefined ? flags : values
+  const { endpoint, isolationKey } = name === undefined ? given : values
   const sessions = chooseSessions(name, { ...values, endpoint, isolationKey }, roots)
   if (sessions.length === 0) {
     return 0
@@ -62,7 +46,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const failpoint = failpointFrom(process.env)
   using interrupted = interruption()
   let exitCode = 0
-  const isUpload = flags.export === undefined && flags.discard !== true
+  const isUpload = flags.export === undefined && !flags.discard
   for (const address of sessions) {
     const title = `${address.agent}/${address.session}`
     if (isUpload && name === undefined && isForeign(address, values)) {
@@ -129,33 +113,25 @@ function isForeign(address: SessionAddress, { token, endpoint }: OptionValues): 
   return token !== undefined && (endpoint === undefined || requireEndpoint(endpoint) !== address.endpoint)
 }
 
-function actionFor(
-  flags: { readonly export?: string; readonly discard?: boolean },
-  { agent, session }: SessionAddress,
-  several: boolean,
-): RecoveryAction {
+function actionFor(flags: Flags, { agent, session }: SessionAddress, several: boolean): RecoveryAction {
   if (flags.export !== undefined) {
     return {
       kind: 'export',
       directory: several ? resolve(flags.export, agent, session) : resolve(flags.export),
     }
   }
-  return { kind: flags.discard === true ? 'discard' : 'upload' }
+  return { kind: flags.discard ? 'discard' : 'upload' }
 }
 
-function describe(
-  title: string,
-  { handled, left, setAside }: RecoveryReport,
-  flags: { readonly export?: string; readonly discard?: boolean },
-): number {
-  const done = flags.export !== undefined ? 'exported' : flags.discard === true ? 'given up' : 'uploaded'
+function describe(title: string, { handled, left, setAside }: RecoveryReport, flags: Flags): number {
+  const done = flags.export !== undefined ? 'exported' : flags.discard ? 'given up' : 'uploaded'
   if (handled > 0) {
     process.stdout.write(`${title}: ${showCount(handled, 'path')} ${done}\n`)
   }
   if (left.length > 0) {
     complain([`${title}: not uploaded, and kept:`, ...left.map(describeLeftover)].join('\n'))
   }
-  const kept = flags.export === undefined && flags.discard !== true ? setAside : []
+  const kept = flags.export === undefined && !flags.discard ? setAside : []
   if (kept.length > 0) {
     const names = kept.map((path) => `  ${path}`)
     complain([`${title}: set aside, take it out with --export DIR:`, ...names].join('\n'))

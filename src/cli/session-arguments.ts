@@ -61,10 +61,10 @@ function readValue(
   }
 }
 
-/** Adds the flags of the table whose row is `wanted`, grouped for the help. */
-export function addFlags(command: Command, wanted: (row: OptionRow) => boolean): void {
+/** Adds the flags of the table that are `wanted`, grouped for the help. */
+export function addFlags(command: Command, wanted: (name: OptionName) => boolean): void {
   for (const [name, row] of optionRows) {
-    if (row.flag === undefined || !wanted(row)) {
+    if (row.flag === undefined || !wanted(name)) {
       continue
     }
     const short = row.short === undefined ? '' : `-${row.short}, `
@@ -84,11 +84,11 @@ export function describe(row: OptionRow): string {
   return notes.length === 0 ? row.help : `${row.help} (${notes.join('; ')})`
 }
 
-/** `AGENT/SESSION` as two names; throws `UsageError`. */
-export function parseAddress(text: string): Pick<SessionAddress, 'agent' | 'session'> {
+/** `AGENT/SESSION` as two names; throws `UsageError` of `command`. */
+export function parseAddress(text: string, command?: string): Pick<SessionAddress, 'agent' | 'session'> {
   const [agent = '', session = '', ...more] = text.split('/')
   if (agent === '' || session === '' || more.length > 0) {
-    throw new UsageError(`"${text}" is not of the form AGENT/SESSION`)
+    throw new UsageError(`"${text}" is not of the form AGENT/SESSION`, command)
   }
   return { agent, session }
 }

@@ -3,29 +3,20 @@
  *
  * Invariant: touches nothing in DIR and so answers while reads and uploads hang.
  */
-import { Command } from 'commander'
 import { ControlError } from '../control/protocol.ts'
 import type { Leftover, StatusReport } from '../control/protocol.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
-import { parseCommand } from './command-line.ts'
+import { readCommand } from './command-line.ts'
 import { describeLeftover } from './leftovers.ts'
 import { CommandFailure } from './report-error.ts'
 import { answerWithinMs, askMount, notAnswering, runningMount } from './running-mount.ts'
 import { pathInMount } from './sync.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = new Command('mount-session status')
-    .argument('<DIR>', 'the mounted directory, or anything in it')
-    .description('What is waiting, uploading or refused, and how the service answers.')
-    .option('--json', 'as one JSON object, times in milliseconds')
-    .option('--retry', 'try everything again now that waits or was refused')
-    .option('--discard <PATH>', "give up the changes at and below PATH: the service's content shows again")
-  const [directory = ''] = parseCommand(command, argv)
   const {
-    json = false,
-    retry = false,
-    discard,
-  } = command.opts<{ json?: boolean; retry?: boolean; discard?: string }>()
+    words: [directory = ''],
+    flags: { json, retry, discard },
+  } = readCommand('status', argv)
   const found = await runningMount(directory)
   const { record } = found
   try {

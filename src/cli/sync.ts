@@ -4,10 +4,9 @@
  * Invariant: returns 0 only when the service has confirmed everything at and below PATH as it was when asked.
  */
 import { resolve } from 'node:path'
-import { Command } from 'commander'
 import { ControlError } from '../control/protocol.ts'
 import type { FoundMount } from '../control/registry.ts'
-import { parseCommand } from './command-line.ts'
+import { readCommand } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure } from './report-error.ts'
@@ -15,11 +14,9 @@ import { answerWithinMs, askMount, mountOf, notAnswering, runningMount } from '.
 import { UsageError } from './usage-error.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = new Command('mount-session sync')
-    .argument('<DIR>', 'the mounted directory, or anything in it')
-    .argument('[PATH]', 'wait only for what is at or below this, relative to DIR')
-    .description('Returns when the service has everything; fails while something could not be uploaded.')
-  const [directory = '', below = ''] = parseCommand(command, argv)
+  const {
+    words: [directory = '', below = ''],
+  } = readCommand('sync', argv)
   const found = await runningMount(directory)
   const path = await pathInMount('sync', found, below)
   const display = showProgress(process.stderr, 'uploading')

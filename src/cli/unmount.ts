@@ -4,14 +4,12 @@
  * Invariant: returns 0 only when the service has everything and DIR is unmounted. Otherwise it says what is
  * left or who uses the mount, and nothing is lost.
  */
-import { Command } from 'commander'
 import { ControlError } from '../control/protocol.ts'
 import { forgetMount } from '../control/registry.ts'
 import type { MountRecord } from '../control/registry.ts'
 import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
 import { mountAt, ownType } from '../fuse/mount-table.ts'
-import { duration } from '../options/values.ts'
-import { parseCommand, parseValue } from './command-line.ts'
+import { readCommand } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { dataDirectories } from './session-arguments.ts'
@@ -24,20 +22,10 @@ import { answerWithinMs, askMount, notAnswering, runningMount } from './running-
 const timeIsUp = 'the time of --timeout is up'
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = new Command('mount-session unmount')
-    .argument('<DIR>', 'the mounted directory')
-    .description('Uploads what is waiting, then unmounts. Fails, and leaves DIR mounted, when it cannot.')
-    .option(
-      '--timeout <TIME>',
-      'give up after this time (default: when nothing moves for the --timeout of the mount)',
-    )
-    .option(
-      '--force',
-      'neither wait for uploads nor for those who use it; what is left goes up with the next mount',
-    )
-  const [directory = ''] = parseCommand(command, argv)
-  const { timeout, force = false } = command.opts<{ timeout?: string; force?: boolean }>()
-  const limitMs = parseValue('unmount', '--timeout', timeout, duration)
+  const {
+    words: [directory = ''],
+    flags: { timeout: limitMs, force },
+  } = readCommand('unmount', argv)
   const { record, path } = await runningMount(directory)
   if (path !== '') {
     throw new CommandFailure(`${directory} is not a mounted session, but in that at ${record.directory}`)

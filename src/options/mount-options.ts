@@ -24,11 +24,14 @@ export interface DataDirectories {
 }
 
 /** What it takes to talk to the service. */
-export interface ConnectOptions
+export interface ServiceOptions
   extends
-    SessionAddress,
+    Pick<SessionAddress, 'endpoint' | 'isolationKey' | 'userIdentity'>,
     Pick<OptionValues, 'token' | 'caFile' | 'httpsProxy' | 'allProxy' | 'noProxy'>,
     Pick<OptionValues, 'uploads' | 'downloads' | 'maxFileBytes'> {}
+
+/** The same about one session. */
+export interface ConnectOptions extends ServiceOptions, SessionAddress {}
 
 /** What the caches and the write-back go by. */
 export type AssemblyOption =

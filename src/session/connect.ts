@@ -15,12 +15,12 @@ import { SessionClient } from '../client/session-client.ts'
 import type { Session } from '../client/wire.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import type { ConnectOptions, SessionAddress } from '../options/mount-options.ts'
+import type { ServiceOptions, SessionAddress } from '../options/mount-options.ts'
 import { SessionError, type SessionErrorCode } from './session-error.ts'
 
 /** The client by these options; to be closed. */
 export function newClient(
-  options: ConnectOptions,
+  options: ServiceOptions,
   {
     clock,
     logger,
@@ -71,7 +71,7 @@ function readCertificates(file: string): string {
   return text
 }
 
-function proxyOf({ httpsProxy, allProxy, noProxy }: ConnectOptions): ProxyOptions | undefined {
+function proxyOf({ httpsProxy, allProxy, noProxy }: ServiceOptions): ProxyOptions | undefined {
   if (httpsProxy !== undefined) return { url: httpsProxy, noProxy, name: 'HTTPS_PROXY' }
   return allProxy === undefined ? undefined : { url: allProxy, noProxy, name: 'ALL_PROXY' }
 }
@@ -123,11 +123,16 @@ async function firstAnswer(
   }
 }
 
+/** What an error is about: a session, or an agent alone. */
+export type Subject = Pick<SessionAddress, 'endpoint' | 'agent' | 'isolationKey'> & {
+  readonly session?: string | undefined
+}
+
 /** What the user is told of a failure of the first call; errors that are not the service's as they are. */
-export function asSessionError(error: unknown, address: SessionAddress): unknown {
+export function asSessionError(error: unknown, subject: Subject): unknown {
   if (!(error instanceof ServiceError)) return error
-  const { endpoint, agent, session, isolationKey } = address
-  const what = `${agent}/${session}`
+  const { endpoint, agent, session, isolationKey } = subject
+  const what = session === undefined ? agent : `${agent}/${session}`
   const raise = (code: SessionErrorCode, message: string): SessionError =>
     new SessionError(code, message, { cause: error })
   switch (error.code) {
@@ -146,11 +151,13 @@ export function asSessionError(error: unknown, address: SessionAddress): unknown
     case 'not_found':
       return raise(
         'unknownSession',
-        `${what}: no such agent or session at ${endpoint} (it may have been deleted, or ${
-          isolationKey === undefined
-            ? 'need its --isolation-key'
-            : 'have another --isolation-key than the given one'
-        })`,
+        session === undefined
+          ? `${what}: no such agent at ${endpoint}`
+          : `${what}: no such agent or session at ${endpoint} (it may have been deleted, or ${
+              isolationKey === undefined
+                ? 'need its --isolation-key'
+                : 'have another --isolation-key than the given one'
+            }); \`mount-session session list ${agent}\` lists those there are`,
       )
     case 'insecure_endpoint':
       return raise('insecureEndpoint', error.message)

@@ -19,11 +19,13 @@ void t.test('a session that is not shown without its isolation key hints at the 
   }
   t.match(await told(undefined), {
     code: 'unknownSession',
-    message: /no such agent or session at http.*\(it may have been deleted, or need its --isolation-key\)$/,
+    message:
+      /no such agent or session at http.*\(it may have been deleted, or need its --isolation-key\); `mount-session session list [a-z-]+` lists those there are$/,
   })
   t.match(await told('bob'), {
     code: 'unknownSession',
-    message: /\(it may have been deleted, or have another --isolation-key than the given one\)$/,
+    message:
+      /\(it may have been deleted, or have another --isolation-key than the given one\); `mount-session session list [a-z-]+` lists those there are$/,
   })
   t.equal(await told('alice'), undefined)
 })
