@@ -19,6 +19,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   status: () => import('./status.ts'),
   recover: () => import('./recover.ts'),
   emulator: () => import('./emulator.ts'),
+  completion: () => import('./completion/print.ts'),
   help: () => Promise.resolve({ run: help }),
 }
 
@@ -27,6 +28,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   const [first = '', second = '', ...rest] = argv
   if (isCommand(first)) {
     return (await modules[first]()).run(argv.slice(1))
+  }
+  /* not for people: the scripts of `completion` ask it */
+  if (first === 'complete') {
+    return (await import('./completion/complete.ts')).run(argv.slice(1))
   }
   if (isGroup(first)) {
     const name = `${first} ${second}`

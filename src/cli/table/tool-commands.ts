@@ -107,6 +107,21 @@ export const toolCommands = {
       },
     ],
   },
+  completion: {
+    usage: 'completion bash|zsh|fish',
+    help: 'a script that completes commands, options, sessions and remote paths',
+    description:
+      'Prints a script for your shell. Commands and options are completed by this program, agents by what it knows of ' +
+      'them on this machine, sessions and their paths by asking the service, which is waited for 1.5 s at most.',
+    arguments: [{ name: 'SHELL', help: 'bash, zsh or fish', completes: ['bash', 'zsh', 'fish'] }],
+    options: {},
+    takes: [],
+    examples: [
+      { line: 'eval "$(mount-session completion bash)"', help: 'in ~/.bashrc' },
+      { line: 'source <(mount-session completion zsh)', help: 'in ~/.zshrc, after compinit' },
+      { line: 'mount-session completion fish | source', help: 'in ~/.config/fish/config.fish' },
+    ],
+  },
   help: {
     usage: 'help [COMMAND]',
     help: 'how to use a command',
