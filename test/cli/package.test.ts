@@ -37,6 +37,10 @@ async function run(
   return { code, stdout, stderr }
 }
 
+function tarballs(): string[] {
+  return readdirSync('.').filter((name) => name.endsWith('.tgz'))
+}
+
 /** Where links of the documents lead to that is not there. */
 function deadLinks(root: string): string[] {
   const documents = globSync('**/*.md', { cwd: root, exclude: ['node_modules/**'] })
@@ -100,23 +104,24 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
   const directory = join(root, 'mnt')
   mkdirSync(directory)
 
-  const packed = await run('npm', ['pack', '--silent', '--pack-destination', root])
-  t.equal(packed.code, 0, packed.stderr)
-  const [tarball = ''] = readdirSync(root).filter((name) => name.endsWith('.tgz'))
-  const installed = await run('npm', [
-    ...[
-      'install',
-      '--global',
-      '--prefix',
-      prefix,
-      '--omit=dev',
-      '--prefer-offline',
-      '--no-audit',
-      '--no-fund',
-    ],
-    join(root, tarball),
-  ])
-  t.equal(installed.code, 0, installed.stderr)
+  /* the line that the README gives, into an empty prefix */
+  const readme = readFileSync('README.md', 'utf8')
+  const [, line = ''] = /^(npm install -g .*?)\s+#/m.exec(readme) ?? []
+  t.match(line, /"\$\(npm pack --silent\)"$/)
+  const [before, after] = [tarballs(), () => tarballs().filter((name) => !before.includes(name))] as const
+  const npm = {
+    prefix,
+    omit: 'dev',
+    prefer_offline: 'true',
+    audit: 'false',
+    fund: 'false',
+    update_notifier: 'false',
+  }
+  const npmEnv = Object.fromEntries(Object.entries(npm).map(([name, value]) => [`npm_config_${name}`, value]))
+  const installed = await run('sh', ['-c', line], npmEnv)
+  for (const name of after()) rmSync(name)
+  t.match(installed, { code: 0, stderr: '' }, 'without a warning')
+  t.ok(existsSync(join(prefix, 'share/man/man1/mount-session.1')), 'with its man page')
 
   const program = join(prefix, 'bin/mount-session')
   const library = join(prefix, 'lib/node_modules/mount-session')
