@@ -12,12 +12,13 @@ import {
   addFlags,
   dataDirectories,
   describe,
-  parseAddress,
   readValues,
   requireEndpoint,
   type Environment,
 } from './session-arguments.ts'
 import { commandRows } from './table/command-list.ts'
+import { parseTarget } from './targets.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface MountCommand {
   readonly options: MountOptions
@@ -38,7 +39,7 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
       ...mountValues,
       caFile: absolute(values.caFile),
       endpoint,
-      ...parseAddress(address),
+      ...addressed(address, mountValues.subdirectory),
       directory: resolve(cwd, directory),
       ...dataDirectories(env),
     },
@@ -46,10 +47,21 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
   }
 }
 
+/** `AGENT/SESSION`, or `AGENT/SESSION:PATH`, which says what `-o subdir` does. */
+function addressed(
+  text: string,
+  subdirectory: string | undefined,
+): Pick<MountOptions, 'agent' | 'session' | 'subdirectory'> {
+  const { agent, session, path } = parseTarget(text)
+  if (path !== '' && subdirectory !== undefined && path !== subdirectory)
+    throw new UsageError(`${text} and -o subdir=${subdirectory} are two directories: give one of them`)
+  return { agent, session, subdirectory: path === '' ? subdirectory : path }
+}
+
 function mountCommand(): Command {
   const command = new Command('mount-session')
-    .usage('[options] AGENT/SESSION DIR')
-    .argument('<AGENT/SESSION>', 'the session to mount')
+    .usage('[options] AGENT/SESSION[:PATH] DIR')
+    .argument('<AGENT/SESSION[:PATH]>', 'the session to mount, or one directory of it')
     .argument('<DIR>', 'an empty directory')
     .description("Mounts the sandbox of a hosted-agent session at DIR; the agent's console is DIR/.logs.")
   addFlags(command, () => true)

@@ -56,7 +56,7 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
   const mountedFor = showDuration(Math.max(0, now - Date.parse(report.mountedAt)))
   const bytesLeft = report.paths.reduce((sum, path) => sum + path.bytes, 0)
   const lines = [
-    `${report.agent}/${report.session} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
+    `${report.agent}/${report.session}${report.subdirectory === undefined ? '' : `:${report.subdirectory}`} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
     `  endpoint  ${report.endpoint}`,
     ...(report.proxy === undefined ? [] : [`  proxy     ${report.proxy}`]),
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,

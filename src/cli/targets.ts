@@ -22,7 +22,7 @@ export function isRemote(text: string): boolean {
 }
 
 /** `AGENT/SESSION[:PATH]`; throws `UsageError` of `command`. */
-export function parseTarget(text: string, command: string): Target {
+export function parseTarget(text: string, command?: string): Target {
   const colon = text.indexOf(':')
   const written = colon < 0 ? '' : text.slice(colon + 1)
   const parts = written.split('/').filter((part) => part !== '' && part !== '.')

@@ -41,6 +41,8 @@ export interface StatusReport {
   readonly proxy?: string | undefined
   readonly agent: string
   readonly session: string
+  /** The part of the session that is mounted; undefined: all of it. */
+  readonly subdirectory?: string | undefined
   readonly directory: string
   readonly readOnly: boolean
   /** When the mount began, ISO 8601. */

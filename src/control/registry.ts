@@ -21,6 +21,8 @@ const recordSchema = v.object({
   pid: v.number(),
   agent: v.string(),
   session: v.string(),
+  /** The part of the session that is mounted; undefined: all of it. */
+  subdirectory: v.optional(v.string()),
 })
 
 export type MountRecord = Readonly<v.InferOutput<typeof recordSchema>>

@@ -60,8 +60,8 @@ export class Filesystem implements FrontEnd {
     const { changes, specialFiles = [] } = given
     const specials = new Map(specialFiles.map((file) => [file.name, file]))
     const news = new KernelNews(given.kernelCache)
-    const tree = new Tree((file) => bytes.letGo(file))
-    const view = new View(given, options.ttlMs, specials)
+    const tree = new Tree((file) => bytes.letGo(file), options.rootPath)
+    const view = new View(given, options.ttlMs, specials, options.rootPath)
     const ground = { ...given, options, tree, handles: this.#handles, view, news, specials }
     const bytes = new FileBytes(ground)
     const resolver = new Resolver(ground, bytes)

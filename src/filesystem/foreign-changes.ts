@@ -38,7 +38,7 @@ export class ForeignChanges implements ListingObserver {
   observe(listing: Listing): void {
     const { changes, tree } = this.#parts
     const { directory } = listing
-    if (directory === '') this.#nameHidden(listing)
+    if (directory === tree.rootPath) this.#nameHidden(listing)
     const before = this.#before
     if (before === undefined) return
     const previous = this.#last.get(directory)

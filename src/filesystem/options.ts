@@ -30,6 +30,8 @@ export interface FilesystemOptions {
   /** For how long what is ours may be remembered by the kernel, in milliseconds; the listings have their own. */
   readonly ttlMs: number
   readonly readOnly: boolean
+  /** The directory of the session that is the root; default '', its home. */
+  readonly rootPath?: string | undefined
   /** Owner of what has none of its own. */
   readonly uid: number
   readonly gid: number

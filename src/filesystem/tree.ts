@@ -9,12 +9,14 @@ import type { NodeId } from './front-end.ts'
 import { InodeNumbers, rootInode } from './inode-numbers.ts'
 import type { DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { SpecialFile } from './special-file.ts'
-import { joinPath } from '../remote-path.ts'
+import { joinPath, pathBelow } from '../remote-path.ts'
 
 export const rootId: NodeId = 1
 
 export class Tree {
   readonly #onGone: (file: FileNode) => void
+  /** What of the session the root is; '' for all of it. */
+  readonly rootPath: string
   readonly root: DirectoryNode = {
     kind: 'directory',
     id: rootId,
@@ -30,8 +32,9 @@ export class Tree {
   #last: NodeId = rootId
 
   /** `onGone` is told of a file that is not alive any more. */
-  constructor(onGone: (file: FileNode) => void) {
+  constructor(onGone: (file: FileNode) => void, rootPath = '') {
     this.#onGone = onGone
+    this.rootPath = rootPath
   }
 
   /** How many nodes are alive, the root among them. */
@@ -57,7 +60,7 @@ export class Tree {
 
   /** Where a node is now; undefined once it, or a directory above it, has lost its name. */
   findPath(node: Node): string | undefined {
-    if (node === this.root) return ''
+    if (node === this.root) return this.rootPath
     if (node.parent === undefined) return undefined
     const above = this.findPath(node.parent)
     return above === undefined ? undefined : joinPath(above, node.name)
@@ -73,8 +76,9 @@ export class Tree {
   /** The live directory at a path, if the way to it is alive. */
   findDirectory(path: string): DirectoryNode | undefined {
     let node: DirectoryNode = this.root
-    if (path === '') return node
-    for (const name of path.split('/')) {
+    const below = pathBelow(this.rootPath, path)
+    if (below === undefined || below === '') return below === undefined ? undefined : node
+    for (const name of below.split('/')) {
       const child = node.children.get(name)
       if (child?.kind !== 'directory') return undefined
       node = child

@@ -41,19 +41,22 @@ export class View {
   readonly #listings: Listings
   readonly #changes: LocalChanges
   readonly #ttlMs: number
-  readonly #hiddenAtRoot: ReadonlyMap<string, unknown>
+  readonly #hidden: ReadonlyMap<string, unknown>
+  readonly #rootPath: string
   readonly #walks: FilesystemParts['walks']
 
-  /** `hiddenAtRoot`: names that stand for something else there. */
+  /** `hidden`: names that stand for something else in the directory `rootPath`. */
   constructor(
     { listings, changes, walks }: Pick<FilesystemParts, 'listings' | 'changes' | 'walks'>,
     ttlMs: number,
-    hiddenAtRoot: ReadonlyMap<string, unknown>,
+    hidden: ReadonlyMap<string, unknown>,
+    rootPath = '',
   ) {
     this.#listings = listings
     this.#changes = changes
     this.#ttlMs = ttlMs
-    this.#hiddenAtRoot = hiddenAtRoot
+    this.#hidden = hidden
+    this.#rootPath = rootPath
     this.#walks = walks
   }
 
@@ -202,7 +205,7 @@ export class View {
       const sight = this.#local(joinPath(directory, name), entry, entry.confirmed ? ttlMs : this.#ttlMs)
       if (sight.kind !== 'absent') entries.set(name, sight)
     }
-    if (directory === '') for (const name of this.#hiddenAtRoot.keys()) entries.delete(name)
+    if (directory === this.#rootPath) for (const name of this.#hidden.keys()) entries.delete(name)
     return entries
   }
 

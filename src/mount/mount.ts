@@ -10,6 +10,7 @@ import { mountKernel, type KernelMount } from '../fuse/kernel-mount.ts'
 import { tryLock } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
+import { nameOf, parentOf } from '../remote-path.ts'
 import { openSession, type OpenSession } from '../session/open-session.ts'
 import { SessionError } from '../session/session-error.ts'
 import { asSessionError, checkMountPoint, detachDead, prepareMountPoint } from './mount-point.ts'
@@ -25,6 +26,7 @@ export const mountSession: MountSession = async (given, dependencies) => {
     const loading = import('./mounted.ts')
     session = await opening
     const { Mounted } = await loading
+    await checkSubdirectory(options, session, dependencies.signal)
     await detachElsewhere(options, session, logger)
     const kernelMount =
       descriptor === undefined ? await mountAtDirectory(options) : { descriptor, release: () => undefined }
@@ -35,10 +37,28 @@ export const mountSession: MountSession = async (given, dependencies) => {
   }
 }
 
+/** A part of a session that is not there is more often misspelt than to be made. */
+async function checkSubdirectory(
+  { agent, session: name, subdirectory: path }: MountOptions,
+  { changes, listings }: OpenSession,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (path === undefined) return
+  const ours = changes.get(path)
+  const isOurs = ours?.kind === 'directory' || changes.hasUploadsBelow(path)
+  if (isOurs) return
+  const { entries } = await listings.list(parentOf(path), { signal })
+  if (entries.get(nameOf(path))?.isDirectory === true && ours === undefined) return
+  throw new SessionError(
+    'noSuchDirectory',
+    `${agent}/${name}:${path}: no such directory in the session: make it first, or mount what is above it`,
+  )
+}
+
 /** The directory is locked while it is looked at and mounted on: of several at once one comes to mount. */
 async function mountAtDirectory(options: MountOptions): Promise<KernelMount> {
-  const { agent, session, directory, readOnly, noExec, allowOther, autoUnmount } = options
-  const source = `${agent}/${session}`
+  const { agent, session, subdirectory, directory, readOnly, noExec, allowOther, autoUnmount } = options
+  const source = `${agent}/${session}${subdirectory === undefined ? '' : `:${subdirectory}`}`
   const claim = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     if (!tryLock(claim.fd)) {

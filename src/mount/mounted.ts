@@ -87,8 +87,8 @@ export class Mounted implements MountedSession {
     )
     this.#closers.push(() => watch.close())
     const mount = this.#entry && { id: this.#entry.id, device: this.#entry.device }
-    const { directory } = this.#options
-    const record = { directory, mount, stateDirectory, pid: process.pid, agent, session }
+    const { directory, subdirectory } = this.#options
+    const record = { directory, mount, stateDirectory, pid: process.pid, agent, session, subdirectory }
     this.#closers.push(announceMount(stateRoot, record))
   }
 
@@ -99,7 +99,7 @@ export class Mounted implements MountedSession {
       sync: (path, signal, onProgress) => this.sync(path, { signal, onProgress }),
       unmount: (force, signal, onProgress) => drainAndUnmount(this, force, signal, onProgress),
       retry: () => changes.retry(),
-      discard: (path) => changes.discardWithin(path),
+      discard: (path) => changes.discardWithin(this.#filesystem.remotePath(path)),
     }
   }
 

@@ -17,6 +17,7 @@ import { LogFile } from '../logs/log-file.ts'
 import { LogsSpecialFile } from '../logs/logs-special-file.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import type { OptionValues } from '../options/table.ts'
+import { joinPath } from '../remote-path.ts'
 import { leftoversOf, progressOf } from '../session/leftovers.ts'
 import type { OpenSession } from '../session/open-session.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
@@ -70,7 +71,7 @@ export class SessionFilesystem {
 
   status(): StatusReport {
     const { changes, statistics, listings, contents, clock, client } = this.#session
-    const { endpoint, agent, session, directory, readOnly } = this.#options
+    const { endpoint, agent, session, subdirectory, directory, readOnly } = this.#options
     const work = changes.status()
     return {
       version,
@@ -79,6 +80,7 @@ export class SessionFilesystem {
       proxy: client.proxy,
       agent,
       session,
+      subdirectory,
       directory,
       readOnly,
       mountedAt: this.#mountedAt,
@@ -101,6 +103,12 @@ export class SessionFilesystem {
     }
   }
 
+  /** What the service calls a path of the mount. */
+  remotePath(path: string): string {
+    const { subdirectory = '' } = this.#options
+    return path === '' ? subdirectory : joinPath(subdirectory, path)
+  }
+
   /** As `MountedSession.drain`. */
   async drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
     const { changes } = this.#session
@@ -117,7 +125,7 @@ export class SessionFilesystem {
 
   /** As `ControlHandlers.sync`. */
   async sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
-    await this.#reporting(onProgress, this.#session.changes.barrier(path, signal))
+    await this.#reporting(onProgress, this.#session.changes.barrier(this.remotePath(path), signal))
   }
 
   /** The console is not followed any more. Any number of times. */
@@ -151,17 +159,18 @@ export class SessionFilesystem {
 }
 
 type FilesystemOption =
-  'ttlMs' | 'readOnly' | 'uid' | 'gid' | 'umask' | 'sync' | 'renameLimit' | 'showSpecial'
+  'ttlMs' | 'readOnly' | 'subdirectory' | 'uid' | 'gid' | 'umask' | 'sync' | 'renameLimit' | 'showSpecial'
 
 /** What the filesystem goes by, of the options of a mount; files are of this process's user where nobody says whose. */
 export function filesystemOptions(
   values: Pick<OptionValues, FilesystemOption>,
   sessionCreatedAtMs: number,
 ): FilesystemOptions {
-  const { ttlMs, readOnly, uid, gid, umask, sync, renameLimit, showSpecial } = values
+  const { ttlMs, readOnly, subdirectory, uid, gid, umask, sync, renameLimit, showSpecial } = values
   return {
     ttlMs,
     readOnly,
+    rootPath: subdirectory,
     uid: uid ?? process.getuid?.() ?? 0,
     gid: gid ?? process.getgid?.() ?? 0,
     umask,

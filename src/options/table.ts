@@ -5,7 +5,17 @@
  * Invariant: an option exists exactly when it has a row here, and every row's value is handed to the
  * composition root or, for the last group, to the command line.
  */
-import { count, duration, list, oneOf, permissionMask, size, text, namePrefix } from './values.ts'
+import {
+  count,
+  directoryPath,
+  duration,
+  list,
+  oneOf,
+  permissionMask,
+  size,
+  text,
+  namePrefix,
+} from './values.ts'
 
 interface Row<Value> {
   /** `--flag`, and `-o flag` as well; undefined: only with `-o`. */
@@ -91,6 +101,13 @@ export const options = {
     parse: text,
   },
 
+  subdirectory: {
+    mountOption: 'subdir',
+    argument: 'PATH',
+    group: 'Mount',
+    help: 'mount this directory of the session alone, as AGENT/SESSION:PATH does',
+    parse: directoryPath,
+  },
   readOnly: { mountOption: 'ro', group: 'Mount', help: 'mount read-only', parse: on },
   noExec: { mountOption: 'noexec', group: 'Mount', help: 'no file can be run', parse: on },
   sync: {

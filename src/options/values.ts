@@ -83,6 +83,14 @@ export function text(value: string): string {
   return value
 }
 
+/** A directory of a session: its parts joined by `/`, without one at the ends. */
+export function directoryPath(value: string): string {
+  const parts = value.split('/').filter((part) => part !== '' && part !== '.')
+  if (parts.length === 0 || parts.includes('..') || value.includes('\0'))
+    throw new OptionValueError(`"${value}" is not the path of a directory in a session`)
+  return parts.join('/')
+}
+
 /** Comma-separated, empty parts left out; the empty text is the empty list. */
 /** The beginning of file names. */
 export function namePrefix(value: string): string {

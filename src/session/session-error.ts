@@ -9,6 +9,7 @@
  *   deleted or has expired, `unreachable` no answer from the endpoint: the first call to the service failed
  * - `insecureEndpoint` http to another machine, `badOptions` options that contradict each other
  * - `notDirectory`, `notEmpty`, `alreadyMounted`: what is at the mount point
+ * - `noSuchDirectory` the part of the session that is to be mounted is not there
  * - `noFuse` no /dev/fuse or no fusermount3, `fuse` the kernel or fusermount3 refused
  * - `held` another daemon has this session: the message names its pid and mount point
  * - `closed` the object of a mount is asked after its `close`
@@ -23,6 +24,7 @@ export type SessionErrorCode =
   | 'notDirectory'
   | 'notEmpty'
   | 'alreadyMounted'
+  | 'noSuchDirectory'
   | 'noFuse'
   | 'unreachable'
   | 'insecureEndpoint'

@@ -43,7 +43,11 @@ void t.test('on an older Node one line says which is needed, and nothing else is
 void t.test('--help goes to stdout, of every command, and help says the same', async (t) => {
   const home = t.testdir()
   const whole = await mountSessionCommand(home, ['--help'])
-  t.match(whole, { code: 0, stdout: /^Usage: mount-session \[options\] AGENT\/SESSION DIR/, stderr: '' })
+  t.match(whole, {
+    code: 0,
+    stdout: /^Usage: mount-session \[options\] AGENT\/SESSION\[:PATH\] DIR/,
+    stderr: '',
+  })
   t.same(await mountSessionCommand(home, ['help']), whole)
   for (const command of ['unmount', 'sync', 'status', 'recover', 'emulator']) {
     t.match(whole.stdout, new RegExp(`^ +${command} `, 'm'), `${command} is listed`)
@@ -57,7 +61,7 @@ void t.test('a command line that cannot be meant ends with 2, one line and a hin
   const home = t.testdir({ dir: {} })
   const dir = join(home, 'dir')
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /^mount-session: missing required argument 'AGENT\/SESSION'/],
+    [[], /^mount-session: missing required argument 'AGENT\/SESSION\[:PATH\]'/],
     [['umount', dir], /^mount-session: "umount" is neither a command nor of the form AGENT\/SESSION/],
     [['help', 'nothing'], /^mount-session: there is no command "nothing"/],
     [['a/b/c', dir, ...endpoint], /^mount-session: "a\/b\/c" is not of the form AGENT\/SESSION/],
