@@ -34,6 +34,6 @@ export function writeJson(value: unknown): void {
 }
 
 /** Names come from the service: what a terminal would obey is shown as `?`, as ls does. */
-export function printable(name: string): string {
-  return process.stdout.isTTY ? name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?') : name
+export function printable(name: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return stream.isTTY ? name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?') : name
 }

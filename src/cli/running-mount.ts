@@ -46,7 +46,7 @@ function placeOf({ directory, mount }: MountRecord): string {
  * be out of descriptors, or its socket was taken away.
  */
 export async function askMount<Method extends ControlRequest['method']>(
-  { stateDirectory }: MountRecord,
+  { stateDirectory }: Pick<MountRecord, 'stateDirectory'>,
   request: Extract<ControlRequest, { readonly method: Method }>,
   options: AskOptions,
 ): Promise<ControlResults[Method]> {

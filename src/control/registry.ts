@@ -23,6 +23,8 @@ const recordSchema = v.object({
   session: v.string(),
   /** The part of the session that is mounted; undefined: all of it. */
   subdirectory: v.optional(v.string()),
+  /** Names at the top that are the mount's own: `.logs`. */
+  specials: v.optional(v.array(v.string())),
 })
 
 export type MountRecord = Readonly<v.InferOutput<typeof recordSchema>>

@@ -88,7 +88,9 @@ export class Mounted implements MountedSession {
     this.#closers.push(() => watch.close())
     const mount = this.#entry && { id: this.#entry.id, device: this.#entry.device }
     const { directory, subdirectory } = this.#options
-    const record = { directory, mount, stateDirectory, pid: process.pid, agent, session, subdirectory }
+    const { specials } = this.#filesystem
+    const owner = { pid: process.pid, agent, session }
+    const record = { directory, mount, stateDirectory, ...owner, subdirectory, specials }
     this.#closers.push(announceMount(stateRoot, record))
   }
 

@@ -55,13 +55,19 @@ export class SessionFilesystem {
     })
   }
 
+  /** Names at the top that hide what the session has under them. */
+  get specials(): [logs: string, status: string] {
+    const { special } = this.#options
+    return [`${special}logs`, `${special}status`]
+  }
+
   /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. */
   frontEnd(kernelCache: KernelCache): Filesystem {
     const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
-    const { special } = this.#options
+    const [logs, status] = this.specials
     const specialFiles = [
-      new LogsSpecialFile(this.#logFile, this.#follower, `${special}logs`),
-      new StatusSpecialFile(() => this.status(), `${special}status`),
+      new LogsSpecialFile(this.#logFile, this.#follower, logs),
+      new StatusSpecialFile(() => this.status(), status),
     ]
     return new Filesystem(
       { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },

@@ -1,0 +1,86 @@
+/**
+ * The files of AGENT/SESSION for a command: through its mount, where this user has it mounted here, else the
+ * service's. Layer: cli.
+ *
+ * Invariant: what waits on this machine is either seen or told. The mount is used where it can show everything: it
+ * answers and can be written to. Otherwise the service is used, with a line on stderr when something is not seen:
+ * - a read-only mount has no changes of its own, and the service is fresher;
+ * - of a daemon that was killed, or that uploads what a plain umount left, the paths that wait are named;
+ * - of a daemon that does not answer (stopped, out of descriptors) that is said;
+ * - of a mount of a part of the session only that part is used, the service beside it;
+ * - a mount by another user, with another key or at another endpoint is another view of the session: not looked for.
+ */
+import { sessionFiles } from '../client/remote-files.ts'
+import type { SessionFiles } from '../client/session-files.ts'
+import type { OptionValues } from '../options/table.ts'
+import { showCount } from './amounts.ts'
+import { hereOf, type Here } from './live-mount.ts'
+import { MountedFiles } from './mounted-files.ts'
+import { printable } from './output.ts'
+import { complain, describeFailure } from './report-error.ts'
+import { serviceOptionsOf, talkToService, type Conversation } from './service.ts'
+import type { Target } from './targets.ts'
+
+export interface OpenFiles extends Conversation {
+  readonly files: SessionFiles
+  /** The mount point through which they are reached; undefined: the service itself. */
+  readonly mountedAt: string | undefined
+}
+
+const namedPaths = 3
+
+/** Runs `use` with the files of a session; as `talkToService` otherwise. */
+export async function openFiles<Result>(
+  values: OptionValues,
+  { agent, session }: Pick<Target, 'agent' | 'session'>,
+  use: (open: OpenFiles) => Promise<Result>,
+): Promise<Result> {
+  const { endpoint, isolationKey, userIdentity, maxFileBytes } = serviceOptionsOf(values)
+  const here = await hereOf({ endpoint, agent, session, isolationKey, userIdentity })
+  const unseen = describeUnseen(`${agent}/${session}`, here)
+  if (unseen !== undefined) complain(unseen)
+  let mounted: MountedFiles | undefined
+  try {
+    return await talkToService(values, { agent, session }, (conversation) => {
+      const remote = sessionFiles(conversation.client, agent, session)
+      if (here.is !== 'mounted') return use({ ...conversation, files: remote, mountedAt: undefined })
+      mounted = new MountedFiles(here.mount, { maxFileBytes, hidden: remote })
+      return use({ ...conversation, files: mounted, mountedAt: here.mount.directory })
+    })
+  } catch (error) {
+    if (mounted !== undefined && mounted.waiting > 0) endAtOnce(error)
+    throw error
+  }
+}
+
+function describeUnseen(name: string, here: Here): string | undefined {
+  switch (here.is) {
+    case 'nothing':
+      return undefined
+    case 'mounted':
+      return here.unseen.length === 0 ? undefined : notSeen(name, here.unseen, here.mount.pid)
+    case 'silent': {
+      const where = here.mount === undefined ? '' : ` at ${here.mount.directory} (pid ${here.mount.pid})`
+      return `${name} is mounted here${where} and does not answer: the service is used, what waits there is not seen`
+    }
+    case 'apart':
+      return notSeen(name, here.paths, here.pid)
+    default:
+      return here satisfies never
+  }
+}
+
+function notSeen(name: string, paths: readonly string[], pid: number | undefined): string {
+  const named = paths.slice(0, namedPaths).map((path) => printable(path, process.stderr))
+  const more = paths.length > namedPaths ? `, … (${paths.length - namedPaths} more)` : ''
+  const remedy =
+    pid === undefined ? `mount it, or \`mount-session recover ${name}\`` : `pid ${pid} uploads them`
+  return `${name}: the service is used, ${showCount(paths.length, 'change')} on this machine not seen: ${named.join(', ')}${more}: ${remedy}`
+}
+
+/* a thread that waits in the kernel for the mount would be waited for by an ordinary end */
+function endAtOnce(error: unknown): void {
+  complain(describeFailure(error))
+  process.removeAllListeners('SIGINT')
+  process.kill(process.pid, 'SIGINT')
+}

@@ -1,0 +1,30 @@
+/**
+ * What a session that nobody has open left in its journal. Layer: session.
+ *
+ * Invariant: looks under the session's lock, asks the service for nothing, and changes nothing.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
+import { takeLock } from './session-lock.ts'
+
+/** The paths whose change the service has not confirmed; throws `SessionError` `held` while somebody has the session. */
+export function waitingPaths(stateDirectory: string): readonly string[] {
+  const file = join(stateDirectory, 'journal', 'journal.db')
+  if (!existsSync(file)) return []
+  const lock = takeLock(stateDirectory, undefined)
+  try {
+    const journal = new Journal({ file, boot: '' })
+    try {
+      return journal.rows().map(({ path }) => path)
+    } finally {
+      journal.close()
+    }
+  } catch (error) {
+    /* said when it is mounted */
+    if (error instanceof JournalDamaged) return []
+    throw error
+  } finally {
+    lock.release()
+  }
+}

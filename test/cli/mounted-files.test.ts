@@ -1,0 +1,221 @@
+/**
+ * A session that is mounted on this machine is used through its mount, or what waits there is said. The service and
+ * the daemon are processes of their own here: this one touches the mount.
+ */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { hereOf } from '../../src/cli/live-mount.ts'
+import { fromMount } from '../../src/cli/mount-failure.ts'
+import { MountedFiles } from '../../src/cli/mounted-files.ts'
+import { ServiceError } from '../../src/client/errors.ts'
+import { ControlError } from '../../src/control/protocol.ts'
+import { listMounts, type MountRecord } from '../../src/control/registry.ts'
+import { everyEntry, readWhole, sessionFilesContract } from '../contract/session-files-contract.ts'
+import { MemoryFiles } from '../contract/memory-files.ts'
+import { describe, isMounted, workplace, type Workplace } from '../mount/rig.ts'
+import { eventually } from '../mount/programs.ts'
+
+const target = 'triage/demo-session'
+const maxFileBytes = 2_000_000
+
+interface Scene extends Workplace {
+  readonly directory: string
+  /** The session's home on the emulator's disk. */
+  readonly home: string
+  readonly record: MountRecord
+  readonly files: MountedFiles
+  /** What the mount's own names hide. */
+  readonly hidden: MemoryFiles
+  readonly address: Parameters<typeof hereOf>[0]
+  readonly fault: (rule: object) => Promise<void>
+  /** Number of calls of the service so far, by verb. */
+  readonly calls: () => Promise<Readonly<Record<string, number>>>
+}
+
+async function scene(
+  t: Test,
+  { args = [], part }: { readonly args?: readonly string[]; readonly part?: string } = {},
+): Promise<Scene> {
+  const work = workplace(t)
+  const data = join(work.root, 'service')
+  const emulator = work.startCommand(
+    ['emulator', '--data', data, '--seed', target, '--empty', '--json', '--latency', '5'],
+    { limitMs: 120_000 },
+  )
+  const { endpoint, token } = JSON.parse(await emulator.until((text) => text.includes('\n'))) as Record<
+    'endpoint' | 'token',
+    string
+  >
+  const env = { ...work.env, FOUNDRY_PROJECT_ENDPOINT: endpoint, MOUNT_SESSION_TOKEN: token }
+  const directory = work.mountPoint()
+  const home = join(data, 'agents', 'triage', 'sessions', 'demo-session', 'home')
+  if (part !== undefined) mkdirSync(join(home, part))
+  const mounted = part === undefined ? target : `${target}:${part}`
+  const mounting = await work.command([...args, mounted, directory], { env })
+  if (mounting.code !== 0) throw new Error(describe(mounting))
+  const stateRoot = join(work.root, 'state', 'mount-session')
+  const [record] = listMounts(stateRoot)
+  if (record === undefined) throw new Error('no mount was announced')
+  work.owns(record.pid)
+  const hidden = new MemoryFiles()
+  const before = process.env['XDG_STATE_HOME']
+  process.env['XDG_STATE_HOME'] = join(work.root, 'state')
+  t.teardown(() => {
+    if (before === undefined) delete process.env['XDG_STATE_HOME']
+    else process.env['XDG_STATE_HOME'] = before
+  })
+  const command: Workplace['command'] = (given, options) => work.command(given, { env, ...options })
+  return {
+    ...work,
+    env,
+    command,
+    directory,
+    home,
+    record,
+    files: new MountedFiles(record, { maxFileBytes, hidden }),
+    hidden,
+    address: {
+      endpoint,
+      agent: 'triage',
+      session: 'demo-session',
+      isolationKey: undefined,
+      userIdentity: undefined,
+    },
+    fault: async (rule) => {
+      const answer = await fetch(`${new URL(endpoint).origin}/__emulator/faults`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(rule),
+      })
+      if (!answer.ok) throw new Error(await answer.text())
+    },
+    calls: async () => {
+      const { stdout } = await command(['status', '--json', directory])
+      const { calls } = JSON.parse(stdout) as { calls: Record<string, Record<string, number>> }
+      const sum = (of: Record<string, number>): number => Object.values(of).reduce((a, b) => a + b, 0)
+      return Object.fromEntries(Object.entries(calls).map(([verb, of]) => [verb, sum(of)]))
+    },
+  }
+}
+
+void t.test('a mount keeps the contract of SessionFiles', async (t) => {
+  const { files } = await scene(t)
+  await sessionFilesContract(t, { files, base: '', maxFileBytes })
+  t.equal(files.waiting, 0)
+})
+
+void t.test('an upload is one call and on the service when it returns, a removal too', async (t) => {
+  const { files, home, calls, directory } = await scene(t)
+  await files.upload('notes.txt', Buffer.from('first'))
+  t.equal(readFileSync(join(home, 'notes.txt'), 'utf8'), 'first')
+  t.equal((await calls())['upload'], 1)
+  await files.upload('notes.txt', Buffer.from('second'))
+  t.equal(readFileSync(join(home, 'notes.txt'), 'utf8'), 'second')
+  t.equal((await calls())['upload'], 2)
+  await files.remove('notes.txt')
+  t.throws(() => readFileSync(join(home, 'notes.txt')), { code: 'ENOENT' })
+  t.match(await calls(), { upload: 2, delete: 1 })
+  t.strictSame(
+    [...(await everyEntry(files, '')).keys()],
+    [],
+    `${directory} shows its own names to itself alone`,
+  )
+})
+
+void t.test('what hides behind the names of the mount is asked of the service', async (t) => {
+  const { files, hidden } = await scene(t)
+  hidden.put('.logs', 'a file of the agent')
+  t.equal((await readWhole(files, '.logs')).toString(), 'a file of the agent')
+  await files.upload('.status/x', Buffer.from('1'))
+  t.equal(hidden.text('.status/x'), '1')
+  await files.remove('.logs')
+  t.notOk(hidden.has('.logs'))
+})
+
+void t.test('of a part of a session that is mounted only that part is used', async (t) => {
+  const { files, hidden, home, address, directory } = await scene(t, { part: 'data' })
+  await files.upload('data/in', Buffer.from('the part'))
+  t.equal(readFileSync(join(home, 'data', 'in'), 'utf8'), 'the part')
+  t.strictSame([...(await everyEntry(files, 'data')).keys()], ['in'])
+  await files.upload('database', Buffer.from('beside'))
+  t.equal(hidden.text('database'), 'beside')
+  t.match(await hereOf(address), { is: 'mounted', mount: { directory, subdirectory: 'data' }, unseen: [] })
+  await t.rejects(files.remove('data'), { code: 'conflict' })
+})
+
+void t.test('a mounted session is found, by its own endpoint and identity alone', async (t) => {
+  const { address, directory } = await scene(t)
+  t.match(await hereOf(address), { is: 'mounted', mount: { directory } })
+  t.strictSame(await hereOf({ ...address, isolationKey: 'another' }), { is: 'nothing' })
+  t.strictSame(await hereOf({ ...address, endpoint: 'https://elsewhere.example/api' }), { is: 'nothing' })
+  t.strictSame(await hereOf({ ...address, session: 'other-session' }), { is: 'nothing' })
+})
+
+void t.test('a read-only mount shows nothing of its own: the service is used', async (t) => {
+  const { address } = await scene(t, { args: ['-o', 'ro'] })
+  t.strictSame(await hereOf(address), { is: 'nothing' })
+})
+
+void t.test('what waits is seen in the mount, and named when the daemon was killed', async (t) => {
+  const mounted = await scene(t)
+  const { address, directory, record, files } = mounted
+  await mounted.fault({ verb: 'upload', kind: 'hold' })
+  const written = await mounted.start('bash', ['-c', 'echo late > "$1/late"', 'bash', directory]).ended
+  t.equal(written.code, 0, written.stderr)
+  t.match((await everyEntry(files, '')).get('late'), { isDirectory: false, size: 5 })
+  t.equal((await readWhole(files, 'late')).toString(), 'late\n')
+  process.kill(record.pid, 'SIGKILL')
+  t.ok(await eventually(async () => (await hereOf(address)).is === 'apart'))
+  t.match(await hereOf(address), { is: 'apart', paths: ['late'], pid: undefined })
+  t.ok(isMounted(directory))
+  await t.rejects(everyEntry(files, ''), { code: 'network' })
+})
+
+void t.test('of a daemon that was stopped it is said that it does not answer', async (t) => {
+  const { address, record, directory } = await scene(t)
+  process.kill(record.pid, 'SIGSTOP')
+  t.match(await hereOf(address), { is: 'silent', mount: { directory } })
+  process.kill(record.pid, 'SIGCONT')
+  t.match(await hereOf(address), { is: 'mounted' })
+})
+
+void t.test('a file that changes while it is downloaded is an error', async (t) => {
+  const mounted = await scene(t)
+  const { files, directory } = mounted
+  await files.upload('long', Buffer.alloc(1_000_000, 'a'))
+  const { body } = await files.download('long')
+  const pieces = body[Symbol.asyncIterator]()
+  await pieces.next()
+  t.equal((await mounted.start('bash', ['-c', 'echo more >> "$1/long"', 'bash', directory]).ended).code, 0)
+  const rest = async (): Promise<void> => {
+    while ((await pieces.next()).done !== true);
+  }
+  await t.rejects(rest(), { code: 'truncated' })
+})
+
+void t.test('a caller who gives up is let go while the daemon is stopped', async (t) => {
+  const { files, record } = await scene(t)
+  process.kill(record.pid, 'SIGSTOP')
+  const abort = new AbortController()
+  const listing = files.list('', { signal: abort.signal }).next()
+  abort.abort(new Error('enough'))
+  await t.rejects(listing, { code: 'aborted' })
+  process.kill(record.pid, 'SIGCONT')
+  t.ok(await eventually(() => files.waiting === 0))
+})
+
+void t.test('failures of a mount are told in the words of the service', (t) => {
+  const failure = (code: string): Error => Object.assign(new Error(code), { code })
+  t.equal(fromMount('list x', failure('ENOTCONN')).code, 'network')
+  t.equal(fromMount('list x', failure('ENOTDIR'), true).code, 'not_found')
+  t.equal(fromMount('upload x', failure('ENOTDIR')).code, 'conflict')
+  t.equal(fromMount('upload x', failure('ENOSPC')).code, 'local')
+  const refused = (reason: string): ControlError => new ControlError('refused', 'no', { reason })
+  t.equal(fromMount('upload x', refused('accessDenied')).code, 'forbidden')
+  t.equal(fromMount('upload x', refused('timedOut')).code, 'timeout')
+  t.equal(fromMount('upload x', new ControlError('notRunning', 'its daemon has ended')).code, 'network')
+  const own = new ServiceError('throttled', 'as it is')
+  t.equal(fromMount('upload x', own), own)
+  t.end()
+})
