@@ -38,6 +38,7 @@ export async function talkToService<Result>(
   try {
     return await use({ client, signal: interrupted.signal })
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     if (interrupted.signal.aborted || error instanceof InterruptedError)
       throw new CommandFailure('interrupted')
     throw asSessionError(error, { ...options, ...about })

@@ -162,8 +162,8 @@ export class SessionClient {
     for await (const { data } of pages(what, fetch, sessionNames)) yield* data.map(toSession)
   }
 
-  /** Takes the compute away and keeps the files. A session that is stopped already is no error. */
-  async stopSession(agent: string, session: string, options: RequestOptions = {}): Promise<void> {
+  /** Takes the compute away and keeps the files. Resolves with false for a session that was stopped already. */
+  async stopSession(agent: string, session: string, options: RequestOptions = {}): Promise<boolean> {
     try {
       await this.#run(options, {
         verb: 'stopSession',
@@ -173,8 +173,11 @@ export class SessionClient {
         subject: 'session',
         receive: ignoreBody,
       })
+      return true
     } catch (error) {
       if (!(error instanceof ServiceError && error.serviceCode === 'session_already_stopped')) throw error
+      /* an attempt before this one may have done it */
+      return error.ambiguous
     }
   }
 

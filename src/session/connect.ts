@@ -12,7 +12,7 @@ import { ServiceError } from '../client/errors.ts'
 import type { LaneLevels } from '../client/lanes.ts'
 import type { ProxyOptions } from '../client/proxy.ts'
 import { SessionClient } from '../client/session-client.ts'
-import type { Session } from '../client/wire.ts'
+import type { CallOptions } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { ServiceOptions, SessionAddress } from '../options/mount-options.ts'
@@ -82,7 +82,11 @@ export async function checkSession(
   { agent, session }: SessionAddress,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly createdAtMs: number; readonly agentVersion: string | undefined }> {
-  const { status, createdSeconds = 0, agentVersion } = await firstAnswer(client, agent, session, signal)
+  const {
+    status,
+    createdSeconds = 0,
+    agentVersion,
+  } = await firstAnswer((options) => client.getSession(agent, session, { signal, ...options }))
   if (status === 'expired' || status === 'deleted' || status === 'deleting' || status === 'failed') {
     throw new SessionError(
       'expired',
@@ -107,19 +111,20 @@ export async function checkSameSession(
   )
 }
 
-/** A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is waited for. */
-async function firstAnswer(
-  client: SessionClient,
-  agent: string,
-  session: string,
-  signal: AbortSignal | undefined,
-): Promise<Session> {
+/**
+ * A service that cannot be reached is told at once: mostly the endpoint is misspelt. One that is busy or waking is
+ * waited for; what it may have done already is asked for again only if it is `idempotent`.
+ */
+export async function firstAnswer<Answer>(
+  ask: (options: Pick<CallOptions, 'retry'>) => Promise<Answer>,
+  { idempotent = true } = {},
+): Promise<Answer> {
   try {
-    return await client.getSession(agent, session, { signal, retry: false })
+    return await ask({ retry: false })
   } catch (error) {
     const isWorthWaiting = error instanceof ServiceError && error.retryable && error.status !== undefined
-    if (!isWorthWaiting) throw error
-    return client.getSession(agent, session, { signal })
+    if (!isWorthWaiting || (error.ambiguous && !idempotent)) throw error
+    return ask({})
   }
 }
 

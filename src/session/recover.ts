@@ -11,14 +11,16 @@ import { basename, dirname, join } from 'node:path'
 import { leftoversOf, progressOf } from './leftovers.ts'
 import { openSession } from './open-session.ts'
 import { takeLock } from './session-lock.ts'
-import { makeSessionDirectories } from './directories.ts'
+import { makeSessionDirectories, sessionDirectories } from './directories.ts'
 import type { Leftover, Progress } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
-import type { OpenSessionOptions } from '../options/mount-options.ts'
+import type { DataDirectories, OpenSessionOptions, SessionAddress } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
+import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import { bytesIn, namesIn } from '../write-back/disk/spool.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
+import { namesMatching } from '../write-back/state/local-names.ts'
 
 /**
  * - `upload`: finishes what a dead mount left, against the service
@@ -88,6 +90,35 @@ async function upload(
   const left = leftoversOf(changes.status())
   await session.close()
   return { handled: before - left.length, left, setAside: await setAsideOf(directories.state) }
+}
+
+/** Where it is kept, and which names of it were never to be uploaded. */
+export type KeptPlace = DataDirectories & Pick<OpenSessionOptions, 'localNames'>
+
+/**
+ * How many paths a dead mount left that the service has not confirmed, those set aside included. Asks nobody; rejects
+ * with `SessionError` `held` while a process has the session.
+ */
+export async function countKept(
+  address: SessionAddress,
+  { localNames, ...roots }: KeptPlace,
+): Promise<number> {
+  const { state } = sessionDirectories(address, roots)
+  if (!existsSync(join(state, 'journal'))) return 0
+  const lock = takeLock(state, undefined)
+  try {
+    const isLocal = namesMatching(localNames)
+    const rows = withJournal(join(state, 'journal'), (journal) => journal.rows()) ?? []
+    const waiting = rows.filter((row) => !isConfirmed(row) && !isLocal(basename(row.path)))
+    return waiting.length + (await setAsideOf(state)).length
+  } finally {
+    lock.release()
+  }
+}
+
+function isConfirmed({ desired, generation, remote }: JournalRow): boolean {
+  if (desired !== 'file') return remote.is === desired
+  return remote.is === 'file' && generation !== undefined && remote.generation === generation
 }
 
 /** A journal of this session: the one in use, or one that was set aside as a whole. */

@@ -5,9 +5,10 @@
  */
 import type { CommandRow } from './command-row.ts'
 import { mountCommands } from './mount-commands.ts'
+import { sessionCommands } from './session-commands.ts'
 import { toolCommands } from './tool-commands.ts'
 
-export const commandList = { ...mountCommands, ...toolCommands } as const
+export const commandList = { ...mountCommands, ...sessionCommands, ...toolCommands } as const
 
 export type CommandName = keyof typeof commandList
 
