@@ -39,3 +39,11 @@ export function showAge(ms: number): string {
 export function showCount(count: number, singular: string, plural = `${singular}s`): string {
   return `${count} ${count === 1 ? singular : plural}`
 }
+
+/** `2026-11-22 14:03`, in the time zone of this machine. */
+export function showTime(wallMs: number): string {
+  const date = new Date(wallMs)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-')
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`
+}

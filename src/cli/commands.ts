@@ -14,6 +14,8 @@ type Load = () => Promise<{ readonly run: RunCommand }>
 const mount: Load = () => import('./mount.ts')
 
 const modules: Readonly<Record<CommandName, Load>> = {
+  ls: () => import('./files/ls.ts'),
+  rm: () => import('./files/rm.ts'),
   unmount: () => import('./unmount.ts'),
   sync: () => import('./sync.ts'),
   status: () => import('./status.ts'),

@@ -13,8 +13,16 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
     throw new CommandFailure(`${what} cannot be undone, and there is no terminal to ask at: give --yes`)
   }
   const asker = createInterface({ input: process.stdin, output: process.stderr })
+  /* Ctrl-C and Ctrl-D close it, and would leave the question unanswered for ever */
+  const closed = new AbortController()
+  asker.once('close', () => closed.abort())
   try {
-    const answer = await asker.question(`${what} cannot be undone. Go on? [y/N] `)
+    const answer = await asker
+      .question(`${what} cannot be undone. Go on? [y/N] `, { signal: closed.signal })
+      .catch(() => {
+        process.stderr.write('\n')
+        return ''
+      })
     if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('stopped')
   } finally {
     asker.close()

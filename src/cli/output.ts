@@ -29,6 +29,22 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
   return [line(heading, true), ...rows.map((row) => line(row, false))].join('')
 }
 
+/** Names side by side, down and then across, as ls on a terminal; without one each on its line. */
+export function columns(names: readonly string[], stream: NodeJS.WriteStream = process.stdout): string {
+  const widest = names.reduce((most, name) => Math.max(most, stringWidth(name)), 0) + 2
+  /* a terminal that does not know its width says 0 */
+  const width = stream.isTTY ? stream.columns || 80 : 0
+  const across = Math.max(1, Math.min(names.length, Math.floor((width + 2) / widest)))
+  const down = Math.ceil(names.length / across)
+  return Array.from({ length: down }, (_, line) => {
+    const cells = names.filter((_name, index) => index % down === line)
+    const filled = cells.map((name, index) =>
+      index === cells.length - 1 ? name : name + ' '.repeat(widest - stringWidth(name)),
+    )
+    return `${filled.join('')}\n`
+  }).join('')
+}
+
 export function writeJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }

@@ -59,7 +59,13 @@ const remedy = new RegExp(
       'trying again',
       'download it again',
     ],
-    ...['is kept on this machine', 'nothing is waiting at'],
+    ...[
+      'is kept on this machine',
+      'nothing is waiting at',
+      'lists what there is',
+      'leave out the slash',
+      'give -r to',
+    ],
   ].join('|'),
 )
 
