@@ -25,6 +25,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   'session show': () => import('./sessions/show.ts'),
   'session stop': () => import('./sessions/stop.ts'),
   'session delete': () => import('./sessions/delete.ts'),
+  'agent patch': () => import('./agent-patch.ts'),
   emulator: () => import('./emulator.ts'),
   completion: () => import('./completion/print.ts'),
   help: () => Promise.resolve({ run: help }),

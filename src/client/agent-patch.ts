@@ -22,7 +22,7 @@ export type EndpointProtocol = 'activity' | 'responses' | 'a2a' | 'mcp' | 'invoc
 export type EmptyConfiguration = Readonly<Record<string, never>>
 
 export interface ProtocolConfiguration {
-  readonly activity?: { readonly enableM365PublicEndpoint?: boolean } | null
+  readonly activity?: { readonly enableM365PublicEndpoint?: boolean | null } | null
   readonly responses?: EmptyConfiguration | null
   readonly a2a?: EmptyConfiguration | null
   readonly mcp?: EmptyConfiguration | null
@@ -54,21 +54,30 @@ export interface AgentCard {
 
 export interface AgentPatch {
   readonly agentEndpoint?: AgentEndpoint | null
-  readonly agentCard?: AgentCard | null
+  /** Of a card that is there, what is absent stays; a new one needs its version and skills. */
+  readonly agentCard?: Partial<AgentCard> | null
 }
 
 /** The patch as it is sent. */
 export function patchBody(patch: AgentPatch): object {
-  return wireNames(patch) as object
+  return renamed(patch, wireName) as object
 }
 
-function wireNames(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(wireNames)
+/** The patch of a body that is of the form: `readAgentPatch` checks it. */
+export function patchFromWire(body: object): AgentPatch {
+  return renamed(body, (name) =>
+    name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+  ) as AgentPatch
+}
+
+function wireName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+function renamed(value: unknown, rename: (name: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => renamed(item, rename))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      wireNames(member),
-    ]),
+    Object.entries(value).map(([name, member]) => [rename(name), renamed(member, rename)]),
   )
 }

@@ -45,7 +45,7 @@ function workplace(t: Test): { readonly directory: string; readonly home: string
   writeFileSync(join(directory, 'inputs', 'more', 'notes.txt'), 'notes\n')
   writeFileSync(
     join(directory, 'patch.json'),
-    JSON.stringify({ agent_card: { description: 'sorts tickets' } }),
+    JSON.stringify({ agent_card: { version: '1', description: 'sorts tickets', skills: [] } }),
   )
   return { directory, home, bin }
 }

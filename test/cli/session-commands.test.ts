@@ -1,12 +1,11 @@
 /* `mount-session session …` as a user runs it, against the emulator. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { showAge } from '../../src/cli/amounts.ts'
-import { SessionClient } from '../../src/client/session-client.ts'
 import type { EmulatorOptions } from '../../src/emulator/options.ts'
 import { agent, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { needs } from '../programs/installed.ts'
@@ -266,11 +265,11 @@ void t.test('at a terminal it is asked first', needs('python3'), async (t) => {
 })
 
 void t.test('a session of another isolation key is neither listed nor touched', async (t) => {
-  const { run, emulator } = await start(t)
-  const client = new SessionClient({ endpoint: emulator.endpoint, credential: { token: emulator.token } })
-  const byHeader = { type: 'Entra', isolationKeySource: { kind: 'Header' } } as const
-  await client.patchAgent(agent, { agentEndpoint: { authorizationSchemes: [byHeader] } })
-  await client.close()
+  const { run, emulator, directory } = await start(t)
+  const byHeader = { type: 'Entra', isolation_key_source: { kind: 'Header' } }
+  const file = `${directory}.json`
+  writeFileSync(file, JSON.stringify({ agent_endpoint: { authorization_schemes: [byHeader] } }))
+  t.match(await run('agent', 'patch', agent, '--file', file), { code: 0, stderr: '' })
   const theirs = `${agent}/not-ours-0001`
   const key = ['--isolation-key', 'theirs']
   await run('session', 'create', agent, '--id', 'not-ours-0001', ...key)

@@ -139,4 +139,29 @@ export const sessionCommands = {
       { line: 'mount-session session delete --yes triage/demo-session', help: 'at once, without asking' },
     ],
   },
+  'agent patch': {
+    usage: 'agent patch AGENT --file FILE',
+    help: 'changes the endpoint or the card of an agent',
+    description:
+      'Changes the endpoint (traffic of versions, protocols, who may call) or the card of AGENT, by a JSON merge patch with the names of the service: what the file leaves out stays, null takes a member away, an array is replaced as a whole. The file is checked before anything is sent. Prints each path with its new value, or "removed", and what the service makes of it where that is another. --json prints one object: agent, sent (true, or false with --dry-run), changes (path, and value or removed), agentResource (the answer, null with --dry-run).',
+    arguments: [agent],
+    options: {
+      file: {
+        ...{ flag: 'file', short: 'f', argument: 'FILE', required: true },
+        help: 'the patch, such as {"agent_card": {"description": "sorts tickets"}}; - is stdin',
+        completes: 'file',
+      },
+      dryRun: { flag: 'dry-run', help: 'check it and show what would change; nothing is sent' },
+      json: jsonOption,
+    },
+    takes: serviceOptions,
+    examples: [
+      { line: 'mount-session agent patch triage --file patch.json --dry-run', help: 'what would change' },
+      { line: 'mount-session agent patch triage --file patch.json', help: 'change it' },
+      {
+        line: `echo '{"agent_endpoint": {"version_selector": null}}' | mount-session agent patch triage --file -`,
+        help: 'without rules of traffic: the latest version gets all new sessions',
+      },
+    ],
+  },
 } as const satisfies Readonly<Record<string, CommandRow>>
