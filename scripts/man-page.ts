@@ -41,7 +41,7 @@ function flagTerm(flag: string, short: string | undefined, argument: string | un
 function withNotes({ help, env, default: value }: OptionRow): string {
   const notes = [
     ...(env === undefined ? [] : [`environment: ${env.join(', ')}`]),
-    ...(value === undefined ? [] : [`default: ${value}`]),
+    ...((value ?? '') === '' ? [] : [`default: ${value}`]),
   ]
   return notes.length === 0 ? help : `${help} (${notes.join('; ')})`
 }

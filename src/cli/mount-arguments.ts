@@ -12,6 +12,7 @@ import {
   addFlags,
   dataDirectories,
   describe,
+  ignoredPaths,
   readValues,
   requireEndpoint,
   type Environment,
@@ -30,7 +31,15 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
   const command = mountCommand()
   const [address = '', directory = ''] = parseCommand(command, argv)
   const values = readValues(command.opts(), env)
-  const { endpoint: givenEndpoint, foreground, logLevel, logFile, traceFile, ...mountValues } = values
+  const {
+    endpoint: givenEndpoint,
+    foreground,
+    logLevel,
+    logFile,
+    traceFile,
+    ignoreFrom,
+    ...mountValues
+  } = values
   const absolute = (file: string | undefined): string | undefined =>
     file === undefined ? undefined : resolve(cwd, file)
   const endpoint = requireEndpoint(givenEndpoint)
@@ -38,6 +47,7 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
     options: {
       ...mountValues,
       caFile: absolute(values.caFile),
+      ignore: ignoredPaths({ ignore: mountValues.ignore, ignoreFrom }, cwd),
       endpoint,
       ...addressed(address, mountValues.subdirectory),
       directory: resolve(cwd, directory),

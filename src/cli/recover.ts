@@ -16,7 +16,7 @@ import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { createLogger } from './log-output.ts'
-import { dataDirectories, parseAddress, requireEndpoint } from './session-arguments.ts'
+import { dataDirectories, ignoredPaths, parseAddress, requireEndpoint } from './session-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 import type { commandList } from './table/command-list.ts'
@@ -57,7 +57,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     const display = showProgress(process.stderr, title)
     try {
       const report = await recoverSession(
-        { ...values, ...address, ...roots, action: actionFor(flags, address, sessions.length > 1) },
+        {
+          ...values,
+          ...address,
+          ...roots,
+          ignore: ignoredPaths(values, process.cwd()),
+          action: actionFor(flags, address, sessions.length > 1),
+        },
         {
           logger: createLogger({
             level: values.logLevel === 'info' ? 'warn' : values.logLevel,

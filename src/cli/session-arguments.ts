@@ -4,8 +4,9 @@
  * Invariant: a flag wins over `-o`, `-o` over the environment, that over the default; a value is read by its
  * row of the table wherever it comes from.
  */
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { parseEndpoint } from '../client/endpoint.ts'
 import { ServiceError } from '../client/errors.ts'
@@ -79,7 +80,7 @@ export function addFlags(command: Command, wanted: (name: OptionName) => boolean
 export function describe(row: OptionRow): string {
   const notes = [
     ...(row.env === undefined ? [] : [`env: ${row.env.join(', ')}`]),
-    ...(row.default === undefined ? [] : [`default: ${row.default}`]),
+    ...((row.default ?? '') === '' ? [] : [`default: ${row.default}`]),
   ]
   return notes.length === 0 ? row.help : `${row.help} (${notes.join('; ')})`
 }
@@ -107,6 +108,15 @@ export function requireEndpoint(endpoint: string | undefined): string {
     }
     throw error instanceof ServiceError ? new UsageError(error.message) : error
   }
+}
+
+/** The patterns of `--ignore` and of the file of `--ignore-from`; throws the error of reading that. */
+export function ignoredPaths(
+  { ignore, ignoreFrom }: Pick<OptionValues, 'ignore' | 'ignoreFrom'>,
+  cwd: string,
+): readonly string[] {
+  if (ignoreFrom === undefined) return ignore
+  return [...ignore, ...readFileSync(resolve(cwd, ignoreFrom), 'utf8').split(/\r?\n/)]
 }
 
 /** Where the XDG base directories put this program's data; throws `SessionError` where that is nowhere. */

@@ -45,6 +45,7 @@ export type AssemblyOption =
   | 'dirtyExpireMs'
   | 'maxFileBytes'
   | 'localNames'
+  | 'ignore'
   | 'conflict'
 
 /** What a session without a mount has to know. */
@@ -56,7 +57,10 @@ export interface OpenSessionOptions
 
 /** Everything a mount has to know. */
 export interface MountOptions
-  extends SessionAddress, DataDirectories, Omit<OptionValues, keyof RunOptions | keyof SessionAddress> {
+  extends
+    SessionAddress,
+    DataDirectories,
+    Omit<OptionValues, keyof RunOptions | keyof SessionAddress | 'ignoreFrom'> {
   /** The mount point. */
   readonly directory: string
 }

@@ -235,6 +235,21 @@ export const options = {
     help: 'names of files that are never uploaded (scratch files of editors)',
     parse: list,
   }),
+  ignore: withDefault({
+    flag: 'ignore',
+    argument: 'GLOB,…',
+    default: '',
+    group: 'Writing',
+    help: 'patterns as in .gitignore: what is new at or below such a path (node_modules, __pycache__) stays on this machine',
+    parse: list,
+  }),
+  ignoreFrom: {
+    flag: 'ignore-from',
+    argument: 'FILE',
+    group: 'Writing',
+    help: 'more of them, a line each, as a .gitignore has them; a file of this machine, read when it is mounted',
+    parse: text,
+  },
   conflict: withDefault({
     mountOption: 'conflict',
     argument: 'keep|overwrite',

@@ -157,7 +157,7 @@ export interface PathRecord {
   readonly earlier: readonly Remote[]
   /** `Clock.order()` of the newest confirmation: listings begun before it say nothing of this path. */
   readonly confirmedOrder: number
-  /** Stays local for good (`--local-names`). */
+  /** Stays local for good (`--local-names`, `--ignore`). */
   readonly scratch: boolean
   /** Came from the journal of an earlier run and is not confirmed since: conflicts are decided the other way round. */
   readonly recovered: boolean

@@ -42,7 +42,7 @@ import { nameOf } from '../remote-path.ts'
 import { replay } from './replay.ts'
 import { Ledger } from './state/ledger.ts'
 import { entryOf } from './state/local-entry.ts'
-import { namesMatching } from './state/local-names.ts'
+import { pathsStaying } from './state/local-names.ts'
 import { statusOf, type WriteBackStatus } from './status.ts'
 
 export interface WriteBackOptions {
@@ -67,6 +67,8 @@ export interface WriteBackOptions {
   readonly maxFileBytes: number
   /** Shell patterns of names that never travel. */
   readonly localNames: readonly string[]
+  /** Patterns as in .gitignore: what is new at or below such a path stays here. Default: none. */
+  readonly ignore?: readonly string[] | undefined
   readonly conflict: 'keep' | 'overwrite'
   /**
    * Asked before anything is sent to a session that was gone: rejects with `session_not_found` when what has
@@ -105,11 +107,11 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
     const spool = new Spool(join(directory, 'spool'), journal.newestGeneration(), options.openFiles)
     const generations = new Generations(spool, journal, clock, logger, failpoint)
-    const isLocalName = namesMatching(options.localNames)
+    const staysHere = pathsStaying(options)
     const ledger = new Ledger(
       journal,
       clock,
-      isLocalName,
+      staysHere,
       (generation) => generations.pin(generation),
       (generation, path) => spool.name(generation, path),
     )

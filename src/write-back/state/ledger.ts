@@ -17,7 +17,6 @@ import {
   type Remote,
   type UploadAttempt,
 } from '../record.ts'
-import { nameOf } from '../../remote-path.ts'
 import { Records, type RecordChange } from './records.ts'
 import { localFailure } from '../disk/spooled-copy.ts'
 
@@ -30,7 +29,7 @@ export class Ledger {
   ownChanges = 0
   readonly #journal: Journal
   readonly #clock: Clock
-  readonly #isLocalName: (name: string) => boolean
+  readonly #staysHere: (path: string) => boolean
   readonly #attributes: Map<string, LocalAttributes>
   readonly #name: (generation: number, path: string) => void
   readonly #pin: (generation: number) => () => void
@@ -38,13 +37,13 @@ export class Ledger {
   #undo: (() => void)[] | undefined
 
   /**
-   * `isLocalName`: whether a new file of this name stays here. `pin`: the generation's file stays until the
+   * `staysHere`: whether what is new at a path never travels. `pin`: the generation's file stays until the
    * returned function is called. `name`: it holds bytes of this path that only this machine has.
    */
   constructor(
     journal: Journal,
     clock: Clock,
-    isLocalName: (name: string) => boolean,
+    staysHere: (path: string) => boolean,
     pin: (generation: number) => () => void,
     name: (generation: number, path: string) => void,
   ) {
@@ -52,7 +51,7 @@ export class Ledger {
     this.#pin = pin
     this.#journal = journal
     this.#clock = clock
-    this.#isLocalName = isLocalName
+    this.#staysHere = staysHere
     this.#attributes = journal.attributes()
   }
 
@@ -85,7 +84,7 @@ export class Ledger {
       doneVersion: 0,
       earlier: [],
       confirmedOrder: 0,
-      scratch: remote.is === 'absent' && this.#isLocalName(nameOf(path)),
+      scratch: remote.is === 'absent' && this.#staysHere(path),
       recovered: false,
       journalled: false,
       work: {
