@@ -34,7 +34,9 @@ function readVersion(): string {
 
 /* `mount-session status DIR | head` may close our output before we are done */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`mount-session: the output could not be written: ${error.message}\n`)
+  process.exit(1)
 })
 
 /* the program's timers do not keep the process alive (see clock.ts); a command that is not done does */

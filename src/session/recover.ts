@@ -12,12 +12,12 @@ import { leftoversOf, progressOf } from './leftovers.ts'
 import { openSession } from './open-session.ts'
 import { takeLock } from './session-lock.ts'
 import { makeSessionDirectories, sessionDirectories } from './directories.ts'
+import { waitingPaths } from './waiting-paths.ts'
 import type { Leftover, Progress } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import type { DataDirectories, OpenSessionOptions, SessionAddress } from '../options/mount-options.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
-import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import { bytesIn, namesIn } from '../write-back/disk/spool.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
 import { namesMatching } from '../write-back/state/local-names.ts'
@@ -105,20 +105,14 @@ export async function countKept(
 ): Promise<number> {
   const { state } = sessionDirectories(address, roots)
   if (!existsSync(join(state, 'journal'))) return 0
+  const isLocal = namesMatching(localNames)
+  const waiting = waitingPaths(state).filter((path) => !isLocal(basename(path)))
   const lock = takeLock(state, undefined)
   try {
-    const isLocal = namesMatching(localNames)
-    const rows = withJournal(join(state, 'journal'), (journal) => journal.rows()) ?? []
-    const waiting = rows.filter((row) => !isConfirmed(row) && !isLocal(basename(row.path)))
     return waiting.length + (await setAsideOf(state)).length
   } finally {
     lock.release()
   }
-}
-
-function isConfirmed({ desired, generation, remote }: JournalRow): boolean {
-  if (desired !== 'file') return remote.is === desired
-  return remote.is === 'file' && generation !== undefined && remote.generation === generation
 }
 
 /** A journal of this session: the one in use, or one that was set aside as a whole. */

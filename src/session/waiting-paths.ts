@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
+import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import { takeLock } from './session-lock.ts'
 
 /** The paths whose change the service has not confirmed; throws `SessionError` `held` while somebody has the session. */
@@ -16,7 +17,10 @@ export function waitingPaths(stateDirectory: string): readonly string[] {
   try {
     const journal = new Journal({ file, boot: '' })
     try {
-      return journal.rows().map(({ path }) => path)
+      return journal
+        .rows()
+        .filter((row) => !isConfirmed(row))
+        .map(({ path }) => path)
     } finally {
       journal.close()
     }
@@ -27,4 +31,10 @@ export function waitingPaths(stateDirectory: string): readonly string[] {
   } finally {
     lock.release()
   }
+}
+
+/** Its row stays until a listing has shown what the service was given. */
+function isConfirmed({ desired, generation, remote }: JournalRow): boolean {
+  if (desired !== 'file') return remote.is === desired
+  return remote.is === 'file' && generation !== undefined && remote.generation === generation
 }

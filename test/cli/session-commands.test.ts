@@ -264,6 +264,39 @@ void t.test('at a terminal it is asked first', needs('python3'), async (t) => {
   t.equal(emulator.counts().deleteSession, 1)
 })
 
+void t.test('several are named before the question', async (t) => {
+  const { run, emulator } = await start(t)
+  const names = ['ticket-0001', 'ticket-0002', 'ticket-0003']
+  for (const id of names) await run('session', 'create', agent, '--id', id)
+  const targets = names.map((id) => `${agent}/${id}`)
+  t.match((await run('session', 'delete', ...targets)).stderr.split('\n'), [
+    ...names.map((id) => new RegExp(`^ {2}demo-agent/${id} \\(active, made `)),
+    /^mount-session: deleting these 3 sessions with all files cannot be undone/,
+  ])
+  t.equal(emulator.counts().deleteSession, 0)
+  t.same(await run('session', 'delete', '--yes', ...targets), {
+    ...{ code: 0, stdout: targets.map((name) => `${name} deleted\n`).join(''), stderr: '' },
+  })
+})
+
+void t.test('a name that could not be written is no success', async (t) => {
+  const { env } = await start(t)
+  const main = join(import.meta.dirname, '../../src/cli/main.ts')
+  const child = spawn(
+    'sh',
+    ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, main, 'session', 'list', agent],
+    {
+      env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    },
+  )
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+  const [code] = (await once(child, 'close')) as [number | null]
+  t.equal(code, 1)
+  t.match(complaint, /^mount-session: the output could not be written: ENOSPC/)
+})
+
 void t.test('a session of another isolation key is neither listed nor touched', async (t) => {
   const { run, emulator, directory } = await start(t)
   const byHeader = { type: 'Entra', isolation_key_source: { kind: 'Header' } }

@@ -14,6 +14,8 @@ import { sessionSummary } from './describe.ts'
 import { forEach, sessionsOf } from './each.ts'
 import { localState, type LocalState } from './local.ts'
 
+const mostInQuestion = 2
+
 export async function run(argv: readonly string[]): Promise<number> {
   const { words, flags, values } = readCommand('session delete', argv)
   const sessions = sessionsOf(words, 'session delete')
@@ -39,7 +41,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       },
     )
     if (there.length === 0) return there
-    await confirm(`deleting ${summaries.join(' and ')} with all files`, flags.yes)
+    await confirm(`deleting ${nameAll(summaries, flags.yes)} with all files`, flags.yes)
     return forEach(
       values,
       conversation,
@@ -54,6 +56,13 @@ export async function run(argv: readonly string[]): Promise<number> {
   return deleted.length === sessions.length ? 0 : 1
 }
 
+/** More than a question has room for are listed before it. */
+function nameAll(summaries: readonly string[], areToGo: boolean): string {
+  if (summaries.length <= mostInQuestion) return summaries.join(' and ')
+  if (!areToGo) process.stderr.write(summaries.map((summary) => `  ${summary}\n`).join(''))
+  return `these ${summaries.length} sessions`
+}
+
 function warnings({ mounted, waiting }: LocalState): readonly string[] {
   return [
     ...mounted.map((directory) => `is mounted at ${directory}: unmount it first, what is there goes with it`),
@@ -63,6 +72,6 @@ function warnings({ mounted, waiting }: LocalState): readonly string[] {
 
 function describeWaiting(waiting: number | undefined): string {
   return waiting === undefined
-    ? 'is held by a process of this machine, which may have changes that are not uploaded'
+    ? 'may have changes on this machine that are not uploaded: a process has it and does not say, or its journal cannot be read'
     : `has ${showCount(waiting, 'change')} on this machine that the service has not: "mount-session recover --export DIR" takes them out`
 }

@@ -11,19 +11,19 @@ import type { SessionAddress } from '../../options/mount-options.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { knownSessions, sessionDirectories } from '../../session/directories.ts'
 import type { KeptPlace } from '../../session/recover.ts'
-import { SessionError } from '../../session/session-error.ts'
 import { askMount } from '../running-mount.ts'
 import { dataDirectories, requireEndpoint } from '../session-arguments.ts'
 
 export interface LocalState {
   /** Where it is mounted by a daemon that lives. */
   readonly mounted: readonly string[]
-  /** Changes that are on this machine only; undefined: a process has the session, and does not say. */
+  /** Changes that are on this machine only; undefined: a process has the session and does not say, or the journal cannot be read. */
   readonly waiting: number | undefined
 }
 
 const patienceMs = 2000
 
+/** Asks whoever has the session: it may still upload what an unmount left, without a directory. */
 export async function localState(
   values: OptionValues,
   { agent, session }: Pick<SessionAddress, 'agent' | 'session'>,
@@ -51,26 +51,29 @@ export async function localState(
   }
 }
 
+function placeOf({ directory, mount }: MountRecord): string {
+  return (mount && mountWith(mount)?.directory) ?? directory
+}
+
 async function stateOf(
   address: SessionAddress,
   records: readonly MountRecord[],
   where: KeptPlace,
 ): Promise<LocalState> {
-  for (const record of records) {
-    const directory = (record.mount && mountWith(record.mount)?.directory) ?? record.directory
-    try {
-      const { paths, setAside } = await askMount(record, { method: 'status' }, { answerWithinMs: patienceMs })
-      return { mounted: [directory], waiting: paths.length + setAside.length }
-    } catch (error) {
-      if (!(error instanceof ControlError)) throw error
-      if (error.code !== 'notRunning') return { mounted: [directory], waiting: undefined }
+  const { state } = sessionDirectories(address, where)
+  try {
+    const request = { method: 'status' } as const
+    const report = await askMount({ stateDirectory: state }, request, { answerWithinMs: patienceMs })
+    return {
+      mounted: records.filter(({ pid }) => pid === report.pid).map(placeOf),
+      waiting: report.paths.length + report.setAside.length,
     }
+  } catch (error) {
+    const isGone = error instanceof ControlError && error.code === 'notRunning'
+    if (!isGone) return { mounted: records.map(placeOf), waiting: undefined }
   }
   const { countKept } = await import('../../session/recover.ts')
-  try {
-    return { mounted: [], waiting: await countKept(address, where) }
-  } catch (error) {
-    if (!(error instanceof SessionError) || error.code !== 'held') throw error
-    return { mounted: [], waiting: undefined }
-  }
+  /* what cannot be found out here does not keep the service from being asked */
+  const waiting = await countKept(address, where).catch(() => undefined)
+  return { mounted: [], waiting }
 }

@@ -51,6 +51,6 @@ function localLines({ mounted, waiting }: LocalState): readonly (readonly [strin
 
 function describeWaiting(waiting: number | undefined): string {
   return waiting === undefined
-    ? 'a process of this machine has the session and does not say'
+    ? 'not known: a process here has the session and does not say, or its journal cannot be read'
     : `${showCount(waiting, 'change')} on this machine only`
 }
