@@ -19,6 +19,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   unmount: () => import('./unmount.ts'),
   sync: () => import('./sync.ts'),
   status: () => import('./status.ts'),
+  list: () => import('./list.ts'),
   recover: () => import('./recover.ts'),
   'session create': () => import('./sessions/create.ts'),
   'session list': () => import('./sessions/list.ts'),

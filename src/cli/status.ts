@@ -5,17 +5,20 @@
  */
 import { ControlError } from '../control/protocol.ts'
 import type { Leftover, StatusReport } from '../control/protocol.ts'
+import type { MountRecord } from '../control/registry.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
 import { readCommand } from './command-line.ts'
+import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { CommandFailure } from './report-error.ts'
-import { answerWithinMs, askMount, notAnswering, runningMount } from './running-mount.ts'
+import { answerWithinMs, askMount, mountOf, notAnswering, runningMount } from './running-mount.ts'
 import { pathInMount } from './sync.ts'
+import { watch } from './watch.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const {
     words: [directory = ''],
-    flags: { json, retry, discard },
+    flags: { json, retry, discard, watch: isWatched },
   } = readCommand('status', argv)
   const found = await runningMount(directory)
   const { record } = found
@@ -32,8 +35,10 @@ export async function run(argv: readonly string[]): Promise<number> {
       const count = await askMount(record, { method: 'retry' }, { answerWithinMs })
       process.stderr.write(`trying ${showCount(count, 'path')} again\n`)
     }
-    const report = await askMount(record, { method: 'status' }, { answerWithinMs })
-    process.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
+    const show = (report: StatusReport): string =>
+      json ? `${JSON.stringify(report)}\n` : describeStatus(report)
+    if (isWatched) await watchStatus(record, directory, show, json)
+    else process.stdout.write(show(await askMount(record, { method: 'status' }, { answerWithinMs })))
     return 0
   } catch (error) {
     if (error instanceof ControlError && error.code === 'notRunning') {
@@ -46,6 +51,30 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     throw error
   }
+}
+
+/** Until Ctrl-C, or until it is unmounted. One that does not answer may do so again. */
+async function watchStatus(
+  record: MountRecord,
+  directory: string,
+  show: (report: StatusReport) => string,
+  json: boolean,
+): Promise<void> {
+  using interrupted = interruption()
+  const { signal } = interrupted
+  const read = async (): Promise<string | undefined> => {
+    try {
+      return show(await askMount(record, { method: 'status' }, { answerWithinMs, signal }))
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error
+      if (error.code === 'silent') return json ? '' : `${notAnswering(record).message}\n`
+      if (error.code !== 'notRunning' || (await mountOf(directory)) !== undefined) throw error
+      process.stderr.write(`${record.directory} was unmounted\n`)
+      return undefined
+    }
+  }
+  /* of a program's input nothing is drawn over */
+  await watch(read, signal, json ? { write: (text) => process.stdout.write(text) } : process.stdout)
 }
 
 const listedPaths = 20

@@ -4,7 +4,7 @@
  * Invariant: data only.
  */
 import { duration } from '../../options/values.ts'
-import type { CommandRow } from './command-row.ts'
+import { jsonOption, type CommandRow } from './command-row.ts'
 
 const mountedDirectory = {
   name: 'DIR',
@@ -58,10 +58,13 @@ export const mountCommands = {
   status: {
     usage: 'status DIR',
     help: 'what is waiting, uploading or refused',
-    description: 'What is waiting, uploading or refused, and how the service answers.',
+    description:
+      'What is waiting, uploading or refused, and how the service answers. With --watch again each second, on a ' +
+      'terminal in its place, otherwise one report after the other; Ctrl-C ends it with 0, and so does an unmount.',
     arguments: [mountedDirectory],
     options: {
       json: { flag: 'json', help: 'as one JSON object, times in milliseconds' },
+      watch: { flag: 'watch', short: 'w', help: 'again each second, until Ctrl-C' },
       retry: { flag: 'retry', help: 'try everything again now that waits or was refused' },
       discard: {
         flag: 'discard',
@@ -71,7 +74,23 @@ export const mountCommands = {
       },
     },
     takes: [],
-    examples: [{ line: 'mount-session status /mnt/s', help: 'what waits, uploads, or was refused' }],
+    examples: [
+      { line: 'mount-session status /mnt/s', help: 'what waits, uploads, or was refused' },
+      { line: 'mount-session status --watch /mnt/s', help: 'the same, live' },
+    ],
+  },
+  list: {
+    usage: 'list',
+    help: 'every mount of this user',
+    description:
+      'Every mount of this user: the session, its directory, how many changes wait, and its state: ready; paused, and ' +
+      'why; detached, when it was unmounted and still uploads; ended, when its daemon was killed; silent, when its ' +
+      'daemon does not answer within 3 seconds. --json is a list of {agent, session, subdirectory, directory, pid, ' +
+      'state, reason, pausedSeconds, pending, pendingBytes}; what is not known is null.',
+    arguments: [],
+    options: { json: jsonOption },
+    takes: [],
+    examples: [{ line: 'mount-session list', help: 'what is mounted, and what waits there' }],
   },
   recover: {
     usage: 'recover [AGENT/SESSION]',
