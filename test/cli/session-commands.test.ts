@@ -363,20 +363,34 @@ void t.test(
 
 void t.test('Ctrl-C ends a call, and what it may have done is said', async (t) => {
   const { emulator, env } = await start(t)
-  const hold = emulator.hold({ verb: 'createSession', at: 'answer' })
   const main = join(import.meta.dirname, '../../src/cli/main.ts')
-  const child = spawn(process.execPath, [main, 'session', 'create', agent], {
-    env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let complaint = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
-  await hold.reached
-  child.kill('SIGINT')
-  const [code] = (await once(child, 'close')) as [number | null]
-  hold.release()
-  t.equal(code, 1)
-  t.match(complaint, /there may be a new session all the same/)
+  for (const { verb, words, said } of [
+    {
+      verb: 'createSession',
+      words: ['create', agent],
+      said: /there may be a new session all the same: .*\n$/,
+    },
+    {
+      verb: 'deleteSession',
+      words: ['delete', '--yes', target],
+      said: /^mount-session: demo-agent\/demo-session-0001: interrupted; it may be done all the same: .*\n$/,
+    },
+    { verb: 'listSessions', words: ['list', agent], said: /^mount-session: interrupted\n$/ },
+  ] as const) {
+    const hold = emulator.hold({ verb, at: 'answer' })
+    const child = spawn(process.execPath, [main, 'session', ...words], {
+      env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let complaint = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+    await hold.reached
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'close')) as [number | null]
+    hold.release()
+    t.equal(code, 1)
+    t.match(complaint, said)
+  }
 })
 
 void t.test('ages are one word', (t) => {

@@ -40,6 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
         for (const warning of warnings(local)) complain(`${name} ${warning}`)
       },
     )
+    signal.throwIfAborted()
     if (there.length === 0) return there
     await confirm(`deleting ${nameAll(summaries, flags.yes)} with all files`, flags.yes)
     return forEach(
