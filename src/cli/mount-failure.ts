@@ -41,8 +41,9 @@ export function fromMount(what: string, error: unknown, looking = false): Servic
   if (error instanceof ControlError) return fromDaemon(what, error)
   const errno = (error as NodeJS.ErrnoException).code ?? ''
   const code = looking && errno === 'ENOTDIR' ? 'not_found' : (codes[errno] ?? 'local')
-  const words = code === 'not_found' ? 'not found' : error instanceof Error ? error.message : String(error)
-  return new ServiceError(code, `${what}, through the mount: ${words}`, { cause: error })
+  /* without the call and its path, which is none that anybody knows */
+  const [words] = (error instanceof Error ? error.message : String(error)).split(', ', 1)
+  return new ServiceError(code, `${what}, through the mount: ${words ?? errno}`, { cause: error })
 }
 
 /** A daemon names the reason of the filesystem, or the code of the client. */

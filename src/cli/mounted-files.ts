@@ -4,10 +4,11 @@
  *
  * Invariant: a change is answered when the service has it, as the service's own calls are: the daemon is asked,
  * which holds no thread meanwhile. What the mount does not show (beside the part of the session that is mounted, behind
- * its special files) is asked of the service.
+ * its special files) is asked of the service. All paths start from one open directory of the mount: after an unmount
+ * calls fail, and what then lies at the mount point is never taken for the session.
  */
 import { randomUUID } from 'node:crypto'
-import type { Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { ServiceError, abortedError } from '../client/errors.ts'
 import type {
@@ -20,10 +21,10 @@ import type {
 import { ask } from '../control/control-client.ts'
 import type { MountRecord } from '../control/registry.ts'
 import { parentOf, pathBelow } from '../remote-path.ts'
+import { closeLater, deviceName, entryOf, pieceBytes, unlessAborted, writeAll } from './mount-calls.ts'
 import { fromMount } from './mount-failure.ts'
 
 const entriesPerPage = 500
-const pieceBytes = 256 * 1024
 
 export interface MountedFilesOptions {
   /** Larger uploads are refused before anything is written. */
@@ -39,6 +40,7 @@ export class MountedFiles implements SessionFiles {
   readonly #maxFileBytes: number
   readonly #hidden: SessionFiles
   readonly #specials: ReadonlySet<string>
+  #root: fs.FileHandle | undefined
   #waiting = 0
 
   constructor(mount: MountRecord, { maxFileBytes, hidden }: MountedFilesOptions) {
@@ -46,6 +48,24 @@ export class MountedFiles implements SessionFiles {
     this.#maxFileBytes = maxFileBytes
     this.#hidden = hidden
     this.#specials = new Set(mount.specials)
+  }
+
+  /** To be called before anything else; holds the mount until it is closed. */
+  async open(signal?: AbortSignal): Promise<void> {
+    const { directory, mount } = this.#mount
+    const what = `open ${directory}`
+    const root = await this.#open(what, directory, constants.O_RDONLY | constants.O_DIRECTORY, { signal })
+    const { dev } = await this.#call(what, { signal }, () => root.stat())
+    if (mount !== undefined && deviceName(dev) !== mount.device) {
+      closeLater(root)
+      throw new ServiceError('network', `${what}: it was unmounted this moment: try again`)
+    }
+    this.#root = root
+  }
+
+  close(): void {
+    if (this.#root !== undefined) closeLater(this.#root)
+    this.#root = undefined
   }
 
   /** Calls of the kernel that have not returned: a process with one of them ends by a signal only. */
@@ -76,7 +96,7 @@ export class MountedFiles implements SessionFiles {
     const below = this.#shown(path)
     if (below === undefined) return this.#hidden.download(path, options)
     const what = `download ${path}`
-    const file = await this.#call(what, options, () => fs.open(this.#at(below), 'r'), 'looking')
+    const file = await this.#open(what, this.#at(below), 'r', options)
     try {
       const opened = await this.#call(what, options, () => file.stat())
       if (!opened.isFile())
@@ -103,7 +123,7 @@ export class MountedFiles implements SessionFiles {
     try {
       await this.#call(what, options, async () => {
         const before = await fs.lstat(target).catch(() => undefined)
-        await writeAll(what, temporary, source, options)
+        await writeAll(what, temporary, source, options.signal)
         if (before?.isFile() === true) await fs.chmod(temporary, before.mode & 0o7777)
         await fs.rename(temporary, target)
       })
@@ -118,6 +138,10 @@ export class MountedFiles implements SessionFiles {
     const below = this.#shown(path)
     if (below === undefined) return this.#hidden.remove(path, options)
     const what = `delete ${path}`
+    if (below === '') {
+      const { directory } = this.#mount
+      throw new ServiceError('conflict', `${what}: it is mounted at ${directory}: it must be unmounted first`)
+    }
     const at = this.#at(below)
     const found = await this.#call(what, options, () => fs.lstat(at), 'looking')
     await this.#call(what, options, () => (found.isDirectory() ? fs.rmdir(at) : fs.unlink(at)), 'looking')
@@ -133,7 +157,9 @@ export class MountedFiles implements SessionFiles {
   }
 
   #at(below: string): string {
-    return below === '' ? this.#mount.directory : `${this.#mount.directory}/${below}`
+    if (this.#root === undefined) throw new ServiceError('closed', 'the mount must be opened first')
+    const root = `/proc/self/fd/${this.#root.fd}`
+    return below === '' ? root : `${root}/${below}`
   }
 
   /** The path from the mount point; undefined when the mount does not show it. */
@@ -183,6 +209,17 @@ export class MountedFiles implements SessionFiles {
     }
   }
 
+  /** What is opened after the caller has gone is closed again. */
+  async #open(what: string, path: string, flags: string | number, options: Settings): Promise<fs.FileHandle> {
+    let opening: Promise<fs.FileHandle> | undefined
+    try {
+      return await this.#call(what, options, () => (opening = fs.open(path, flags)), 'looking')
+    } catch (error) {
+      opening?.then(closeLater, () => undefined)
+      throw error
+    }
+  }
+
   /** A system call on the mount: its errno told as a code, and given up on when the caller does. */
   async #call<T>(what: string, { signal }: Settings, use: () => Promise<T>, looking?: 'looking'): Promise<T> {
     if (hasEnded(signal)) throw abortedError(what, signal?.reason)
@@ -206,70 +243,4 @@ function changed(what: string): ServiceError {
     'truncated',
     `${what}, through the mount: it was changed meanwhile: download it again`,
   )
-}
-
-/** Undefined when it has gone meanwhile. */
-async function entryOf(directory: string, name: string): Promise<RemoteEntry | undefined> {
-  const found = await fs.lstat(`${directory}/${name}`).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  })
-  if (found === undefined) return undefined
-  const isDirectory = found.isDirectory()
-  return {
-    name,
-    isDirectory,
-    size: isDirectory ? 0 : found.size,
-    modifiedSeconds: Math.floor(found.mtimeMs / 1000),
-  }
-}
-
-async function writeAll(
-  what: string,
-  file: string,
-  source: UploadSource,
-  { signal }: Settings,
-): Promise<void> {
-  if (source instanceof Uint8Array) {
-    await fs.writeFile(file, source, { flag: 'wx', signal })
-    return
-  }
-  const from = await fs.open(source.file, 'r').catch((error: unknown) => {
-    throw new ServiceError('local', `${what}: ${source.file} cannot be read here: ${String(error)}`, {
-      cause: error,
-    })
-  })
-  let to
-  try {
-    to = await fs.open(file, 'wx')
-    const buffer = Buffer.allocUnsafe(pieceBytes)
-    for (let position = 0; position < source.size;) {
-      signal?.throwIfAborted()
-      const most = Math.min(buffer.length, source.size - position)
-      const { bytesRead } = await from.read(buffer, 0, most, position)
-      if (bytesRead === 0) {
-        const remedy = 'it is shorter than it was: try again when it is complete'
-        throw new ServiceError('bad_request', `${what}: ${source.file}: ${remedy}`)
-      }
-      await to.writeFile(buffer.subarray(0, bytesRead))
-      position += bytesRead
-    }
-  } finally {
-    await to?.close()
-    await from.close()
-  }
-}
-
-/** Nothing hangs on when a file is closed that was only read. */
-function closeLater(file: fs.FileHandle): void {
-  void file.close().catch(() => undefined)
-}
-
-function unlessAborted<T>(called: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return called
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', onAbort, { once: true })
-    called.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -41,15 +41,18 @@ export async function openFiles<Result>(
   if (unseen !== undefined) complain(unseen)
   let mounted: MountedFiles | undefined
   try {
-    return await talkToService(values, { agent, session }, (conversation) => {
+    return await talkToService(values, { agent, session }, async (conversation) => {
       const remote = sessionFiles(conversation.client, agent, session)
       if (here.is !== 'mounted') return use({ ...conversation, files: remote, mountedAt: undefined })
       mounted = new MountedFiles(here.mount, { maxFileBytes, hidden: remote })
+      await mounted.open(conversation.signal)
       return use({ ...conversation, files: mounted, mountedAt: here.mount.directory })
     })
   } catch (error) {
     if (mounted !== undefined && mounted.waiting > 0) endAtOnce(error)
     throw error
+  } finally {
+    mounted?.close()
   }
 }
 

@@ -2,7 +2,7 @@
  * A session that is mounted on this machine is used through its mount, or what waits there is said. The service and
  * the daemon are processes of their own here: this one touches the mount.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { hereOf } from '../../src/cli/live-mount.ts'
@@ -59,6 +59,9 @@ async function scene(
   if (record === undefined) throw new Error('no mount was announced')
   work.owns(record.pid)
   const hidden = new MemoryFiles()
+  const files = new MountedFiles(record, { maxFileBytes, hidden })
+  await files.open()
+  t.teardown(() => files.close())
   const before = process.env['XDG_STATE_HOME']
   process.env['XDG_STATE_HOME'] = join(work.root, 'state')
   t.teardown(() => {
@@ -73,7 +76,7 @@ async function scene(
     directory,
     home,
     record,
-    files: new MountedFiles(record, { maxFileBytes, hidden }),
+    files,
     hidden,
     address: {
       endpoint,
@@ -170,6 +173,17 @@ void t.test('what waits is seen in the mount, and named when the daemon was kill
   t.match(await hereOf(address), { is: 'apart', paths: ['late'], pid: undefined })
   t.ok(isMounted(directory))
   await t.rejects(everyEntry(files, ''), { code: 'network' })
+})
+
+void t.test('after an unmount what lies at the mount point is not taken for the session', async (t) => {
+  const mounted = await scene(t)
+  const { files, record, directory } = mounted
+  await files.upload('there', Buffer.from('1'))
+  t.equal((await mounted.start('umount', ['-l', '-i', directory]).ended).code, 0)
+  writeFileSync(join(directory, 'underneath'), 'local')
+  t.strictSame([...(await everyEntry(files, '')).keys()], ['there'], 'held while it is open')
+  const late = new MountedFiles(record, { maxFileBytes, hidden: new MemoryFiles() })
+  await t.rejects(late.open(), { code: 'network' })
 })
 
 void t.test('of a daemon that was stopped it is said that it does not answer', async (t) => {
