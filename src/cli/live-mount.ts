@@ -8,9 +8,10 @@ import { existsSync } from 'node:fs'
 import { ControlError, type StatusReport } from '../control/protocol.ts'
 import { listMounts, type MountRecord } from '../control/registry.ts'
 import { mountAt, mountWith, ownType } from '../fuse/mount-table.ts'
-import type { SessionAddress } from '../options/mount-options.ts'
+import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
 import { pathBelow } from '../remote-path.ts'
 import { sessionDirectories } from '../session/directories.ts'
+import { SessionError } from '../session/session-error.ts'
 import { askMount } from './running-mount.ts'
 import { dataDirectories } from './session-arguments.ts'
 
@@ -31,7 +32,8 @@ export type Here =
 const answerWithinMs = 3000
 
 export async function hereOf(address: SessionAddress): Promise<Here> {
-  const roots = dataDirectories(process.env)
+  const roots = dataRoots()
+  if (roots === undefined) return { is: 'nothing' }
   const { state } = sessionDirectories(address, roots)
   if (!existsSync(state)) return { is: 'nothing' }
   const announced = listMounts(roots.stateRoot).find(({ stateDirectory }) => stateDirectory === state)
@@ -40,7 +42,9 @@ export async function hereOf(address: SessionAddress): Promise<Here> {
     report = await askMount({ stateDirectory: state }, { method: 'status' }, { answerWithinMs })
   } catch (error) {
     if (!(error instanceof ControlError)) throw error
-    return error.code === 'notRunning' ? await leftBehind(state) : { is: 'silent', mount: announced }
+    return error.code === 'notRunning'
+      ? await leftBehind(state, announced)
+      : { is: 'silent', mount: announced }
   }
   const mount = announced?.pid === report.pid ? whereItIs(announced) : undefined
   const paths = report.paths.map(({ path }) => path)
@@ -57,9 +61,25 @@ function whereItIs(record: MountRecord): MountRecord | undefined {
   return mountAt(entry.directory)?.id === entry.id ? { ...record, directory: entry.directory } : undefined
 }
 
-async function leftBehind(state: string): Promise<Here> {
+async function leftBehind(state: string, announced: MountRecord | undefined): Promise<Here> {
   const { waitingPaths } = await import('../session/waiting-paths.ts')
-  return apart(waitingPaths(state), undefined)
+  try {
+    return apart(waitingPaths(state), undefined)
+  } catch (error) {
+    /* somebody takes it up this moment */
+    if (error instanceof SessionError && error.code === 'held') return { is: 'silent', mount: announced }
+    throw error
+  }
+}
+
+/** Undefined where there is no home, as in containers: then nothing was mounted from there, and nothing has to be. */
+function dataRoots(): DataDirectories | undefined {
+  try {
+    return dataDirectories(process.env)
+  } catch (error) {
+    if (error instanceof SessionError && error.code === 'unusableDirectory') return undefined
+    throw error
+  }
 }
 
 function apart(paths: readonly string[], pid: number | undefined): Here {

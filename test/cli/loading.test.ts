@@ -25,8 +25,8 @@ void t.test('the command that starts a daemon loads nothing that only the daemon
   t.strictSame(await slowlyLoadedBy('cli/mount.ts'), [])
 })
 
-void t.test('status, sync and unmount ask the daemon and load nothing of it', async (t) => {
-  for (const command of ['status', 'sync', 'unmount'])
+void t.test('status, list, sync and unmount ask the daemon and load nothing of it', async (t) => {
+  for (const command of ['status', 'sync', 'unmount', 'list'])
     t.strictSame(await slowlyLoadedBy(`cli/${command}.ts`), [], command)
 })
 

@@ -51,6 +51,12 @@ void t.test('ls lists the home, a directory and a file, a line each, in one requ
   t.match(emulator.counts(), { list: 2, download: 0, getSession: 0 })
 })
 
+void t.test('ls needs no home directory', async (t) => {
+  const { target, endpoint, token } = await startTestEmulator(t)
+  const env = { FOUNDRY_PROJECT_ENDPOINT: endpoint, MOUNT_SESSION_TOKEN: token }
+  t.strictSame(await mountSessionCommand('', ['ls', target], env), { code: 0, stdout: '', stderr: '' })
+})
+
 void t.test('ls -l has kind, size and time, and - for a time that is not said', async (t) => {
   const { emulator, run } = await scene(t, ['dir/', 'file'])
   const { stdout } = await run('ls', '-l', emulator.target)
