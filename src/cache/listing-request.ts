@@ -21,6 +21,8 @@ export interface ListingRequestOptions {
   readonly clock: Clock
   /** Whether a file is there now: the service may say 400 or 404 to the listing of one. */
   readonly isFile: (signal: AbortSignal) => Promise<boolean>
+  /** A page is there, if only an empty one. */
+  readonly onPage?: (() => void) | undefined
   /** The whole listing is there; called before any of those who wait goes on. */
   readonly onListing: (listing: Listing) => void
   /** Nobody waits any more; `interrupted` when the last one gave up rather than got an answer. */
@@ -59,6 +61,11 @@ export class ListingRequest {
 
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** `Clock.now()` at which its newest page arrived; undefined before the first. */
+  get movedAt(): number | undefined {
+    return this.#firstPageAt === undefined ? undefined : this.#lastPageAt
   }
 
   /** Nobody has needed it: it was only asked for ahead. */
@@ -132,6 +139,7 @@ export class ListingRequest {
   #take(page: readonly RemoteEntry[]): void {
     this.#lastPageAt = this.#options.clock.now()
     this.#firstPageAt ??= this.#lastPageAt
+    this.#options.onPage?.()
     for (const entry of page) {
       this.#seen.set(entry.name, entry)
       this.#names.get(entry.name)?.resolve({ entry, seenAt: this.#lastPageAt })

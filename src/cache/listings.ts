@@ -32,6 +32,11 @@ export interface ListingOptions {
   /** Serve a cached listing up to this age; default the TTL, 0: one begun after this call. */
   readonly maxAgeMs?: number | undefined
   readonly priority?: number | undefined
+  /**
+   * While the service does not answer the newest listing will do, however old; where there is none it fails within a
+   * minute, and at once while that is known. Default false: an answer or a failure.
+   */
+  readonly olderWillDo?: boolean | undefined
   /** False: a failure is told at once, to whoever tries again by itself. Default: the client's retries. */
   readonly retry?: false | undefined
 }

@@ -12,6 +12,7 @@ import type { Logger } from '../log.ts'
 import { abortedError } from './abortable.ts'
 import { ListingRequest } from './listing-request.ts'
 import type { Listing, ListingObserver, ListingOptions, Listings, LookupAnswer } from './listings.ts'
+import { Silence } from './silence.ts'
 
 /** A listing that took long may be used for so many times its duration, or a big directory would be listed without end. */
 const durationFactor = 5
@@ -40,12 +41,14 @@ export class MetadataCache implements Listings {
   readonly #listings: LRUCache<string, Listing>
   readonly #requests = new Map<string, Requests>()
   readonly #observers = new Set<ListingObserver>()
+  readonly #silence: Silence
   /** Questions answered from a cached listing, and requests made; for display. */
   hits = 0
   misses = 0
 
   constructor(options: MetadataCacheOptions) {
     this.#options = options
+    this.#silence = new Silence(options.clock, options.logger)
     this.#listings = new LRUCache({
       maxSize: options.maxEntries,
       sizeCalculation: (listing) => Math.min(listing.entries.size + 1, options.maxEntries),
@@ -73,27 +76,33 @@ export class MetadataCache implements Listings {
     return this.#listings.get(directory)
   }
 
+  /** For how long the service has not answered, in milliseconds; undefined: it does, as far as is known. */
+  get silentMs(): number | undefined {
+    return this.#silence.lastsMs
+  }
+
   async list(directory: string, options: ListingOptions = {}): Promise<Listing> {
     const cached = this.#cached(directory, options.maxAgeMs)
     if (cached !== undefined) return cached
-    if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
-    const request = this.#request(directory, options)
-    const listing = request.list(options.priority ?? 0, options.signal)
-    this.#beginWaiting(directory, request)
-    return listing
+    const { priority = 0 } = options
+    return await this.#ask(
+      directory,
+      options,
+      (request, signal) => request.list(priority, signal),
+      (older) => older,
+    )
   }
 
   async lookup(directory: string, name: string, options: ListingOptions = {}): Promise<LookupAnswer> {
     const cached = this.#cached(directory, options.maxAgeMs)
-    if (cached !== undefined) {
-      const { begunOrder, endedAt, durationMs } = cached
-      return { entry: cached.entries.get(name), begunOrder, seenAt: endedAt, durationMs }
-    }
-    if (options.signal?.aborted === true) throw abortedError(`list ${directory}`, options.signal)
-    const request = this.#request(directory, options)
-    const answer = request.lookup(name, options.priority ?? 0, options.signal)
-    this.#beginWaiting(directory, request)
-    return answer
+    if (cached !== undefined) return answerOf(cached, name)
+    const { priority = 0 } = options
+    return await this.#ask(
+      directory,
+      options,
+      (request, signal) => request.lookup(name, priority, signal),
+      (older) => answerOf(older, name),
+    )
   }
 
   remainingMs(seenAt: number, durationMs: number): number {
@@ -125,6 +134,28 @@ export class MetadataCache implements Listings {
     this.#listings.delete(directory)
     const requests = this.#requests.get(directory)
     if (requests !== undefined) requests.running.outdated = true
+  }
+
+  /** Sends a request, or joins one; `wait` waits for its answer. */
+  async #ask<T>(
+    directory: string,
+    options: ListingOptions,
+    wait: (request: ListingRequest, signal: AbortSignal | undefined) => Promise<T>,
+    answerOlder: (older: Listing) => T,
+  ): Promise<T> {
+    const { signal, olderWillDo = false } = options
+    if (signal?.aborted === true) throw abortedError(`list ${directory}`, signal)
+    let request: ListingRequest | undefined
+    const ask = (either: AbortSignal | undefined, once = false): Promise<T> => {
+      request = this.#request(directory, once ? { ...options, retry: false } : options)
+      const answer = wait(request, either)
+      this.#beginWaiting(directory, request)
+      return answer
+    }
+    if (!olderWillDo) return await ask(signal)
+    const older = this.#listings.get(directory)
+    const movedAt = (): number => request?.movedAt ?? -Infinity
+    return await this.#silence.answer({ directory, older, signal, ask, movedAt, answerOlder })
   }
 
   #cached(directory: string, maxAgeMs: number | undefined): Listing | undefined {
@@ -169,7 +200,9 @@ export class MetadataCache implements Listings {
       files,
       clock,
       isFile: (signal) => this.#isFile(directory, signal),
+      onPage: () => this.#silence.heard(),
       onListing: (listing) => {
+        this.#silence.heard()
         if (!request.outdated) this.#listings.set(directory, listing)
         this.#tell(listing)
       },
@@ -177,7 +210,10 @@ export class MetadataCache implements Listings {
         this.#idle(directory, request, interrupted)
       },
       onEnd: (error) => {
-        if (error !== undefined) logger.debug({ directory, error }, 'listing failed')
+        if (error !== undefined) {
+          logger.debug({ directory, error }, 'listing failed')
+          this.#silence.failed(error)
+        }
         this.#ended(directory, request)
       },
     })
@@ -226,4 +262,9 @@ export class MetadataCache implements Listings {
     requests.next = undefined
     requests.running.begin()
   }
+}
+
+function answerOf(listing: Listing, name: string): LookupAnswer {
+  const { begunOrder, endedAt, durationMs } = listing
+  return { entry: listing.entries.get(name), begunOrder, seenAt: endedAt, durationMs }
 }

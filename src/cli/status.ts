@@ -81,7 +81,7 @@ const listedPaths = 20
 
 /** The report for reading. */
 export function describeStatus(report: StatusReport, now = Date.now()): string {
-  const { service, cache, bytes } = report
+  const { service, silent, cache, bytes } = report
   const mountedFor = showDuration(Math.max(0, now - Date.parse(report.mountedAt)))
   const bytesLeft = report.paths.reduce((sum, path) => sum + path.bytes, 0)
   const lines = [
@@ -89,6 +89,9 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     `  endpoint  ${report.endpoint}`,
     ...(report.proxy === undefined ? [] : [`  proxy     ${report.proxy}`]),
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
+    ...(silent === undefined
+      ? []
+      : [`  silent    for ${showDuration(silent.sinceMs)}: names are shown as they were listed before`]),
     `  service   ${service.state === 'ready' ? 'ready' : `paused for ${showDuration(service.sinceMs)}: ${service.reason}`}`,
     `  traffic   ${showBytes(bytes.uploaded)} up, ${showBytes(bytes.downloaded)} down`,
     ...describeConsole(report),

@@ -51,6 +51,8 @@ export interface StatusReport {
   readonly service:
     | { readonly state: 'ready' }
     | { readonly state: 'paused'; readonly reason: string; readonly sinceMs: number }
+  /** The service does not answer, and has not for so long: names are shown as they were listed before. */
+  readonly silent?: { readonly sinceMs: number } | undefined
   /** Everything that the service has not confirmed. */
   readonly paths: readonly Leftover[]
   /** What is neither uploaded nor shown, and stays here until `mount-session recover` exports or discards it. */

@@ -66,7 +66,8 @@ export class RemoteTree implements ListingObserver {
   }
 
   async #list(below: string, signal: AbortSignal): Promise<void> {
-    const listing = await this.#ground.listings.list(joinBelow(this.#directory, below), { signal })
+    const at = joinBelow(this.#directory, below)
+    const listing = await this.#ground.listings.list(at, { signal, olderWillDo: true })
     this.#note(listing)
   }
 

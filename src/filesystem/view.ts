@@ -145,7 +145,7 @@ export class View {
         return this.#listed(path, listing.entries.get(name), seenBy(listing), this.#remainingMs(listing))
       }
       const answer = await this.#listings
-        .lookup(above, name, { signal })
+        .lookup(above, name, { signal, olderWillDo: true })
         .catch((error: unknown) => this.#unlessOurs(above, error))
       if (answer === undefined) {
         const local = this.#changes.get(path)
@@ -168,7 +168,7 @@ export class View {
     for (;;) {
       const path = directory()
       const listing = await this.#listings
-        .list(path, { signal })
+        .list(path, { signal, olderWillDo: true })
         .catch((error: unknown) => this.#unlessOurs(path, error))
       if (directory() === path) return this.#merge(path, this.remoteBelow(path) ? listing : undefined)
     }
@@ -185,7 +185,7 @@ export class View {
   /** What is ours is shown even when the service cannot be asked. */
   async #listOrNothing(directory: string, signal: AbortSignal): Promise<Listing | undefined> {
     try {
-      return await this.#listings.list(directory, { signal })
+      return await this.#listings.list(directory, { signal, olderWillDo: true })
     } catch (error) {
       if (signal.aborted) throw error
       return undefined

@@ -93,6 +93,7 @@ export class SessionFilesystem {
       service: work.paused
         ? { state: 'paused', reason: work.paused.reason, sinceMs: clock.wallMs() - work.paused.since }
         : { state: 'ready' },
+      silent: listings.silentMs === undefined ? undefined : { sinceMs: listings.silentMs },
       paths: leftoversOf(work),
       setAside: work.setAside.map(({ path, reason }) => ({ path, reason })),
       calls: statistics.calls,

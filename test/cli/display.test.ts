@@ -94,6 +94,10 @@ void t.test('status reads well', (t) => {
 `,
   )
   t.match(describeStatus(statusReport()), /everything is uploaded\n$/)
+  t.match(
+    describeStatus(statusReport({ silent: { sinceMs: 120_000 } })),
+    /\n {2}silent {4}for 2 min: names are shown as they were listed before\n/,
+  )
   t.end()
 })
 

@@ -129,3 +129,49 @@ void t.test('what was written is reached at once when nobody answers what else i
   await mounted.ok('sleep 2.5', { limitMs: 10_000 })
   t.equal(await mounted.ok('echo 2 >> agent/deep/notes; cat agent/deep/notes', { limitMs: 10_000 }), '1\n2\n')
 })
+
+void t.test(
+  'what was listed longer ago than the TTL is worked with while the link is dead',
+  limits,
+  async (t) => {
+    const emulator = await startTestEmulator(t)
+    const { hostname, port, pathname } = new URL(emulator.endpoint)
+    const link = await startDelayLink({ target: { host: hostname, port: Number(port) } })
+    t.teardown(() => link.close())
+    const mounted = await mount(t, { ...emulator, endpoint: `http://127.0.0.1:${link.port}${pathname}` })
+    await mounted.ok(
+      'mkdir -p d/empty d/below; for name in a b c e; do echo $name > d/$name; done; echo x > d/below/x',
+    )
+    await mounted.sync()
+    await mounted.ok('ls -R; sleep 3')
+    link.setDown(true)
+    // longer than the service is waited for, shorter than a call that is repeated
+    const limit = { limitMs: 45_000 }
+    await mounted.ok(
+      `echo new > d/new & echo > d/other & mkdir d/made & mv d/a d/moved & rm d/b & rmdir d/empty & ls d >&2
+    for job in $(jobs -p); do wait $job; done`,
+      limit,
+    )
+    t.ok((await mounted.status()).silent, 'status says so')
+    await mounted.ok(
+      'echo replaced > d/e; echo made > d/made/file; mv d/c d/e; mv d/below d/above; stat d/moved',
+      limit,
+    )
+    t.equal(await mounted.ok('ls d', limit), 'above\ne\nmade\nmoved\nnew\nother\n')
+    t.match(mounted.logged('warn').join('\n'), 'the service does not answer')
+    link.setDown(false)
+    const unmounted = await mounted.command(['unmount', mounted.directory], { limitMs: 200_000 })
+    t.match(unmounted, { code: 0 }, unmounted.stderr)
+    t.same(treeOf(join(emulator.home, 'd')), {
+      above: null,
+      'above/x': 'x\n',
+      e: 'c\n',
+      made: null,
+      'made/file': 'made\n',
+      moved: 'a\n',
+      new: 'new\n',
+      other: '\n',
+    })
+    t.same(mounted.logged('error'), [])
+  },
+)
