@@ -54,6 +54,16 @@ export type { MountedSession, WaitOptions } from './mount/mounted-session.ts'
 export type { DataDirectories, MountOptions, RunOptions, SessionAddress } from './options/mount-options.ts'
 export type { OptionName, OptionValues } from './options/table.ts'
 export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
+export { getFile, getTree } from './transfer/get-tree.ts'
+export { type PutOptions, putTree } from './transfer/put-tree.ts'
+export type {
+  TransferFailure,
+  TransferOptions,
+  TransferProgress,
+  TransferredFile,
+  TransferResult,
+} from './transfer/transfer.ts'
+export { TransferError, type TransferErrorCode } from './transfer/transfer-error.ts'
 export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'
 export type { FileDownload } from './client/file-download.ts'

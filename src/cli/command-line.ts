@@ -4,12 +4,12 @@
  * Invariant: commander neither prints an error nor ends the process; `--help` alone goes to stdout; what a
  * command takes is its row of the table, nothing else.
  */
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import type { OptionName, OptionValues } from '../options/table.ts'
 import { OptionValueError } from '../options/values.ts'
 import { addFlags, readValues, type Environment } from './session-arguments.ts'
 import { commandList, type CommandName } from './table/command-list.ts'
-import type { CommandRow, FlagsOf, OwnOption } from './table/command-row.ts'
+import type { ArgumentRow, CommandRow, FlagsOf, OwnOption } from './table/command-row.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The help was asked for and has been printed: the command is done. */
@@ -82,12 +82,12 @@ export function readCommand<Name extends CommandName>(
 
 function commandOf(name: CommandName, row: CommandRow): Command {
   const command = new Command(`mount-session ${name}`).description(row.description)
-  for (const argument of row.arguments) {
-    const isOptional = argument.name.startsWith('[')
-    const bare = argument.name.replace(/^\[|\]$/g, '')
-    const word = bare.endsWith('…') ? `${bare.slice(0, -1)}...` : bare
-    command.argument(isOptional ? `[${word}]` : `<${word}>`, argument.help)
-  }
+  const shown = row.arguments.map(argumentOf)
+  /* of those that repeat commander wants the last alone; whoever has another behind them tells them apart itself */
+  const repeated = shown.findIndex(({ variadic }) => variadic)
+  for (const argument of repeated < 0 ? shown : shown.slice(0, repeated + 1)) command.addArgument(argument)
+  command.configureHelp({ visibleArguments: () => shown })
+  command.usage(['[options]', ...shown.map(shownArgument)].join(' '))
   for (const [key, own] of Object.entries(row.options)) {
     command.addOption(ownOption(key, own))
   }
@@ -95,6 +95,18 @@ function commandOf(name: CommandName, row: CommandRow): Command {
   addFlags(command, (option) => taken.includes(option))
   if (row.examples.length > 0) command.addHelpText('after', () => examplesText(row))
   return command
+}
+
+function argumentOf({ name, help }: ArgumentRow): Argument {
+  const isOptional = name.startsWith('[')
+  const bare = isOptional ? name.slice(1, -1) : name
+  const word = bare.endsWith('…') ? `${bare.slice(0, -1)}...` : bare
+  return new Argument(isOptional ? `[${word}]` : `<${word}>`, help)
+}
+
+function shownArgument(argument: Argument): string {
+  const name = argument.name() + (argument.variadic ? '...' : '')
+  return argument.required ? `<${name}>` : `[${name}]`
 }
 
 function ownOption(key: string, { flag, short, argument, many, required, help }: OwnOption): Option {

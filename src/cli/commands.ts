@@ -15,6 +15,8 @@ const mount: Load = () => import('./mount.ts')
 
 const modules: Readonly<Record<CommandName, Load>> = {
   ls: () => import('./files/ls.ts'),
+  get: () => import('./files/get.ts'),
+  put: () => import('./files/put.ts'),
   rm: () => import('./files/rm.ts'),
   unmount: () => import('./unmount.ts'),
   sync: () => import('./sync.ts'),

@@ -7,6 +7,7 @@
 import { ControlError } from '../control/protocol.ts'
 import { SessionError } from '../session/session-error.ts'
 import { ServiceError } from '../client/errors.ts'
+import { TransferError } from '../transfer/transfer-error.ts'
 import { HelpShown } from './command-line.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -39,6 +40,7 @@ function isExpected(error: unknown): error is Error {
     error instanceof SessionError ||
     error instanceof ControlError ||
     error instanceof ServiceError ||
+    error instanceof TransferError ||
     error instanceof CommandFailure ||
     (error instanceof Error && 'syscall' in error)
   )

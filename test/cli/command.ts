@@ -18,10 +18,12 @@ export async function mountSessionCommand(
   home: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd?: string,
 ): Promise<Outcome> {
   const child = spawn(process.execPath, [entry, ...args], {
     env: { PATH: process.env['PATH'], HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
   })
   let stdout = ''
   let stderr = ''

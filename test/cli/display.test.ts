@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { showBytes, showCount, showDuration } from '../../src/cli/amounts.ts'
 import { describeLeftover } from '../../src/cli/leftovers.ts'
@@ -7,9 +9,12 @@ import type { StatusReport } from '../../src/control/protocol.ts'
 import { leftover, statusReport } from '../control/rig.ts'
 import { FakeClock } from '../fake-clock.ts'
 
+/** A stream of which only what is written is looked at. */
 const output = (isTTY: boolean) => {
   const written: string[] = []
-  return { written, isTTY, columns: 60, write: (text: string) => written.push(text) }
+  const stream = Object.assign(new PassThrough(), { isTTY, columns: 100 })
+  stream.setEncoding('utf8').on('data', (text: string) => written.push(text))
+  return { written, stream: stream as unknown as NodeJS.WriteStream }
 }
 
 void t.test('amounts are short', (t) => {
@@ -19,44 +24,49 @@ void t.test('amounts are short', (t) => {
   t.end()
 })
 
-void t.test('on a terminal one line is drawn again and again, and gone at the end', (t) => {
-  const terminal = output(true)
-  const display = showProgress(terminal, 'uploading', new FakeClock())
-  display.show({ paths: 2, bytes: 2048 })
-  display.show({ paths: 1, bytes: 1024, waitingFor: 'a new login' })
-  display.end()
-  t.same(terminal.written, [
-    '\r\u001b[Kuploading: 2 paths, 2.0 KiB left',
-    '\r\u001b[Kuploading: 1 path, 1.0 KiB left; waiting for a new login',
-    '\r\u001b[K',
-  ])
-  t.end()
-})
-
-void t.test('a terminal that says that it is 0 wide is taken to be 80 wide', (t) => {
-  const terminal = { ...output(true), columns: 0 }
-  showProgress(terminal, 'uploading', new FakeClock()).show({ paths: 3, bytes: 2048 })
-  t.same(terminal.written, ['\r\u001b[Kuploading: 3 paths, 2.0 KiB left'])
-  t.end()
-})
+void t.test(
+  'on a terminal a bar is drawn with files, bytes, rate and time left, and gone at the end',
+  async (t) => {
+    const { written, stream } = output(true)
+    const clock = new FakeClock()
+    const display = showProgress(stream, 'uploading', clock)
+    display.show({ paths: 4, bytes: 4096 })
+    t.strictSame(written, [], 'nothing of what is done at once')
+    clock.advance(1000)
+    display.show({ paths: 3, bytes: 3072 })
+    while (written.length === 0) await once(stream, 'data')
+    clock.advance(1000)
+    display.show({ paths: 2, bytes: 2048, waitingFor: 'a new login' })
+    display.end()
+    /* a bar is drawn ten times a second at most, and with its end */
+    t.match(
+      written.join(''),
+      /uploading \[=+ +\] 2\/4 files, 2\.0 KiB of 4\.0 KiB, 1\.0 KiB\/s, 2\.0 s left; waiting for a new login/,
+    )
+    t.match(written.at(-1) ?? '', /\u001b\[/, 'the line is cleared')
+  },
+)
 
 void t.test(
   'elsewhere a line is written every five seconds, none before and none when nothing is left',
   (t) => {
-    const plain = output(false)
+    const { written, stream } = output(false)
     const clock = new FakeClock()
-    const display = showProgress(plain, 'uploading', clock)
+    const display = showProgress(stream, 'uploading', clock)
     display.show({ paths: 0, bytes: 0 })
     display.show({ paths: 9, bytes: 9 })
     clock.advance(5000)
     display.show({ paths: 8, bytes: 8 })
     display.show({ paths: 7, bytes: 7 })
     clock.advance(5000)
-    display.show({ paths: 6, bytes: 6 })
+    display.show({ paths: 6, bytes: 6, waitingFor: 'a new login' })
     clock.advance(5000)
     display.show({ paths: 0, bytes: 0 })
     display.end()
-    t.same(plain.written, ['uploading: 8 paths, 8 B left\n', 'uploading: 6 paths, 6 B left\n'])
+    t.strictSame(written, [
+      'uploading: 8 files, 8 B left\n',
+      'uploading: 6 files, 6 B left; waiting for a new login\n',
+    ])
     t.end()
   },
 )

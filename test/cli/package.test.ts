@@ -54,7 +54,7 @@ function deadLinks(root: string): string[] {
 }
 
 /**
- * The example of library.md in an empty project that has the package and `@types/node`: compiled, and run as
+ * The examples of library.md in an empty project that has the package and `@types/node`: compiled, and run as
  * it is compiled. Without `@types/node` the compiler says what is missing.
  */
 async function useAsLibrary(
@@ -64,10 +64,15 @@ async function useAsLibrary(
   const project = join(root, 'project')
   mkdirSync(join(project, 'node_modules'), { recursive: true })
   symlinkSync(library, join(project, 'node_modules', 'mount-session'))
-  const [, example = ''] =
-    /```ts\n([^]*?)```/.exec(readFileSync(join(library, 'src/client/library.md'), 'utf8')) ?? []
+  const documented = readFileSync(join(library, 'src/client/library.md'), 'utf8')
+  const examples = [...documented.matchAll(/```ts\n([^]*?)```/g)]
+    .map(([, example = '']) => example)
+    /* others show a call or two */
+    .filter((example) => example.includes('process.argv'))
+  const others = examples.slice(1).map((_, index) => `example-${index + 2}`)
   writeFileSync(join(project, 'package.json'), '{"type":"module"}')
-  writeFileSync(join(project, 'example.ts'), example)
+  for (const [index, name] of ['example', ...others].entries())
+    writeFileSync(join(project, `${name}.ts`), examples[index] ?? '')
   const compiler = [
     join(process.cwd(), 'node_modules/.bin/tsc'),
     ...[
@@ -78,6 +83,7 @@ async function useAsLibrary(
       '--module',
       'nodenext',
       'example.ts',
+      ...others.map((name) => `${name}.ts`),
     ],
   ]
   const compile = () => run(process.execPath, compiler, {}, project)
@@ -92,6 +98,11 @@ async function useAsLibrary(
     /^session-0001 is active, version 1\n\d+ bytes in example.ts\n9 bytes in note.txt\nremember\n/,
   )
   t.match(used.stdout, /\nstdout said by the agent\n$/)
+  t.not(others.length, 0)
+  for (const name of others) {
+    const ran = await run(process.execPath, [`${name}.js`, ...target], env, project)
+    t.match(ran, { code: 0, stderr: '', stdout: /./ }, name)
+  }
   t.match(await run(process.execPath, ['example.js', 'agent', 'no-such-session'], env, project), {
     code: 1,
     stderr: /^session_not_found: /,

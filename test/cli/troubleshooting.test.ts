@@ -26,6 +26,7 @@ function general(text: string): string {
 const messageAt: Readonly<Record<string, number>> = {
   ...{ CommandFailure: 0, SessionError: 1, KernelMountError: 1, ControlError: 1, ServiceError: 1 },
   ProxyFailure: 1,
+  TransferError: 2,
   ...{ raise: 1, WriteBackError: 2 },
 }
 
@@ -61,6 +62,14 @@ const remedy = new RegExp(
     ],
     ...[
       'is kept on this machine',
+      'try again',
+      'give -r',
+      'rename it',
+      'move it away',
+      'leave it out',
+      'leave out',
+      'see above',
+      'leave such files out',
       'nothing is waiting at',
       'lists what there is',
       'leave out the slash',

@@ -25,8 +25,8 @@ _mount_session() {
   done < <("\${words[0]/#\\~/$HOME}" complete -- "\${words[@]:1}" 2>/dev/null)
   [[ $directives == *,nospace,* ]] && compopt -o nospace 2>/dev/null
   case $directives in
-    *,file,*) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "\${current#"$broken"}") ;;
-    *,directory,*) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "\${current#"$broken"}") ;;
+    *,file,*) compopt -o filenames 2>/dev/null; mapfile -t -O \${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "\${current#"$broken"}") ;;
+    *,directory,*) compopt -o filenames 2>/dev/null; mapfile -t -O \${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "\${current#"$broken"}") ;;
   esac
 }
 complete -F _mount_session mount-session

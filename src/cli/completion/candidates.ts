@@ -15,7 +15,7 @@ export interface Candidate {
 }
 
 /** What has to be looked up: names, or paths, which the shell itself knows best. */
-export type Wanted = Exclude<Completion, readonly string[]> | 'nothing'
+export type Wanted = Exclude<Completion, readonly string[]> | 'fileOrRemote' | 'nothing'
 
 export interface Completions {
   readonly candidates: readonly Candidate[]
@@ -151,12 +151,12 @@ function flagsOfMount(): readonly Flag[] {
 }
 
 /** The last argument of a row goes on for ever where its name ends in `…`. */
-function argumentAt(row: CommandRow | undefined, index: number): Completion | undefined {
+function argumentAt(row: CommandRow | undefined, index: number): Completion | 'fileOrRemote' | undefined {
   if (row === undefined) return index === 0 ? 'session' : index === 1 ? 'directory' : undefined
   const repeated = row.arguments.findIndex(({ name }) => name.includes('…'))
   if (repeated < 0 || index <= repeated) return row.arguments[index]?.completes
-  /* what comes after those that repeat may be meant as well: only the shell's own paths are offered for it */
-  return row.arguments[repeated]?.completes
+  /* the last of them may be meant, or what comes after them */
+  return repeated < row.arguments.length - 1 ? 'fileOrRemote' : row.arguments[repeated]?.completes
 }
 
 /** A list is completed part by part. */
@@ -168,7 +168,11 @@ function valueOf(flag: Flag, before: string, flags: ReadonlyMap<string, string>)
   return flag.completes === undefined ? only([]) : completing(flag.completes, before, flags)
 }
 
-function completing(completes: Completion, before: string, flags: ReadonlyMap<string, string>): Completions {
+function completing(
+  completes: Completion | 'fileOrRemote',
+  before: string,
+  flags: ReadonlyMap<string, string>,
+): Completions {
   if (typeof completes === 'string') return { candidates: [], wanted: completes, before, flags }
   return { ...only(completes.map((word) => ({ text: `${before}${word}`, help: '' }))), flags }
 }

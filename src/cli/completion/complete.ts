@@ -20,6 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const goesOn = found.length > 0 && found.every(({ text }) => /[/:=]$/.test(text))
   const directives = [
     ...(wanted === 'file' || wanted === 'directory' ? [wanted] : []),
+    ...(wanted === 'fileOrRemote' ? ['file'] : []),
     ...(wanted === 'mount' && found.length === 0 ? ['directory'] : []),
     ...(goesOn ? ['nospace'] : []),
   ]

@@ -34,6 +34,7 @@ export async function namesFor(
       case 'session':
         return await sessions(word, flags)
       case 'remote':
+      case 'fileOrRemote':
         return word.includes(':')
           ? await remotePaths(word, flags)
           : (await sessions(word, flags)).map(withColon)
