@@ -15,6 +15,7 @@ export const modes = [
   'latency-sweep',
   'switch-off',
   'transports',
+  'trees',
   'local',
   'start',
   'memory',
@@ -70,6 +71,7 @@ Something else instead:
                    packets and jitters by 20 ms: ours and rclone
   --switch-off     the workloads with each part of the fetching ahead switched off in turn
   --transports     HTTP/1.1 and HTTP/2 by themselves: 1,000 GET, 500 PUT and a burst of 52 GET
+  --trees          1,000 files each way by put -r and get -r, beside cp -r through a mount
   --local          without a link: tar x and rm -r of 2,000 files, CPU time for each; dbench where it is
   --start          how long it takes until a mount answers
   --memory         memory after the start, after unpacking 2,000 files, and at the end of more
@@ -122,6 +124,7 @@ function readValues(argv: readonly string[]) {
         'latency-sweep': flag,
         'switch-off': flag,
         transports: flag,
+        trees: flag,
         local: flag,
         start: flag,
         memory: flag,

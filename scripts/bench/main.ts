@@ -22,6 +22,7 @@ import { Roster } from './roster.ts'
 import { measureScale } from './scale.ts'
 import { measureStart } from './start-time.ts'
 import { switchOff } from './switch-off.ts'
+import { measureTrees } from './trees.ts'
 import { tryTransports } from './transports/comparison.ts'
 
 const onProgress = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -55,6 +56,16 @@ const kinds: Readonly<Record<Mode, Kind>> = {
     parties: [],
     run: (command, directory) =>
       tryTransports({ ...command, speed: speedOf(command), directory, onProgress }),
+  },
+  trees: {
+    heading: 'Trees without a mount',
+    parties: [],
+    run: async (command, directory) => {
+      const speed = speedOf(command)
+      const line = await lineOf(directory, speed)
+      const measured = await measureTrees({ ...command, speed, line, directory, onProgress })
+      return [linkLine(speed, line.roundTripMs, command.tls), ...measured]
+    },
   },
   local: {
     heading: 'Local cost',

@@ -61,6 +61,7 @@ export class Filesystem implements FrontEnd {
     const specials = new Map(specialFiles.map((file) => [file.name, file]))
     const news = new KernelNews(given.kernelCache)
     const tree = new Tree((file) => bytes.letGo(file), options.rootPath)
+    given.walks?.sortedBy((directory, name) => tree.inodeAt(directory, name))
     const view = new View(given, options.ttlMs, specials, options.rootPath)
     const ground = { ...given, options, tree, handles: this.#handles, view, news, specials }
     const bytes = new FileBytes(ground)

@@ -86,6 +86,18 @@ export class Tree {
     return node
   }
 
+  /** The same of a directory that may not be alive either. */
+  inodeAt(path: string, name: string): number {
+    let inode = rootInode
+    let node: DirectoryNode | undefined = this.root
+    for (const part of (pathBelow(this.rootPath, path) ?? '').split('/').filter((each) => each !== '')) {
+      const child: Node | undefined = node?.children.get(part)
+      inode = child?.inode ?? this.#numbers.of(inode, part)
+      node = child?.kind === 'directory' ? child : undefined
+    }
+    return node?.children.get(name)?.inode ?? this.#numbers.of(inode, name)
+  }
+
   /** The inode number of a name, whether a node is alive for it or not. */
   inodeOf(directory: DirectoryNode, name: string): number {
     return directory.children.get(name)?.inode ?? this.#numbers.of(directory.inode, name)

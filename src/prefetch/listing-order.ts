@@ -5,10 +5,16 @@
  */
 import type { Listing } from '../cache/listings.ts'
 
-/** `listed`: as readdir gives them (find, grep, cp, tar); `byName`: sorted by bytes (ls, globs, rsync, git). */
-export type WalkOrder = 'listed' | 'byName'
+/**
+ * `listed`: as readdir gives them (find, grep, tar); `byName`: sorted by bytes (ls, globs, rsync, git); `byInode`:
+ * by inode number, which on a local disk is the order of the blocks (cp -r and mv of coreutils).
+ */
+export type WalkOrder = 'listed' | 'byName' | 'byInode'
 
-export const walkOrders: readonly WalkOrder[] = ['listed', 'byName']
+export const walkOrders: readonly WalkOrder[] = ['listed', 'byName', 'byInode']
+
+/** The inode number that programs see of a name in a directory. */
+export type InodeOf = (directory: string, name: string) => number
 
 /** Sorting more names than this takes too long to be worth it. */
 const maxSorted = 20_000
@@ -18,10 +24,11 @@ export class ListingOrder {
   readonly #listing: Listing
   #places: Map<string, number> | undefined
 
-  constructor(listing: Listing, order: WalkOrder) {
+  constructor(listing: Listing, order: WalkOrder, inodeOf: InodeOf) {
     this.#listing = listing
     const names = [...listing.entries.keys()]
-    this.names = order === 'byName' && names.length <= maxSorted ? names.sort(byCodeUnits) : names
+    this.names =
+      names.length > maxSorted ? names : sorted(names, order, (name) => inodeOf(listing.directory, name))
   }
 
   /** Where a name is; -1 when it is not there. */
@@ -44,15 +51,32 @@ export class ListingOrder {
   }
 }
 
-const orders = { listed: new WeakMap<Listing, ListingOrder>(), byName: new WeakMap<Listing, ListingOrder>() }
+const orders = {
+  listed: new WeakMap<Listing, ListingOrder>(),
+  byName: new WeakMap<Listing, ListingOrder>(),
+  byInode: new WeakMap<Listing, ListingOrder>(),
+}
 
-export function orderOf(listing: Listing, order: WalkOrder): ListingOrder {
+export function orderOf(listing: Listing, order: WalkOrder, inodeOf: InodeOf): ListingOrder {
   let known = orders[order].get(listing)
   if (known === undefined) {
-    known = new ListingOrder(listing, order)
+    known = new ListingOrder(listing, order, inodeOf)
     orders[order].set(listing, known)
   }
   return known
+}
+
+function sorted(names: string[], order: WalkOrder, inodeOf: (name: string) => number): string[] {
+  switch (order) {
+    case 'listed':
+      return names
+    case 'byName':
+      return names.sort(byCodeUnits)
+    case 'byInode': {
+      const ranked = names.map((name) => ({ name, inode: inodeOf(name) }))
+      return ranked.sort((one, other) => one.inode - other.inode).map(({ name }) => name)
+    }
+  }
 }
 
 function byCodeUnits(one: string, other: string): number {

@@ -8,14 +8,14 @@
  * Invariant: one directory read, or one file opened, fetches nothing else.
  */
 import { LRUCache } from 'lru-cache'
-import { orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
+import { type InodeOf, orderOf, type WalkOrder, walkOrders } from './listing-order.ts'
 import type { PrefetchPart } from './parts.ts'
 import { Repositories } from './repository.ts'
 import { Walk, type WalkLimits, type WalkSurroundings } from './walk.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
 
 /** What a walk is recognised by. */
-export type WalkObserver = Pick<Prefetch, 'didList' | 'didEnter' | 'didOpen'>
+export type WalkObserver = Pick<Prefetch, 'didList' | 'didEnter' | 'didOpen' | 'sortedBy'>
 
 export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | 'clock'> & {
   /** The TTL of listings and contents, in milliseconds; 0: nothing is fetched ahead, it would not be used. */
@@ -67,6 +67,7 @@ export class Prefetch {
   #walks: Walk[] = []
   #entered: string | undefined
   #cancelTimer: (() => void) | undefined
+  #inodeOf: InodeOf = () => 0
 
   constructor(options: PrefetchOptions) {
     const { listings, contents, clock, ttlMs } = options
@@ -89,8 +90,14 @@ export class Prefetch {
       isLocal: options.isLocal ?? (() => false),
       load: { running: 0 },
       hasPace: !this.#leaveOut.has('pace'),
+      inodeOf: (directory, name) => this.#inodeOf(directory, name),
     }
     this.#repositories = new Repositories(this.#around)
+  }
+
+  /** Programs may go by inode numbers, which whoever shows the files gives out; until then nobody does. */
+  sortedBy(inodeOf: InodeOf): void {
+    this.#inodeOf = inodeOf
   }
 
   /** A program reads a directory from its start. Call it before its listing is asked for. */
@@ -163,7 +170,7 @@ export class Prefetch {
     const walked = this.#walks.filter((walk) => walk.covers(directory))
     const isInTree = kind === 'file' && walked.some((walk) => walk.repository !== undefined)
     for (const order of [...walked.map((walk) => walk.order), ...walkOrders]) {
-      const names = orderOf(listing, order)
+      const names = orderOf(listing, order, this.#inodeOf)
       const isFirst = (isReadAtOnce || isInTree) && names.next(kind) === name
       const isNext = before !== undefined && before !== name && names.next(kind, before) === name
       if (!isFirst && !isNext) continue

@@ -11,7 +11,7 @@
 import { nameOf, parentOf } from '../remote-path.ts'
 import type { Clock } from '../clock.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
-import { orderOf, type WalkOrder } from './listing-order.ts'
+import { type InodeOf, orderOf, type WalkOrder } from './listing-order.ts'
 import type { Contents } from '../cache/contents.ts'
 import { seenBy, type Listing, type Listings, type Seen } from '../cache/listings.ts'
 
@@ -41,6 +41,8 @@ export interface WalkSurroundings {
   readonly load: { running: number }
   /** Whether a walk fetches no more than it will use in time at the pace of its last steps. */
   readonly hasPace: boolean
+  /** What programs may sort names by. */
+  readonly inodeOf: InodeOf
 }
 
 interface Ahead {
@@ -250,7 +252,7 @@ export class Walk {
 
   /** Goes on to the next thing on a stretch that is to be fetched; false at its end. */
   #advance(stretch: Stretch, listing: Listing, place: number): boolean {
-    const order = orderOf(listing, this.order)
+    const order = orderOf(listing, this.order, this.#around.inodeOf)
     const start = stretch.after === undefined ? 0 : order.placeOf(stretch.after) + 1
     while (this.#passed.size < maxPassed) {
       const name = order.names[start + stretch.done]
