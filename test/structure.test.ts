@@ -24,7 +24,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   filesystem: ['write-back', 'prefetch', 'cache', 'client'],
   fuse: ['filesystem'],
   session: ['write-back', 'prefetch', 'cache', 'client', 'control', 'options'],
-  mount: ['session', 'fuse', 'filesystem', 'write-back', 'transfer', 'logs', 'client', 'control', 'options'],
+  mount: ['session', 'fuse', 'filesystem', 'write-back', 'logs', 'client', 'control', 'options'],
   cli: [
     'mount',
     'session',

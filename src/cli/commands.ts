@@ -30,6 +30,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   'session delete': () => import('./sessions/delete.ts'),
   'agent patch': () => import('./agent-patch.ts'),
   emulator: () => import('./emulator.ts'),
+  logs: () => import('./logs.ts'),
   completion: () => import('./completion/print.ts'),
   help: () => Promise.resolve({ run: help }),
 }

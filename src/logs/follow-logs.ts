@@ -15,8 +15,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import type { LogFile } from './log-file.ts'
-import { LogConnection, type ConnectionOutcome, type OpenStream } from './log-connection.ts'
+import { LogConnection, type ConnectionOutcome, type LineStore, type OpenStream } from './log-connection.ts'
 import { reconnectDelayMs } from './reconnect-delay.ts'
 
 /** When to be connected: while somebody has the log open and five minutes longer, always, or never. */
@@ -24,10 +23,15 @@ export type LogsMode = 'open' | 'always' | 'off'
 
 export interface LogFollowerOptions {
   readonly openStream: OpenStream
-  readonly file: LogFile
+  readonly file: LineStore
   readonly clock: Clock
   readonly logger: Logger
   readonly mode: LogsMode
+  /** Told how each connection ended. */
+  readonly onEnd?: ((outcome: ConnectionOutcome) => void) | undefined
+  /** Told when the service has answered, and when the opening burst of a connection is over. */
+  readonly onOpen?: (() => void) | undefined
+  readonly onQuiet?: (() => void) | undefined
   /** In [0, 1), for the spread of the reconnects; default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
@@ -153,8 +157,12 @@ export class LogFollower {
       onOpen: () => {
         if (this.#isCurrent(connection)) this.#state = { kind: 'open', connection, since }
         this.#options.logger.info({}, 'console log: connected')
+        this.#options.onOpen?.()
       },
-      onQuiet: () => this.#burst.resolve(undefined),
+      onQuiet: () => {
+        this.#burst.resolve(undefined)
+        this.#options.onQuiet?.()
+      },
       onOversized: () => this.#options.logger.warn({}, 'console log: an event too large to keep was skipped'),
     })
     this.#connections++
@@ -166,6 +174,7 @@ export class LogFollower {
   async #run(connection: LogConnection, since: number): Promise<void> {
     const outcome = await connection.run()
     this.#lines += outcome.newLines
+    this.#options.onEnd?.(outcome)
     if (this.#isCurrent(connection)) this.#backOff(outcome, since)
   }
 

@@ -7,10 +7,10 @@
  * resolves; `run` never rejects.
  */
 import type { Clock } from '../clock.ts'
-import type { LogFile } from './log-file.ts'
 import type { ConnectionEnd } from './reconnect-delay.ts'
 import { isConnectionFrame } from './connection-frame.ts'
 import { ServiceError } from '../client/errors.ts'
+import type { RecentLines } from './recent-lines.ts'
 import { ReplayOverlap } from './replay-overlap.ts'
 import { SseDecoder } from './sse-decoder.ts'
 
@@ -21,6 +21,14 @@ import { SseDecoder } from './sse-decoder.ts'
 export type OpenStream = (
   signal: AbortSignal,
 ) => Promise<{ readonly status: number; readonly body: AsyncIterable<Uint8Array> }>
+
+/** Where the lines of all connections come together: a file of the mount, or the memory of who follows by itself. */
+export interface LineStore {
+  /** What a new connection's lines are compared with. */
+  readonly recent: RecentLines
+  /** In order; throws where they cannot be taken. */
+  append(lines: readonly string[]): void
+}
 
 export interface ConnectionOutcome {
   readonly end: ConnectionEnd
@@ -36,7 +44,7 @@ export interface ConnectionOutcome {
 export interface LogConnectionOptions {
   readonly openStream: OpenStream
   readonly clock: Clock
-  readonly file: LogFile
+  readonly file: LineStore
   /** The service has answered. */
   readonly onOpen: () => void
   /** The opening burst is over: console lines came, and then none for a while. */

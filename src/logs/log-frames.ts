@@ -41,7 +41,8 @@ export async function* logFrames(stream: LogStream): AsyncGenerator<LogFrame, vo
   }
 }
 
-function toFrame(text: string): LogFrame {
+/** What a payload says, as far as it is of the service's form. */
+export function toFrame(text: string): LogFrame {
   const payload = parseObject(text)
   const member = (name: string): string | undefined => {
     const value = payload[name]

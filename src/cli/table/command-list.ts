@@ -4,12 +4,19 @@
  * Invariant: loads nothing but data; `commands.ts` has a module for each row, or does not compile.
  */
 import type { CommandRow } from './command-row.ts'
+import { consoleCommands } from './console-commands.ts'
 import { fileCommands } from './file-commands.ts'
 import { mountCommands } from './mount-commands.ts'
 import { sessionCommands } from './session-commands.ts'
 import { toolCommands } from './tool-commands.ts'
 
-export const commandList = { ...mountCommands, ...sessionCommands, ...fileCommands, ...toolCommands } as const
+export const commandList = {
+  ...mountCommands,
+  ...sessionCommands,
+  ...fileCommands,
+  ...consoleCommands,
+  ...toolCommands,
+} as const
 
 export type CommandName = keyof typeof commandList
 
