@@ -31,6 +31,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   'agent patch': () => import('./agent-patch.ts'),
   emulator: () => import('./emulator.ts'),
   logs: () => import('./logs.ts'),
+  doctor: () => import('./doctor/doctor.ts'),
   completion: () => import('./completion/print.ts'),
   help: () => Promise.resolve({ run: help }),
 }

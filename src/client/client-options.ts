@@ -44,6 +44,8 @@ export interface SessionClientOptions extends Identity {
   readonly proxy?: ProxyOptions | undefined
   /** Told of every attempt when it is over. */
   readonly onCall?: ((call: FinishedCall) => void) | undefined
+  /** Told of the service's clock with every answer, Unix milliseconds; NaN where it does not say. */
+  readonly onServerDate?: ((ms: number) => void) | undefined
   readonly clock?: Clock | undefined
   readonly logger?: Logger | undefined
   /** 0 to 1, for the jitter of the waits. Default `Math.random`. */

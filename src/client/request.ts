@@ -20,7 +20,7 @@ import { abortedError, ClientClosed, ServiceError } from './errors.ts'
 import type { Slot } from './lane.ts'
 import { refusalError } from './refusal.ts'
 import { readJson } from './reply-json.ts'
-import { retryDelay, type RetryPolicy } from './retry.ts'
+import { dateMs, retryDelay, type RetryPolicy } from './retry.ts'
 import type { CallOptions } from './session-files.ts'
 import type { HttpReply } from './exchange.ts'
 import { parseRefusal } from './wire.ts'
@@ -33,6 +33,7 @@ export interface CallRunnerOptions {
   /** 0 to 1, for the jitter. */
   readonly random: () => number
   readonly onCall: (call: FinishedCall) => void
+  readonly onServerDate?: ((ms: number) => void) | undefined
 }
 
 /** A signal that follows others until it is let go. */
@@ -130,6 +131,8 @@ export class CallRunner {
       throw follower.signal.aborted ? abortedError(call.what, cause, false) : cause
     }
     const reply = await this.#send(call, token, { attempt, follower, slot, onSent: options.onProgress })
+    const { onServerDate } = this.#options
+    if (onServerDate !== undefined) onServerDate(dateMs(reply.headers['date']) ?? NaN)
     if (reply.status >= 200 && reply.status <= 299) {
       slot?.succeeded()
       return await receiveOrDrop(call, reply)

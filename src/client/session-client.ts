@@ -101,6 +101,7 @@ export class SessionClient {
       retry: { ...defaultRetryPolicy, ...options.retry },
       random: options.random ?? Math.random,
       onCall: options.onCall ?? (() => undefined),
+      onServerDate: options.onServerDate,
     })
   }
 

@@ -26,12 +26,14 @@ export function newClient(
     logger,
     levels,
     onCall,
+    onServerDate,
   }: {
     clock: Clock
     logger: Logger
     /** How many calls at once were found good before. */
     levels?: LaneLevels | undefined
     onCall?: ((call: FinishedCall) => void) | undefined
+    onServerDate?: ((ms: number) => void) | undefined
   },
 ): SessionClient {
   const { endpoint, token, isolationKey, userIdentity, downloads, uploads, maxFileBytes, caFile } = options
@@ -46,6 +48,7 @@ export function newClient(
     ca,
     proxy: proxyOf(options),
     onCall,
+    onServerDate,
     clock,
     logger,
   })

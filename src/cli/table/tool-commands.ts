@@ -5,7 +5,7 @@
  */
 import { options as table } from '../../options/table.ts'
 import { count, duration, oneOf, size } from '../../options/values.ts'
-import type { CommandRow } from './command-row.ts'
+import { serviceOptions, type CommandRow } from './command-row.ts'
 
 export const toolCommands = {
   emulator: {
@@ -105,6 +105,21 @@ export const toolCommands = {
         line: 'mount-session emulator --data service --seed triage/demo-session',
         help: 'a service of one session; what it prints goes into the environment',
       },
+    ],
+  },
+  doctor: {
+    usage: 'doctor [AGENT/SESSION]',
+    help: 'looks for what is in the way of mounting, and says what to do',
+    description:
+      'Looks at this machine (FUSE, Node, directories, mounts and changes left behind) and at the way to the service ' +
+      '(name, proxy, certificates, round trip, clock, login, role), and with AGENT/SESSION at that session. Changes nothing. ' +
+      'The exit code is 1 when something would fail. --json is {surroundings, checks: [{check, level, message, remedy, values}]}.',
+    arguments: [{ name: '[AGENT/SESSION]', help: 'a session to look at as well', completes: 'session' }],
+    options: { json: { flag: 'json', help: 'as JSON' } },
+    takes: serviceOptions,
+    examples: [
+      { line: 'mount-session doctor', help: 'this machine and the endpoint' },
+      { line: 'mount-session doctor triage/demo-session', help: 'and a session' },
     ],
   },
   completion: {
