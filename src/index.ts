@@ -68,6 +68,7 @@ export { sessionFiles } from './client/remote-files.ts'
 export { SessionClient } from './client/session-client.ts'
 export type { FileDownload } from './client/file-download.ts'
 export { followLogs, type FollowLogsOptions } from './logs/console-lines.ts'
+export type { StreamName } from './logs/line-filter.ts'
 export { type LogFrame, logFrames } from './logs/log-frames.ts'
 export type { Identity, RequestOptions, SessionClientOptions } from './client/client-options.ts'
 export type {

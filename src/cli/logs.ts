@@ -7,90 +7,67 @@
  * Invariant: each line once and in order, over all connections; Ctrl-C and a reader that goes are the ordinary ends.
  */
 import { once } from 'node:events'
-import { followLogs } from '../logs/console-lines.ts'
-import type { LogFrame } from '../logs/log-frames.ts'
-import { systemClock } from '../clock.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { SessionClient } from '../client/session-client.ts'
+import { silentLogger } from '../log.ts'
+import { followLogs, type FollowLogsOptions } from '../logs/console-lines.ts'
 import { readCommand } from './command-line.ts'
-import { styled } from './output.ts'
+import { showFrame, type LogFormat } from './console-format.ts'
+import { complain, CommandFailure } from './report-error.ts'
 import { talkToService } from './service.ts'
-import { parseTarget } from './targets.ts'
+import { mostReplayed } from './table/console-commands.ts'
+import { parseTarget, type Target } from './targets.ts'
 import { UsageError } from './usage-error.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const { words, flags, values } = readCommand('logs', argv)
-  const { agent, session, path } = parseTarget(words[0] ?? '', 'logs')
-  if (path !== '') throw new UsageError(`${words[0]}: a session has one console: leave out the path`, 'logs')
-  const format = flags.format ?? (process.stdout.isTTY ? 'text' : 'raw')
-  const streams = flags.stream === undefined ? undefined : new Set(flags.stream)
+  const target = parseTarget(words[0] ?? '', 'logs')
+  if (target.path !== '')
+    throw new UsageError(`${words[0]}: a session has one console: leave out the path`, 'logs')
+  const { follow, tail, stream: streams, format = process.stdout.isTTY ? 'text' : 'raw' } = flags
+  if (tail !== undefined && tail > mostReplayed)
+    complain(`the service has the last ${mostReplayed} lines, no more: -n ${tail} begins with those`)
   const sinceMs = flags.since?.(Date.now())
-  await talkToService(values, { agent, session }, async ({ client, signal, logger }) => {
-    const { follow, tail } = flags
-    const frames = followLogs(client, agent, session, {
-      follow,
-      tail,
-      sinceMs,
-      signal,
-      logger,
-      clock: systemClock,
-    })
+  await talkToService(values, target, async ({ client, signal }) => {
     try {
-      for await (const frame of frames) {
-        if (streams !== undefined && !streams.has(frame.stream ?? '')) continue
-        if (!process.stdout.write(`${shown(frame, format)}\n`))
-          await once(process.stdout, 'drain', { signal })
-      }
+      await print(client, target, format, { follow, tail, sinceMs, streams, signal })
     } catch (error) {
       if (!signal.aborted) throw error
+      /* a reader that stands still would be waited for with what it has not taken */
+      if (process.stdout.writableLength > 0) process.exit(0)
     }
   })
   return 0
 }
 
-function shown(frame: LogFrame, format: 'raw' | 'text' | 'json'): string {
-  switch (format) {
-    case 'raw':
-      return frame.text
-    case 'json':
-      return JSON.stringify(asObject(frame))
-    case 'text':
-      return asText(frame)
+async function print(
+  client: SessionClient,
+  { agent, session }: Target,
+  format: LogFormat,
+  options: FollowLogsOptions & { readonly signal: AbortSignal },
+): Promise<void> {
+  const { firstAnswer } = await import('../session/connect.ts')
+  const { signal } = options
+  const name = `${agent}/${session}`
+  const { agentVersion } = await firstAnswer(({ retry }) =>
+    client.getSession(agent, session, { signal, retry }),
+  )
+  const logger = {
+    ...silentLogger,
+    warn: (_fields: object, message: string): void => complain(message),
   }
-}
-
-/** What is of another form is a message without the rest. */
-function asObject({ text, timestamp, stream, message }: LogFrame): object {
-  return message === undefined
-    ? { timestamp: timestamp ?? null, stream: null, message: text }
-    : { timestamp: timestamp ?? null, stream: stream ?? null, message }
-}
-
-function asText({ text, timestamp, stream, message }: LogFrame): string {
-  if (message === undefined) return styledAs(stream, safe(text))
-  const time = timestamp === undefined ? '' : `${localTime(timestamp)} `
-  const name = stream === undefined ? '' : `${stream.padEnd('stdout'.length)} `
-  return styled('dim', time) + styledAs(stream, `${name}${safe(message)}`)
-}
-
-function styledAs(stream: string | undefined, text: string): string {
-  if (stream === 'stderr') return styled('red', text)
-  return stream === 'status' ? styled('dim', text) : text
-}
-
-/** `14:28:38.295`, of this machine's time zone; what is no time as it is. */
-function localTime(timestamp: string): string {
-  const date = new Date(timestamp)
-  if (Number.isNaN(date.getTime())) return timestamp
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
-  return `${day} ${time}.${String(date.getMilliseconds()).padStart(3, '0')}`
-}
-
-/** What a terminal would obey is written out. */
-function safe(text: string): string {
-  if (!process.stdout.isTTY) return text
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    const code = character.charCodeAt(0)
-    return `\\x${code.toString(16).padStart(2, '0')}`
-  })
+  let hasBegun = false
+  try {
+    for await (const frame of followLogs(client, agent, session, { ...options, agentVersion, logger })) {
+      hasBegun = true
+      if (!process.stdout.write(`${showFrame(frame, format)}\n`))
+        await once(process.stdout, 'drain', { signal })
+    }
+  } catch (error) {
+    const isGone = error instanceof ServiceError && error.code === 'session_not_found'
+    if (!isGone || !hasBegun) throw error
+    throw new CommandFailure(
+      `${name} was deleted meanwhile: \`mount-session session list ${agent}\` lists those there are`,
+    )
+  }
 }

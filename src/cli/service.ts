@@ -6,7 +6,6 @@
  */
 import { systemClock } from '../clock.ts'
 import type { SessionClient } from '../client/session-client.ts'
-import type { Logger } from '../log.ts'
 import type { ServiceOptions } from '../options/mount-options.ts'
 import type { OptionValues } from '../options/table.ts'
 import { interruption, InterruptedError } from './interruption.ts'
@@ -18,8 +17,6 @@ export interface Conversation {
   readonly client: SessionClient
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
-  /** Warnings go to the standard error. */
-  readonly logger: Logger
 }
 
 /** What the service is reached by; throws `UsageError` where no endpoint is given. */
@@ -39,7 +36,7 @@ export async function talkToService<Result>(
   using interrupted = interruption()
   const client = newClient(options, { clock: systemClock, logger })
   try {
-    return await use({ client, signal: interrupted.signal, logger })
+    return await use({ client, signal: interrupted.signal })
   } catch (error) {
     if (error instanceof CommandFailure) throw error
     if (interrupted.signal.aborted || error instanceof InterruptedError)

@@ -8,36 +8,41 @@ import { systemClock, type Clock } from '../clock.ts'
 import type { SessionClient } from '../client/session-client.ts'
 import { ServiceError } from '../client/errors.ts'
 import { type Logger, silentLogger } from '../log.ts'
-import { isConnectionFrame } from './connection-frame.ts'
+import { ArrivedLines } from './arrived-lines.ts'
 import { consoleStream } from './console-stream.ts'
 import { LogFollower } from './follow-logs.ts'
-import type { ConnectionOutcome, LineStore } from './log-connection.ts'
+import { lineFilter, streamOf, type StreamName } from './line-filter.ts'
 import { type LogFrame, toFrame } from './log-frames.ts'
-import { RecentLines } from './recent-lines.ts'
+import { OpeningBurst } from './opening-burst.ts'
 
 export interface FollowLogsOptions {
   /** Goes on with what comes, connecting again by itself, until the loop is left. Default true; false: what there is. */
   readonly follow?: boolean | undefined
-  /** Only so many of the lines that there are, the last ones; frames of the connection are left out then. Default: all that the service sends again, 300 at most. */
+  /**
+   * Only so many of the lines that there are and that are wanted, the last ones; what the service says of the
+   * connection is left out then, unless `streams` has it. Default: all that the service sends again, 300 at most.
+   */
   readonly tail?: number | undefined
-  /** Lines of before are left out, Unix milliseconds. A line that does not say its time goes with the one before it. */
+  /** Lines of before are left out, Unix milliseconds. One that does not say its time is left out until a newer one came. */
   readonly sinceMs?: number | undefined
+  /**
+   * Only these: `stdout` and `stderr` of the agent, `status` for what the service says of session and connection. A
+   * line of another form counts as `stdout`. Default: all.
+   */
+  readonly streams?: readonly StreamName[] | undefined
   /** The version of the agent that the session runs, for the documented form of the stream. Default: the session is asked. */
   readonly agentVersion?: string | undefined
+  /** Ends the loop, which throws the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Told of connections that ended, and why. */
+  /** Told of connections that ended, and why. Default: nobody. */
   readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
 }
 
-/* the burst of a connection that says nothing of the console is over when nothing comes for so long */
-const silentBurstMs = 1_500
-/* and of one that does not get there, whatever it waits for */
-const longestBurstMs = 30_000
-
 /**
- * Frames as they come. Rejects with `ServiceError` when the session is gone, or may not be read; what passes by itself
- * (a sandbox that wakes, a link that is down) is waited for. A line of the console that is longer than 8 Mi characters is left out.
+ * Frames as they come. Rejects with `ServiceError` when the session is gone or may not be read. What passes by itself (a
+ * sandbox that wakes, a link that is down) is waited for, with `follow: false` for five attempts. A slow reader makes
+ * the service wait. A line of the console that is longer than 8 Mi characters is left out.
  */
 export async function* followLogs(
   client: SessionClient,
@@ -45,130 +50,76 @@ export async function* followLogs(
   session: string,
   options: FollowLogsOptions = {},
 ): AsyncGenerator<LogFrame, void, undefined> {
-  const { follow = true, tail, clock = systemClock, logger = silentLogger, signal } = options
+  const { follow = true, clock = systemClock, logger = silentLogger, signal } = options
   signal?.throwIfAborted()
   const agentVersion =
     options.agentVersion ?? (await client.getSession(agent, session, { signal })).agentVersion
-  const lines = new ArrivedLines(clock)
+  const lines: ArrivedLines = new ArrivedLines((arrived) => opening.arrived(arrived))
+  const opening = new OpeningBurst({
+    clock,
+    follow,
+    onOver: () => (follow ? lines.nudge() : lines.end()),
+    onFailed: (error) => lines.fail(error),
+  })
+  const abort = (): void => lines.fail(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
+  /* the timers between two connections do not */
+  const staysAlive = clock.after(Infinity, () => undefined, { isAwaited: true })
   const follower = new LogFollower({
-    openStream: consoleStream(client, { agent, session, agentVersion, follow }),
+    openStream: consoleStream(client, { agent, session, agentVersion, first: 'tail', follow }),
     file: lines,
     clock,
     logger,
     mode: 'always',
-    onQuiet: () => lines.endBurst(),
-    onEnd: (outcome) => lines.ended(outcome, follow),
+    onOpen: () => opening.connected(),
+    onEnd: (outcome) => {
+      if (isFinal(outcome.cause)) lines.fail(outcome.cause)
+      else opening.ended(outcome)
+      return !lines.isOver
+    },
   })
-  const since = sinceFilter(options.sinceMs)
-  const abort = (): void => lines.fail(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
-  if (signal?.aborted === true) abort()
   try {
-    await lines.burst
-    const there = lines.take()
-    for (const line of tail === undefined ? there : lastOf(there, tail)) {
-      const frame = toFrame(line)
-      if (since(frame)) yield frame
-    }
-    if (!follow) return
-    for (;;) {
-      for (const line of lines.take()) {
-        const frame = toFrame(line)
-        if (since(frame)) yield frame
-      }
-      await lines.more()
+    for await (const frame of chosen(lines, opening, options, clock.wallMs())) {
+      signal?.throwIfAborted()
+      yield frame
     }
   } finally {
     signal?.removeEventListener('abort', abort)
-    lines.close()
+    staysAlive()
+    opening.close()
     await follower.stop()
   }
 }
 
-function lastOf(lines: readonly string[], count: number): readonly string[] {
-  return count === 0 ? [] : lines.filter((line) => !isConnectionFrame(line)).slice(-count)
-}
-
-function sinceFilter(sinceMs: number | undefined): (frame: LogFrame) => boolean {
-  let isShown = sinceMs === undefined
-  return ({ timestamp }) => {
-    const atMs = timestamp === undefined ? NaN : Date.parse(timestamp)
-    if (sinceMs !== undefined && !Number.isNaN(atMs)) isShown = atMs >= sinceMs
-    return isShown
+/** Those that are wanted, as they come; with `tail` the first ones when there is no more of what was there. */
+async function* chosen(
+  lines: ArrivedLines,
+  opening: OpeningBurst,
+  { tail, sinceMs, streams }: FollowLogsOptions,
+  nowMs: number,
+): AsyncGenerator<LogFrame, void, undefined> {
+  const isWanted = lineFilter({ streams, sinceMs, onlyNew: tail === 0, nowMs })
+  let held: LogFrame[] | undefined = tail === undefined || tail === 0 ? undefined : []
+  while (await lines.more()) {
+    for (const line of lines.take()) {
+      const frame = toFrame(line)
+      if (!isWanted(frame)) continue
+      if (held === undefined) yield frame
+      else if (streams !== undefined || streamOf(frame) !== 'status') held.push(frame)
+    }
+    if (held === undefined || tail === undefined) continue
+    held = held.slice(-tail)
+    if (!opening.isOver) continue
+    yield* held
+    held = undefined
   }
-}
-
-/** Lines on their way from the follower to whoever reads them. */
-class ArrivedLines implements LineStore {
-  readonly recent = new RecentLines()
-  readonly #clock: Clock
-  readonly #burst = Promise.withResolvers<undefined>()
-  #cancelBurst: () => void
-  #cancelSilence = (): void => undefined
-  #lines: string[] = []
-  #failure: { readonly error: unknown } | undefined
-  #wake = (): void => undefined
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#cancelBurst = clock.after(longestBurstMs, () => this.endBurst())
-  }
-
-  /** Resolves when the lines that were there have come, rejects when none can be had. */
-  get burst(): Promise<undefined> {
-    return this.#burst.promise
-  }
-
-  append(lines: readonly string[]): void {
-    for (const line of lines) this.recent.add(line)
-    for (const line of lines) this.#lines.push(line)
-    this.#cancelSilence()
-    this.#cancelSilence = this.#clock.after(silentBurstMs, () => this.endBurst())
-    this.#wake()
-  }
-
-  take(): readonly string[] {
-    return this.#lines.splice(0)
-  }
-
-  /** Resolves when there are lines; rejects when there will be none. */
-  async more(): Promise<void> {
-    if (this.#lines.length > 0) return
-    if (this.#failure !== undefined) throw this.#failure.error
-    const woken = Promise.withResolvers<undefined>()
-    this.#wake = () => woken.resolve(undefined)
-    await woken.promise
-  }
-
-  endBurst(): void {
-    this.#cancelBurst()
-    this.#burst.resolve(undefined)
-  }
-
-  /** A connection is over; of those states of the session that pass by themselves nothing is said. */
-  ended({ end, cause }: ConnectionOutcome, follow: boolean): void {
-    if (isFinal(cause)) this.fail(cause)
-    else if (!follow && end === 'ended') this.endBurst()
-  }
-
-  fail(error: unknown): void {
-    this.#failure ??= { error }
-    this.#burst.reject(error)
-    this.#burst.promise.catch(() => undefined)
-    this.#wake()
-  }
-
-  close(): void {
-    this.#cancelBurst()
-    this.#cancelSilence()
-  }
+  yield* held ?? []
 }
 
 /** Somebody has to do something before the console can be read. */
 function isFinal(cause: unknown): boolean {
-  return (
-    cause instanceof ServiceError &&
-    !cause.retryable &&
-    (cause.concerns === 'session' || cause.concerns === 'path')
-  )
+  if (!(cause instanceof ServiceError)) return false
+  if (cause.code === 'closed') return true
+  return !cause.retryable && (cause.concerns === 'session' || cause.concerns === 'path')
 }

@@ -4,6 +4,8 @@
  * The documented form names the agent's version; the one without, which azd uses, takes the number of lines
  * to send again, and whether more is wanted than there is. A service that refuses the one as unknown is asked by the
  * other from then on.
+ *
+ * Invariant: one attempt a form: the follower has its own pace.
  */
 import { ServiceError } from '../client/errors.ts'
 import type { LogStream } from '../client/operation-options.ts'
@@ -12,36 +14,45 @@ import type { SessionClient } from '../client/session-client.ts'
 /** The most that the service sends again (service reference: 1 to 300). */
 const replayedLines = 300
 
-/** Makes the function that opens the stream of one session. It makes one attempt: the follower has its own pace. */
+export interface ConsoleStreamOptions {
+  readonly agent: string
+  readonly session: string
+  /** undefined: only the form without. */
+  readonly agentVersion: string | undefined
+  /** Which form is asked for first; default `documented`. */
+  readonly first?: 'documented' | 'tail' | undefined
+  /** Whether more is wanted than there is; the documented form goes on whatever this says. Default true. */
+  readonly follow?: boolean | undefined
+}
+
+/** Makes the function that opens the stream of one session. */
 export function consoleStream(
   client: SessionClient,
-  {
-    agent,
-    session,
-    agentVersion,
-    follow = true,
-  }: { agent: string; session: string; agentVersion: string | undefined; follow?: boolean },
+  { agent, session, agentVersion, first = 'documented', follow = true }: ConsoleStreamOptions,
 ): (signal: AbortSignal) => Promise<LogStream> {
-  /* only the other form can be asked for what there is alone */
-  let knowsVersions = agentVersion !== undefined && follow
+  let isDocumented = first === 'documented' && agentVersion !== undefined
   let hasChanged = false
   const open = (signal: AbortSignal): Promise<LogStream> =>
     client.getSessionLogStream(agent, session, {
       signal,
       retry: false,
-      ...(knowsVersions && agentVersion !== undefined ? { agentVersion } : { tail: replayedLines, follow }),
+      ...(isDocumented && agentVersion !== undefined ? { agentVersion } : { tail: replayedLines, follow }),
     })
   return async (signal) => {
     try {
       return await open(signal)
     } catch (error) {
-      const isUnknown =
-        error instanceof ServiceError && (error.code === 'not_found' || error.code === 'unsupported')
-      /* without a version there is one form alone */
-      if (agentVersion === undefined || hasChanged || !isUnknown) throw error
+      if (agentVersion === undefined || hasChanged || !isUnknownForm(error)) throw error
       hasChanged = true
-      knowsVersions = !knowsVersions
+      isDocumented = !isDocumented
       return open(signal)
     }
   }
+}
+
+/** A 404 that does not say by its code that it is about the session may be about the form. */
+function isUnknownForm(error: unknown): boolean {
+  if (!(error instanceof ServiceError)) return false
+  if (error.code === 'session_not_found') return error.serviceCode !== 'session_not_found'
+  return error.code === 'not_found' || error.code === 'unsupported'
 }

@@ -27,11 +27,10 @@ export interface LogFollowerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly mode: LogsMode
-  /** Told how each connection ended. */
-  readonly onEnd?: ((outcome: ConnectionOutcome) => void) | undefined
-  /** Told when the service has answered, and when the opening burst of a connection is over. */
+  /** Told how each connection ended; false: there shall be no further one. */
+  readonly onEnd?: ((outcome: ConnectionOutcome) => boolean) | undefined
+  /** Told when the service has answered. */
   readonly onOpen?: (() => void) | undefined
-  readonly onQuiet?: (() => void) | undefined
   /** In [0, 1), for the spread of the reconnects; default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
@@ -159,10 +158,7 @@ export class LogFollower {
         this.#options.logger.info({}, 'console log: connected')
         this.#options.onOpen?.()
       },
-      onQuiet: () => {
-        this.#burst.resolve(undefined)
-        this.#options.onQuiet?.()
-      },
+      onQuiet: () => this.#burst.resolve(undefined),
       onOversized: () => this.#options.logger.warn({}, 'console log: an event too large to keep was skipped'),
     })
     this.#connections++
@@ -174,8 +170,10 @@ export class LogFollower {
   async #run(connection: LogConnection, since: number): Promise<void> {
     const outcome = await connection.run()
     this.#lines += outcome.newLines
-    this.#options.onEnd?.(outcome)
-    if (this.#isCurrent(connection)) this.#backOff(outcome, since)
+    if (!this.#isCurrent(connection)) return
+    const goesOn = this.#options.onEnd?.(outcome) ?? true
+    if (goesOn) this.#backOff(outcome, since)
+    else this.#disconnect({ kind: 'stopped' })
   }
 
   #backOff(outcome: ConnectionOutcome, since: number): void {

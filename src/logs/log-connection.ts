@@ -1,7 +1,7 @@
 /**
  * One connection to the log stream, from the request to its end. Layer: logs.
  *
- *   openStream ──▶ opening burst ──quiet──▶ live ──▶ outcome (ended | failed | refused)
+ *   openStream ──▶ opening burst ──quiet──▶ live ──▶ outcome (ended | failed | waking | refused)
  *
  * Invariant: every line that is neither a replay nor beyond a failure of the disk is in the file when `run`
  * resolves; `run` never rejects.
@@ -28,6 +28,8 @@ export interface LineStore {
   readonly recent: RecentLines
   /** In order; throws where they cannot be taken. */
   append(lines: readonly string[]): void
+  /** Until it resolves no more is read; undefined: there is room. Default: there always is. */
+  room?(): Promise<undefined> | undefined
 }
 
 export interface ConnectionOutcome {
@@ -61,7 +63,7 @@ const agreeingQuietMs = 10_000
 const searchingQuietMs = 1_000
 const searchingMs = 10_000
 
-const refusalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 424])
+const refusalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409])
 
 /** The local disk did not take a line; the next connection may bring it again. */
 class RecordingError extends Error {}
@@ -119,7 +121,7 @@ export class LogConnection {
     this.#watchSilence(silenceMs)
     const { status, body } = await this.#options.openStream(this.#abort.signal)
     if (status !== 200) {
-      const end = refusalStatuses.has(status) ? 'refused' : 'failed'
+      const end = status === 424 ? 'waking' : refusalStatuses.has(status) ? 'refused' : 'failed'
       return { end, reason: `status ${status}`, cause: undefined }
     }
     this.#options.onOpen()
@@ -127,8 +129,24 @@ export class LogConnection {
       this.#lastByteAt = this.#options.clock.now()
       this.#decoder.feed(chunk)
       this.#take(this.#arrived.splice(0), overlap)
+      await this.#untilRoom()
     }
     return { end: 'ended', reason: 'the service ended the stream', cause: undefined }
+  }
+
+  /** The silence of a stream that nobody reads is not the service's. */
+  async #untilRoom(): Promise<void> {
+    const room = this.#options.file.room?.()
+    if (room === undefined) return
+    const { signal } = this.#abort
+    const given = Promise.withResolvers<undefined>()
+    const giveUp = (): void => given.resolve(undefined)
+    signal.addEventListener('abort', giveUp, { once: true })
+    this.#cancelSilence()
+    if (!signal.aborted) await Promise.race([room, given.promise])
+    signal.removeEventListener('abort', giveUp)
+    this.#lastByteAt = this.#options.clock.now()
+    if (!signal.aborted) this.#watchSilence(silenceMs)
   }
 
   #take(lines: readonly string[], overlap: ReplayOverlap): void {
@@ -182,14 +200,19 @@ export class LogConnection {
 }
 
 function outcomeOf(error: unknown): Omit<ConnectionOutcome, 'newLines'> {
-  /* only a new login, a waking session or free space can change it */
-  const refused =
-    error instanceof RecordingError ||
-    (error instanceof ServiceError && (error.concerns === 'path' || error.concerns === 'session'))
   return {
-    end: refused ? 'refused' : 'failed',
+    end: endOf(error),
     reason: error instanceof Error ? error.message : String(error),
     retryAfterMs: error instanceof ServiceError ? error.retryAfterMs : undefined,
     cause: error,
   }
+}
+
+function endOf(error: unknown): ConnectionEnd {
+  /* only free space can change it */
+  if (error instanceof RecordingError) return 'refused'
+  if (!(error instanceof ServiceError)) return 'failed'
+  if (error.code === 'session_not_ready') return 'waking'
+  /* only a new login, or a session that is made again */
+  return error.concerns === 'path' || error.concerns === 'session' ? 'refused' : 'failed'
 }

@@ -8,12 +8,18 @@
 /**
  * - `ended`: the server closed a stream, as it does after 30 minutes or 2 minutes of silence
  * - `failed`: no connection, a reset, silence: worth another try soon
+ * - `waking`: the sandbox is not there yet: soon at first, and at last as slowly as what is refused
  * - `refused`: the session or the caller's rights are in the way; somebody has to do something first
  */
-export type ConnectionEnd = 'ended' | 'failed' | 'refused'
+export type ConnectionEnd = 'ended' | 'failed' | 'waking' | 'refused'
 
-const baseMs: Record<ConnectionEnd, number> = { ended: 500, failed: 1_000, refused: 30_000 }
-const capMs: Record<ConnectionEnd, number> = { ended: 60_000, failed: 60_000, refused: 300_000 }
+const baseMs: Record<ConnectionEnd, number> = { ended: 500, failed: 1_000, waking: 2_000, refused: 30_000 }
+const capMs: Record<ConnectionEnd, number> = {
+  ended: 60_000,
+  failed: 60_000,
+  waking: 300_000,
+  refused: 300_000,
+}
 
 /**
  * Milliseconds to wait after the `attempt`-th fruitless connection in a row (from 0). Doubles up to a cap;

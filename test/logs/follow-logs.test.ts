@@ -198,18 +198,31 @@ void t.test('a service that refuses is asked slowly, and the log says so once', 
   await opened()
   for (const waitMs of [15_000, 30_000, 60_000, 120_000, 150_000, 150_000]) {
     const asked = stream.connections.length
-    stream.last.refuse(new ServiceError('session_not_ready', 'not ready', { status: 424 }))
+    stream.last.refuse(new ServiceError('forbidden', 'not allowed', { status: 403 }))
     await turns()
     await passes(waitMs - 1)
     t.equal(stream.connections.length, asked)
     await passes(1)
     t.equal(stream.connections.length, asked + 1)
   }
-  t.same(warnings, ['console log: not connected: not ready; trying again'])
+  t.same(warnings, ['console log: not connected: not allowed; trying again'])
   stream.last.answer(404)
   await turns()
   t.equal(follower.status.lastEnd, 'status 404')
   t.equal(warnings.length, 2, 'another reason is news')
+})
+
+void t.test('a sandbox that wakes is asked soon, and ever more slowly', async (t) => {
+  const { stream, passes, opened } = setup(t)
+  await opened()
+  for (const waitMs of [1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 150_000, 150_000]) {
+    const asked = stream.connections.length
+    stream.last.refuse(new ServiceError('session_not_ready', 'not ready', { status: 424 }))
+    await passes(waitMs - 1)
+    t.equal(stream.connections.length, asked)
+    await passes(1)
+    t.equal(stream.connections.length, asked + 1)
+  }
 })
 
 void t.test('a service that says when to come back is not asked before', async (t) => {

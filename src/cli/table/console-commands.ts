@@ -6,10 +6,14 @@
 import { count, duration, oneOf, OptionValueError } from '../../options/values.ts'
 import { serviceOptions, type CommandRow } from './command-row.ts'
 
-/** `10m` or a point in time: from now on counted, Unix milliseconds. */
+/** So many lines the service has, whoever asks. */
+export const mostReplayed = 300
+
+/** `10m` or a point in time: Unix milliseconds, counted back from now. */
 function pointInTime(text: string): (nowMs: number) => number {
   if (/^\d{4}-\d\d-\d\d/.test(text)) {
-    const at = Date.parse(text)
+    /* a day alone would be one of UTC, while a time without a zone is of this machine */
+    const at = Date.parse(text.length === 10 ? `${text}T00:00` : text)
     if (!Number.isNaN(at)) return () => at
   }
   try {
@@ -24,7 +28,7 @@ function pointInTime(text: string): (nowMs: number) => number {
 
 const streams = ['stdout', 'stderr', 'status'] as const
 
-function streamList(text: string): readonly string[] {
+function streamList(text: string): readonly (typeof streams)[number][] {
   return text.split(',').map(oneOf(...streams))
 }
 
@@ -33,11 +37,12 @@ export const consoleCommands = {
     usage: 'logs AGENT/SESSION',
     help: 'the console of a session, without a mount',
     description:
-      'Prints what the service has of the console of a session, its last 300 lines at most, and with --follow what comes, ' +
-      'until Ctrl-C. It connects again by itself, and no line is lost or doubled over that. --format raw is what .logs of a ' +
-      'mount has, a line each; text is time (of this machine), stream and message of what is JSON of that form, and other lines as they ' +
-      'are; json is {timestamp, stream, message} a line. The default is text on a terminal, raw elsewhere. With --since a line ' +
-      'that does not say its time goes with the one before it.',
+      `Prints what the service has of the console of a session, its last ${mostReplayed} lines at most, and with --follow what comes, ` +
+      'until Ctrl-C. It connects again by itself, and no line is lost or doubled over that. Needs no mount; where there is one, it is a second ' +
+      'connection beside that of .logs. --format raw is what the service sends, as in .logs, a line each; text is time (of this machine), ' +
+      'stream and message of what is JSON of that form, and other lines as they are; json is one object a line: timestamp, stream, message; ' +
+      'null is what a line does not say. The default is text on a terminal, raw elsewhere. With --since a line that does not say its time is ' +
+      'left out until a newer one was shown; such a line counts as stdout.',
     arguments: [{ name: 'AGENT/SESSION', help: 'the session', completes: 'session' }],
     options: {
       follow: { flag: 'follow', short: 'f', help: 'go on with what comes' },
@@ -45,8 +50,8 @@ export const consoleCommands = {
         flag: 'tail',
         short: 'n',
         argument: 'N',
-        help: 'only so many of the lines that there are, the last ones',
-        parse: count(0, 300),
+        help: `only the last N of the lines that there are and that are wanted; more than ${mostReplayed} the service does not have, 0: only what comes`,
+        parse: count(0),
       },
       since: {
         flag: 'since',
