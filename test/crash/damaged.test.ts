@@ -9,26 +9,39 @@ import type { Operation } from './operations.ts'
 import { MortalMount } from './rig.ts'
 import { damageSpooled, spooledIn, spooledText } from '../write-back/spooled-files.ts'
 
-const work: Operation[] = ['one', 'two', 'three'].flatMap((name) => [
-  { do: 'create', path: name },
-  { do: 'write', path: name, text: `content of ${name}` },
-  { do: 'close', path: name },
-])
+const making = (...names: readonly string[]): Operation[] =>
+  names.flatMap((name) => [
+    { do: 'create', path: name },
+    { do: 'write', path: name, text: `content of ${name}` },
+    { do: 'close', path: name },
+  ])
 
-/** Killed while nothing of this was on the service, and all of it was sealed; answers where its journal is. */
-async function killed(t: Test): Promise<{ mount: MortalMount; journal: string }> {
+interface Killed {
+  readonly mount: MortalMount
+  /** Its file. */
+  readonly journal: string
+  /** How long the journal's log was when two of the three files had been made. */
+  readonly beforeThree: number
+}
+
+/** Killed while nothing of this was on the service, and all of it was sealed. */
+async function killed(t: Test): Promise<Killed> {
   const mount = await MortalMount.start(t)
   await mount.mount()
   const clear = mount.emulator.fault({ verb: 'upload', kind: 'status', status: 401 })
-  await mount.perform(t, work)
+  await mount.perform(t, making('one', 'two'))
+  const state = join(mount.work.root, 'state')
+  const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
+  const journal = join(state, names.find((name) => name.endsWith('journal/journal.db')) ?? '')
+  const beforeThree = fs.statSync(`${journal}-wal`).size
+  await mount.perform(t, making('three'))
   while (!['one', 'two', 'three'].every((name) => mount.isSealed(name)))
     await new Promise((resolve) => setTimeout(resolve, 50))
   await mount.kill()
+  // what the daemon sent last has arrived when what is asked after it is answered
+  await fetch(mount.emulator.endpoint)
   clear()
-  const state = join(mount.work.root, 'state')
-  const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
-  const file = names.find((name) => name.endsWith('journal/journal.db')) ?? ''
-  return { mount, journal: join(state, file) }
+  return { mount, journal, beforeThree }
 }
 
 async function exported(mount: MortalMount): Promise<Record<string, string>> {
@@ -43,22 +56,21 @@ async function exported(mount: MortalMount): Promise<Record<string, string>> {
 
 const contents = ['content of one', 'content of three', 'content of two']
 
-const losses: Readonly<Record<string, (journal: string) => void>> = {
+const losses: Readonly<Record<string, (journal: string, beforeThree: number) => void>> = {
   removed: (journal) => fs.rmSync(`${journal}-wal`),
   'cut to nothing': (journal) => fs.truncateSync(`${journal}-wal`),
-  'cut to half': (journal) => fs.truncateSync(`${journal}-wal`, fs.statSync(`${journal}-wal`).size / 2),
-  'altered in its midst': (journal) => {
+  'cut in its midst': (journal, beforeThree) => fs.truncateSync(`${journal}-wal`, beforeThree + 100),
+  'altered in its midst': (journal, beforeThree) => {
     const bytes = fs.readFileSync(`${journal}-wal`)
-    // behind the frames that make the tables
-    bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 100)
+    bytes.fill(0xff, beforeThree, beforeThree + 100)
     fs.writeFileSync(`${journal}-wal`, bytes)
   },
 }
 
 for (const [how, damage] of Object.entries(losses)) {
   void t.test(`the journal's log is ${how}: what it lost is said, and can be taken out`, async (t) => {
-    const { mount, journal } = await killed(t)
-    damage(journal)
+    const { mount, journal, beforeThree } = await killed(t)
+    damage(journal, beforeThree)
     fs.rmSync(`${journal}-shm`, { force: true })
     await mount.mount()
     const { setAside } = await mount.status()
@@ -70,9 +82,15 @@ for (const [how, damage] of Object.entries(losses)) {
       fs.readFileSync(join(mount.work.root, 'daemon.log'), 'utf8'),
       /set aside, not uploaded: the journal that knew of it is lost/,
     )
-    await mount.command(['sync', mount.directory])
+    t.match(await mount.command(['sync', mount.directory]), { code: 0 })
     const served = Object.values(mount.served())
-    t.same([...served, ...Object.values(await exported(mount))].sort(), contents)
+    /* of what was on its way when the daemon was killed a copy stays here until it is certain that nothing comes late */
+    const unsettled = (await mount.status()).paths
+    const kept = await exported(mount)
+    for (const { path, state } of unsettled) t.equal(state, 'suspect', path)
+    t.ok([...setAside].every(({ path }) => path in kept))
+    const settled = Object.entries(kept).filter(([name]) => !unsettled.some(({ path }) => path === name))
+    t.same([...served, ...settled.map(([, text]) => text)].sort(), contents)
   })
 }
 
