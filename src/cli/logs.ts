@@ -24,7 +24,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const target = parseTarget(words[0] ?? '', 'logs')
   if (target.path !== '')
     throw new UsageError(`${words[0]}: a session has one console: leave out the path`, 'logs')
-  const { follow, tail, stream: streams, format = process.stdout.isTTY ? 'text' : 'raw' } = flags
+  const { follow, tail, stream: streams } = flags
+  if (flags.json && flags.format !== undefined && flags.format !== 'json')
+    throw new UsageError(`--json and --format ${flags.format}: give one of them`, 'logs')
+  const format = flags.json ? 'json' : (flags.format ?? (process.stdout.isTTY ? 'text' : 'raw'))
   if (tail !== undefined && tail > mostReplayed)
     complain(`the service has the last ${mostReplayed} lines, no more: -n ${tail} begins with those`)
   const sinceMs = flags.since?.(Date.now())

@@ -8,6 +8,7 @@ import { extname, join } from 'node:path'
 import { makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
+import { CommandFailure } from './report-error.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
@@ -18,6 +19,11 @@ import { prefetchPartsLeftOut } from './without-prefetch.ts'
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
   const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, process.cwd())
+  if (process.platform !== 'linux') {
+    throw new CommandFailure(
+      'mounting needs FUSE of Linux: `mount-session ls`, `get`, `put` and `logs` work without it',
+    )
+  }
   const options = { ...given, directory: await prepareMountPoint(given.directory) }
   /* by the daemon's starter, too, whose error is seen */
   const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)

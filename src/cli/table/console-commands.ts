@@ -66,6 +66,7 @@ export const consoleCommands = {
         parse: oneOf('raw', 'text', 'json'),
         completes: ['raw', 'text', 'json'],
       },
+      json: { flag: 'json', help: 'as --format json' },
       stream: {
         flag: 'stream',
         argument: 'NAME,…',
