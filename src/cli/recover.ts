@@ -12,6 +12,7 @@ import { knownSessions } from '../session/directories.ts'
 import type { RecoveryAction, RecoveryReport } from '../session/recover.ts'
 import { showCount } from './amounts.ts'
 import { readCommand } from './command-line.ts'
+import { confirm } from './confirm.ts'
 import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
@@ -41,6 +42,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const sessions = chooseSessions(name, { ...values, endpoint, isolationKey }, roots)
   if (sessions.length === 0) {
     return 0
+  }
+  if (flags.discard) {
+    const names = sessions.map(({ agent, session }) => `${agent}/${session}`).join(', ')
+    await confirm(`giving up what is left of ${names}`, flags.yes)
   }
   const { recoverSession } = await import('../session/recover.ts')
   const failpoint = failpointFrom(process.env)

@@ -9,6 +9,7 @@ import type { MountRecord } from '../control/registry.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
 import { readCommand } from './command-line.ts'
 import { interruption } from './interruption.ts'
+import { confirm } from './confirm.ts'
 import { describeLeftover } from './leftovers.ts'
 import { CommandFailure } from './report-error.ts'
 import { answerWithinMs, askMount, mountOf, notAnswering, runningMount } from './running-mount.ts'
@@ -18,13 +19,14 @@ import { watch } from './watch.ts'
 export async function run(argv: readonly string[]): Promise<number> {
   const {
     words: [directory = ''],
-    flags: { json, retry, discard, watch: isWatched },
+    flags: { json, retry, discard, yes, watch: isWatched },
   } = readCommand('status', argv)
   const found = await runningMount(directory)
   const { record } = found
   try {
     if (discard !== undefined) {
       const path = await pathInMount('status', found, discard)
+      await confirm(`giving up the changes at ${discard}`, yes)
       const count = await askMount(record, { method: 'discard', path }, { answerWithinMs })
       if (count === 0) {
         throw new CommandFailure(`nothing is waiting at ${discard}`)

@@ -78,8 +78,12 @@ void t.test('--export takes out what is left and changes nothing, --discard give
     ['--isolation-key', 'another'],
     ['--user-identity', 'another'],
   ])
-    t.match(await mount.command(['recover', '--discard', ...elsewhere]), { code: 0, stdout: '' })
-  t.match(await mount.command(['recover', '--discard']), { code: 0, stdout: / paths given up\n$/ })
+    t.match(await mount.command(['recover', '--discard', '--yes', ...elsewhere]), { code: 0, stdout: '' })
+  t.match(await mount.command(['recover', '--discard']), {
+    code: 1,
+    stderr: /cannot be undone, .*: give --yes\n$/,
+  })
+  t.match(await mount.command(['recover', '--discard', '--yes']), { code: 0, stdout: / paths given up\n$/ })
   t.match(await mount.command(['recover']), { code: 0, stdout: '' })
   t.same(mount.served(), before)
   await mount.mount()

@@ -81,7 +81,7 @@ for (const [status, errno] of [
     const again = mounted.emulator.fault({ verb: 'upload', path: 'd/f', kind: 'status', status })
     await mounted.ok('echo changed > d/f')
     t.not((await mounted.command(['sync', mounted.directory])).code, 0)
-    const discard = ['status', '--discard', join(mounted.directory, 'd/f'), mounted.directory]
+    const discard = ['status', '--yes', '--discard', join(mounted.directory, 'd/f'), mounted.directory]
     t.match(await mounted.command(discard), { code: 0 })
     again()
     t.match(await mounted.command(['unmount', mounted.directory]), { code: 0 })

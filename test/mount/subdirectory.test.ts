@@ -58,7 +58,7 @@ void t.test('sync and discard take paths of the mount', async (t) => {
   await ok('echo 1 >refused')
   t.match(await part.command(['sync', directory, 'refused']), { code: 1 })
   t.match(await status(), { paths: [{ path: 'project/src/refused' }] })
-  t.match(await part.command(['status', directory, '--discard', 'refused']), {
+  t.match(await part.command(['status', directory, '--discard', 'refused', '--yes']), {
     code: 0,
     stderr: 'gave up 1 change\n',
   })

@@ -72,6 +72,7 @@ export const mountCommands = {
         help: "give up the changes at and below PATH: the service's content shows again",
         completes: 'file',
       },
+      yes: { flag: 'yes', help: 'do not ask before changes are given up' },
     },
     takes: [],
     examples: [
@@ -110,7 +111,8 @@ export const mountCommands = {
         help: 'copy what is left to DIR instead, also what was set aside; nothing is uploaded',
         completes: 'directory',
       },
-      discard: { flag: 'discard', help: 'give up what is left' },
+      discard: { flag: 'discard', help: 'give up what is left; asks first' },
+      yes: { flag: 'yes', help: 'do not ask' },
     },
     takes: [
       ...(['endpoint', 'isolationKey', 'userIdentity', 'caFile'] as const),
