@@ -101,10 +101,14 @@ async function* chosen(
 ): AsyncGenerator<LogFrame, void, undefined> {
   const isWanted = lineFilter({ streams, sinceMs, onlyNew: tail === 0, nowMs })
   let held: LogFrame[] | undefined = tail === undefined || tail === 0 ? undefined : []
+  /* who counts lines wants no frames of the connection before the first of them, unless they are asked for */
+  let hasBegun = tail === undefined || streams !== undefined
   while (await lines.more()) {
     for (const line of lines.take()) {
       const frame = toFrame(line)
       if (!isWanted(frame)) continue
+      hasBegun ||= streamOf(frame) !== 'status'
+      if (!hasBegun) continue
       if (held === undefined) yield frame
       else if (streams !== undefined || streamOf(frame) !== 'status') held.push(frame)
     }

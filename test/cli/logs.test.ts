@@ -9,6 +9,7 @@ import { SessionClient } from '../../src/client/session-client.ts'
 import { followLogs, type FollowLogsOptions } from '../../src/logs/console-lines.ts'
 import { agent, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { eventually } from '../mount/programs.ts'
+import { needs } from '../programs/installed.ts'
 import { mountSessionCommand } from './command.ts'
 
 const program = join(import.meta.dirname, '../../src/cli/main.ts')
@@ -59,6 +60,8 @@ void t.test('without -f it prints what there is and ends; each form, each choice
     /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} stdout three$/,
     /^\S+ \S+ stderr bad$/,
   ])
+  t.match(await logs('-n', '2', '--format', 'text', '--stream', 'stdout'), [/stdout two$/, /stdout three$/])
+  t.strictSame(await logs('-n', '0'), [])
   t.strictSame(await logs('--since', '2100-01-01', '--stream', 'stdout'), [])
   t.equal((await logs('--since', '1h', '--stream', 'stdout')).length, 3)
 })
@@ -81,6 +84,7 @@ void t.test('-f goes on over ends of the stream, without a line lost or doubled,
       await eventually(() => messages().length === expected.length),
       `${messages().length} of ${expected.length}`,
     )
+    if (next % 5 === 0) emulator.closeLogStreams({ reset: true })
     emulator.appendLog(agent, session, [`line ${next} ü`])
     expected.push(`line ${next} ü`)
   }
@@ -115,6 +119,51 @@ void t.test('a reader that goes, SIGTERM, a session that is deleted', async (t) 
     deleted.said.complaint,
     `mount-session: ${emulator.target} was deleted meanwhile: \`mount-session session list ${agent}\` lists those there are\n`,
   )
+})
+
+void t.test(
+  'on a terminal it is text, with what a terminal would obey written out',
+  needs('script'),
+  async (t) => {
+    const emulator = await startTestEmulator(t)
+    emulator.appendLog(agent, session, ['red \u001b[31m'])
+    emulator.appendLog(agent, session, ['bad'], 'stderr')
+    const line = `exec '${process.execPath}' '${program}' logs -n 2 ${emulator.target}`
+    const shown = async (env: Readonly<Record<string, string>>): Promise<string> => {
+      const child = spawn('script', ['-qec', line, '/dev/null'], {
+        env: { PATH: process.env['PATH'], HOME: t.testdir({}), TERM: 'xterm', ...service(emulator), ...env },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      let out = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+      t.same(await once(child, 'close'), [0, null])
+      return out
+    }
+    t.match(await shown({}), /stdout red \\x1b\[31m\r\n.*\u001b\[31mstderr bad\u001b\[39m/)
+    t.match(await shown({ NO_COLOR: '1' }), /^\S+ \S+ stdout red \\x1b\[31m\r\n\S+ \S+ stderr bad\r\n$/)
+  },
+)
+
+void t.test('a reader that stands still keeps Ctrl-C from nothing', async (t) => {
+  const emulator = await startTestEmulator(t)
+  emulator.appendLog(agent, session, ['said'])
+  const { child, said } = start(t, emulator, '-f')
+  t.ok(await eventually(() => said.out.includes('said')))
+  child.stdout.pause()
+  const long = 'x'.repeat(64 * 1024)
+  for (let line = 0; line < 200; line++) emulator.appendLog(agent, session, [long])
+  /* as much as a pipe and our own end take, and then no more */
+  const isFull = (): boolean => child.stdout.readableLength >= child.stdout.readableHighWaterMark
+  t.ok(await eventually(isFull))
+  child.kill('SIGINT')
+  t.same(await once(child, 'exit'), [0, null])
+})
+
+void t.test('what may not be read is one line', async (t) => {
+  const emulator = await startTestEmulator(t)
+  emulator.fault({ verb: 'logStream', kind: 'status', status: 403 })
+  const ran = await mountSessionCommand(t.testdir({}), ['logs', '-f', emulator.target], service(emulator))
+  t.match(ran, { code: 1, stdout: '', stderr: /^mount-session: [^\n]*your role may not use it[^\n]*\n$/ })
 })
 
 void t.test('a session that is not there, a path, a number that is too large', async (t) => {

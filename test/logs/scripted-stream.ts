@@ -27,6 +27,10 @@ export class ScriptedConnection {
     return this.#answer.promise
   }
 
+  get unread(): number {
+    return this.#chunks.length
+  }
+
   answer(status = 200): void {
     this.#answer.resolve({ status, body: this.#body() })
   }
@@ -89,6 +93,11 @@ export class ScriptedStream {
 
   get last(): ScriptedConnection {
     return this.connections.at(-1)!
+  }
+
+  /** Chunks of the last connection that nobody has asked for yet. */
+  get unread(): number {
+    return this.last.unread
   }
 }
 
