@@ -65,7 +65,7 @@ void t.test('unmount waits for what is on its way, says what for, then unmounts'
     ['-qefc', `${process.execPath} ${main} unmount ${directory}`, '/dev/null'],
     { env: mounted.env },
   )
-  await unmounting.until((text) => text.includes('uploading: 3 paths, 10 B left'))
+  await unmounting.until((text) => text.includes('0/3 files, 0 B of 10 B'))
   t.ok(isMounted(directory))
   t.equal(await mounted.ok('cat slow'), 'slow\n', 'it goes on working meanwhile')
   hold.release()
