@@ -5,7 +5,7 @@
  */
 import { systemClock } from '../../clock.ts'
 import { parseEndpoint } from '../../client/endpoint.ts'
-import { proxyFor } from '../../client/proxy.ts'
+import { type Proxy, proxyFor } from '../../client/proxy.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { readCommand } from '../command-line.ts'
 import { printable, styled, writeJson } from '../output.ts'
@@ -77,7 +77,7 @@ async function serviceChecks(
   if ('level' in given) return { endpoint: () => Promise.resolve(given) }
   const service = await import('./service-checks.ts')
   const name = target === undefined ? undefined : `${target.agent}/${target.session}`
-  let proxy: string | undefined
+  let proxy: Proxy | undefined
   try {
     const { httpsProxy, allProxy, noProxy } = values
     const url = httpsProxy ?? allProxy
@@ -85,7 +85,7 @@ async function serviceChecks(
       url === undefined
         ? undefined
         : { url, noProxy, name: httpsProxy === undefined ? 'ALL_PROXY' : 'HTTPS_PROXY' }
-    proxy = proxyFor(option, given.url.origin)?.address
+    proxy = proxyFor(option, given.url.origin)
   } catch (error) {
     const wrong = failure(textOf(error), 'HTTPS_PROXY is http://[USER:PASSWORD@]HOST:PORT')
     return { endpoint: () => Promise.resolve(ok(given.text)), proxy: () => Promise.resolve(wrong) }

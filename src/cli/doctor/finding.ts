@@ -75,11 +75,20 @@ export async function lookWithin(
   } catch (error) {
     return failure(
       `could not be looked at: ${textOf(error)}`,
-      'that is a mistake of this program: please report it',
+      isOfTheMachine(error)
+        ? 'the message says what is in the way: an option, a variable or a file that is named there'
+        : 'that is a mistake of this program: please report it',
     )
   } finally {
     cancel()
   }
+}
+
+/** Of the system, the service or the session: all say what and where. */
+function isOfTheMachine(error: unknown): boolean {
+  return (
+    error instanceof Error && ('syscall' in error || ['ServiceError', 'SessionError'].includes(error.name))
+  )
 }
 
 /** One line of it. */

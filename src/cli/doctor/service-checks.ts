@@ -11,6 +11,7 @@ import * as tls from 'node:tls'
 import { systemClock } from '../../clock.ts'
 import { ServiceError } from '../../client/errors.ts'
 import { loadDefault, tokenScope } from '../../client/credential.ts'
+import type { Proxy } from '../../client/proxy.ts'
 import type { SessionClient } from '../../client/session-client.ts'
 import type { Session } from '../../client/wire.ts'
 import { silentLogger } from '../../log.ts'
@@ -49,7 +50,7 @@ export async function checkDns({ url }: Endpoint, hasProxy: boolean): Promise<Ve
 
 /** Whether anything listens there; what it makes of us is seen by the service's answer. */
 export async function checkProxy(
-  proxy: string | undefined,
+  proxy: Proxy | undefined,
   { httpsProxy, allProxy }: Pick<OptionValues, 'httpsProxy' | 'allProxy'>,
   signal: AbortSignal,
 ): Promise<Verdict> {
@@ -57,16 +58,15 @@ export async function checkProxy(
     const isSet = httpsProxy !== undefined || allProxy !== undefined
     return ok(isSet ? 'one is set, and not for this endpoint (NO_PROXY, or this machine)' : 'none')
   }
-  const { hostname, port, protocol } = new URL(httpsProxy ?? allProxy ?? '')
-  const wanted = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
-  const socket = connect({ host: hostname, port: wanted, signal })
+  const { host, port, address, name } = proxy
+  const socket = connect({ host, port, signal })
   const verdict = await new Promise<Verdict>((resolve) => {
-    socket.once('connect', () => resolve(ok(`${proxy} answers`)))
+    socket.once('connect', () => resolve(ok(`${address} (${name}) answers`)))
     socket.once('error', (error) =>
       resolve(
         failure(
-          `${proxy} cannot be reached (${codeOf(error)})`,
-          'check HTTPS_PROXY; NO_PROXY names hosts that are reached without it',
+          `${address} (${name}) cannot be reached (${codeOf(error)})`,
+          `check ${name}; NO_PROXY names hosts that are reached without it`,
         ),
       ),
     )
@@ -200,6 +200,8 @@ function isAnswer(error: unknown): boolean {
 }
 
 export function describeReach({ error, tripsMs }: Answer): Verdict {
+  if (error instanceof ServiceError && error.code === 'credential')
+    return skipped('not asked: there is no token to ask with, see login')
   if (!isAnswer(error)) return reachVerdict(error)
   const [first = 0, ...others] = tripsMs
   const trip = median(others)
