@@ -158,3 +158,23 @@ void t.test('an address in use, or a data path that is a file, is an error', asy
   await t.rejects(startEmulator({ data: t.testdir(), port }), { code: 'EADDRINUSE' })
   await t.rejects(startEmulator({ data: join(t.testdir({ file: '' }), 'file') }), { code: 'EEXIST' })
 })
+
+void t.test(
+  'a file that becomes shorter while it is sent ends the connection, instead of leaving it open',
+  async (t) => {
+    const emulator = await startTestEmulator(t)
+    const size = 64 * 1024 * 1024
+    const file = join(emulator.home, 'shrinking')
+    fs.writeFileSync(file, Buffer.alloc(size))
+    const url = `${emulator.endpoint}/agents/${agent}/endpoint/sessions/${session}/files/content?api-version=v1&path=shrinking`
+    const { body } = await fetch(url, { headers: { authorization: `Bearer ${emulator.token}` } })
+    const reader = body?.getReader()
+    await reader?.read()
+    /* far more is on its way than any buffer holds */
+    fs.truncateSync(file, 1000)
+    const read = async (): Promise<void> => {
+      while ((await reader?.read())?.done === false);
+    }
+    await t.rejects(read())
+  },
+)

@@ -7,7 +7,7 @@
 
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
-import { Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendJson, ServiceFailure } from '../envelope.ts'
@@ -112,18 +112,17 @@ function tooLarge(maxFileBytes: number): ServiceFailure {
   return new ServiceFailure(413, 'payload_too_large', `The file is larger than ${maxFileBytes} bytes.`)
 }
 
-/** Exactly `size` bytes from the start, even if the agent goes on writing. Closes the descriptor. */
+/**
+ * Exactly `size` bytes from the start, even if the agent goes on writing; the connection ends when it makes the file
+ * shorter meanwhile. Closes the descriptor.
+ */
 function sendContent(reply: FastifyReply, fd: number, size: number): FastifyReply {
-  reply.code(200).header('content-type', 'application/octet-stream').header('content-length', size)
-  if (size > smallBytes) {
-    return reply.send(
-      fs.createReadStream('', { fd, start: 0, end: size - 1, highWaterMark: chunkBytes, autoClose: true }),
-    )
-  }
+  reply.code(200).header('content-type', 'application/octet-stream')
+  if (size > smallBytes) return reply.header('content-length', size).send(Readable.from(pieces(fd, size)))
   try {
     const content = Buffer.alloc(size)
-    fs.readSync(fd, content, 0, size, 0)
-    return reply.send(content)
+    const length = fs.readSync(fd, content, 0, size, 0)
+    return reply.header('content-length', length).send(content.subarray(0, length))
   } finally {
     fs.closeSync(fd)
   }
@@ -137,4 +136,20 @@ function disposition(name: string): string {
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   )
   return `attachment; filename=${plain}; filename*=UTF-8''${encoded}`
+}
+
+async function* pieces(fd: number, size: number): AsyncGenerator<Buffer, void, undefined> {
+  const file = fs.createReadStream('', {
+    fd,
+    start: 0,
+    end: size - 1,
+    highWaterMark: chunkBytes,
+    autoClose: true,
+  })
+  let sent = 0
+  for await (const piece of file as AsyncIterable<Buffer>) {
+    sent += piece.length
+    yield piece
+  }
+  if (sent < size) throw new Error(`the file has become shorter while it was sent: ${sent} of ${size} bytes`)
 }
