@@ -17,7 +17,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   client: ['options'],
   logs: ['client'],
   emulator: ['client', 'options'],
-  transfer: ['client'],
+  transfer: ['client', 'options'],
   cache: ['client'],
   prefetch: ['cache', 'client'],
   'write-back': ['cache', 'client'],

@@ -17,7 +17,7 @@ import { failpointFrom } from './failpoint.ts'
 import { interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
 import { createLogger } from './log-output.ts'
-import { dataDirectories, ignoredPaths, parseAddress, requireEndpoint } from './session-arguments.ts'
+import { dataDirectories, parseAddress, requireEndpoint } from './session-arguments.ts'
 import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 import type { commandList } from './table/command-list.ts'
@@ -66,7 +66,6 @@ export async function run(argv: readonly string[]): Promise<number> {
           ...values,
           ...address,
           ...roots,
-          ignore: ignoredPaths(values, process.cwd()),
           action: actionFor(flags, address, sessions.length > 1),
         },
         {

@@ -4,7 +4,7 @@
  * Invariant: nothing is kept where somebody else could put something in its place, and what is in the way is
  * said with the path and the variable that moves it elsewhere.
  */
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, statSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { SessionError } from './session-error.ts'
 
@@ -24,9 +24,14 @@ export function makeOwnDirectory(directory: string, variable: string): void {
   } catch (error) {
     throw refuse(`cannot be written to (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, error)
   }
-  const { uid, mode } = statSync(directory)
-  if (uid !== process.getuid?.()) throw refuse(`belongs to another user (uid ${uid})`)
-  if ((mode & othersMayWrite) !== 0) throw refuse('can be written to by other users')
+  const why = whyNotOwn(statSync(directory))
+  if (why !== undefined) throw refuse(why)
+}
+
+/** Why a directory that is there is not to be trusted with anything; undefined when it is. */
+export function whyNotOwn({ uid, mode }: Pick<Stats, 'uid' | 'mode'>): string | undefined {
+  if (uid !== process.getuid?.()) return `belongs to another user (uid ${uid})`
+  return (mode & othersMayWrite) === 0 ? undefined : 'can be written to by other users'
 }
 
 /**

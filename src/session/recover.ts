@@ -20,7 +20,6 @@ import type { Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
 import { bytesIn, namesIn } from '../write-back/disk/spool.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
-import { namesMatching } from '../write-back/state/local-names.ts'
 
 /**
  * - `upload`: finishes what a dead mount left, against the service
@@ -92,21 +91,14 @@ async function upload(
   return { handled: before - left.length, left, setAside: await setAsideOf(directories.state) }
 }
 
-/** Where it is kept, and which names of it were never to be uploaded. */
-export type KeptPlace = DataDirectories & Pick<OpenSessionOptions, 'localNames'>
-
 /**
  * How many paths a dead mount left that the service has not confirmed, those set aside included. Asks nobody; rejects
  * with `SessionError` `held` while a process has the session.
  */
-export async function countKept(
-  address: SessionAddress,
-  { localNames, ...roots }: KeptPlace,
-): Promise<number> {
+export async function countKept(address: SessionAddress, roots: DataDirectories): Promise<number> {
   const { state } = sessionDirectories(address, roots)
   if (!existsSync(join(state, 'journal'))) return 0
-  const isLocal = namesMatching(localNames)
-  const waiting = waitingPaths(state).filter((path) => !isLocal(basename(path)))
+  const waiting = waitingPaths(state)
   const lock = takeLock(state, undefined)
   try {
     return waiting.length + (await setAsideOf(state)).length

@@ -9,7 +9,7 @@ import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
 import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import { takeLock } from './session-lock.ts'
 
-/** The paths whose change the service has not confirmed; throws `SessionError` `held` while somebody has the session. */
+/** The paths whose change is to travel and is not confirmed; throws `SessionError` `held` while somebody has the session. */
 export function waitingPaths(stateDirectory: string): readonly string[] {
   const file = join(stateDirectory, 'journal', 'journal.db')
   if (!existsSync(file)) return []
@@ -19,7 +19,7 @@ export function waitingPaths(stateDirectory: string): readonly string[] {
     try {
       return journal
         .rows()
-        .filter((row) => !isConfirmed(row))
+        .filter((row) => !row.staysHere && !isConfirmed(row))
         .map(({ path }) => path)
     } finally {
       journal.close()

@@ -6,16 +6,16 @@
  */
 import { stat } from 'node:fs/promises'
 import PQueue from 'p-queue'
+import { markerName } from '../client/directory-marker.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { SessionFiles } from '../client/session-files.ts'
+import { defaultValues } from '../options/table.ts'
 import { joinPath } from '../remote-path.ts'
 import { type LocalFile, lookAtLocal } from './local-tree.ts'
 import { TransferError } from './transfer-error.ts'
 import { endsAll, exclusion, Tally, type TransferOptions, type TransferResult } from './transfer.ts'
 
 const uploadsAtOnce = 64
-/** What the service takes: https://learn.microsoft.com/azure/foundry/reference/rest/agent-session-files-upload says 50 MB. */
-const defaultMaxFileBytes = 52_428_800
 
 export interface PutOptions extends TransferOptions {
   /** Bytes of the largest file. Default 52,428,800. */
@@ -52,7 +52,7 @@ export async function putTrees(
   sources: readonly { readonly localPath: string; readonly remotePath: string }[],
   options: PutOptions = {},
 ): Promise<TransferResult> {
-  const { maxFileBytes = defaultMaxFileBytes, dryRun, concurrency = uploadsAtOnce } = options
+  const { maxFileBytes = defaultValues().maxFileBytes, dryRun, concurrency = uploadsAtOnce } = options
   const tally = new Tally(options)
   const trees = await Promise.all(
     sources.map(({ localPath, remotePath }) =>
@@ -133,9 +133,6 @@ async function sendFile(
       )
   }
 }
-
-/** Put into a directory that has nothing else, and taken away again, where the service cannot make one by itself. */
-const markerName = '.mount-session-marker'
 
 async function makeDirectory(files: SessionFiles, path: string, signal: AbortSignal): Promise<void> {
   try {

@@ -32,7 +32,7 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
       lost.push(row.path)
       continue
     }
-    const record = ledger.of(row.path, remoteOf(row))
+    const record = ledger.of(row.path, remoteOf(row), row.staysHere)
     ledger.records.apply(record, {
       desired,
       heirs: row.heirs,

@@ -29,6 +29,18 @@ void t.test('ignored directories stay here, whatever is in them, and the rest is
     'also after a crash',
   )
   t.match(await mounted.command(['unmount', directory]), { code: 0, stderr: '' })
+  const service = {
+    ...mounted.env,
+    FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
+    MOUNT_SESSION_TOKEN: emulator.token,
+  }
+  const plain = (...words: readonly string[]) => mounted.command(words, { env: service })
+  t.match(await plain('recover'), { code: 0, stdout: '', stderr: '' }, 'nothing of it waits')
+  t.notMatch((await plain('session', 'show', emulator.target)).stdout, 'waiting')
+  t.match(await plain(emulator.target, directory), { code: 0 })
+  t.equal(await ok('cat node_modules/a/lib/7.js'), '7\n', 'a mount that does not say so keeps it here, too')
+  t.match(await plain('unmount', directory), { code: 0, stderr: '' })
+  t.strictSame(sent(), ['src', 'src/main.py'])
   await mounted.mountAgain()
   await ok('mv node_modules/a kept; rm -r node_modules src/__pycache__ build.log')
   await sync()

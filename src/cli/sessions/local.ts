@@ -7,10 +7,9 @@
 import { ControlError } from '../../control/protocol.ts'
 import { listMounts, type MountRecord } from '../../control/registry.ts'
 import { mountWith } from '../../fuse/mount-table.ts'
-import type { SessionAddress } from '../../options/mount-options.ts'
+import type { DataDirectories, SessionAddress } from '../../options/mount-options.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { knownSessions, sessionDirectories } from '../../session/directories.ts'
-import type { KeptPlace } from '../../session/recover.ts'
 import { askMount } from '../running-mount.ts'
 import { dataDirectories, requireEndpoint } from '../session-arguments.ts'
 
@@ -40,7 +39,7 @@ export async function localState(
       return stateOf(
         address,
         mounts.filter(({ stateDirectory }) => stateDirectory === state),
-        { ...roots, localNames: values.localNames },
+        roots,
       )
     }),
   )
@@ -58,9 +57,9 @@ function placeOf({ directory, mount }: MountRecord): string {
 async function stateOf(
   address: SessionAddress,
   records: readonly MountRecord[],
-  where: KeptPlace,
+  roots: DataDirectories,
 ): Promise<LocalState> {
-  const { state } = sessionDirectories(address, where)
+  const { state } = sessionDirectories(address, roots)
   try {
     const request = { method: 'status' } as const
     const report = await askMount({ stateDirectory: state }, request, { answerWithinMs: patienceMs })
@@ -74,6 +73,6 @@ async function stateOf(
   }
   const { countKept } = await import('../../session/recover.ts')
   /* what cannot be found out here does not keep the service from being asked */
-  const waiting = await countKept(address, where).catch(() => undefined)
+  const waiting = await countKept(address, roots).catch(() => undefined)
   return { mounted: [], waiting }
 }

@@ -117,7 +117,6 @@ export const mountCommands = {
     takes: [
       ...(['endpoint', 'isolationKey', 'userIdentity', 'caFile'] as const),
       ...(['uploads', 'downloads', 'timeoutMs', 'maxFileBytes', 'localNames', 'logLevel'] as const),
-      ...(['ignore', 'ignoreFrom'] as const),
     ],
     examples: [
       { line: 'mount-session recover', help: 'upload what dead mounts left' },

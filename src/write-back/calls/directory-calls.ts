@@ -5,7 +5,7 @@
  * Invariant: a directory that may have come to be is known as such before the call is sent, so that one that
  * is not wanted any more is removed.
  */
-import { markerName } from '../state/local-names.ts'
+import { markerName } from '../../client/directory-marker.ts'
 import { createHash } from 'node:crypto'
 import { ServiceError } from '../../client/errors.ts'
 import type { CallOptions } from '../../client/session-files.ts'

@@ -21,6 +21,8 @@ export interface JournalRow {
   readonly since: number
   /** Unix milliseconds. */
   readonly doubtSince: number | undefined
+  /** Never travels under this name. */
+  readonly staysHere: boolean
   readonly attempts: readonly UploadAttempt[]
 }
 
@@ -74,6 +76,7 @@ export function readRow(columns: Columns, attempts: readonly UploadAttempt[]): J
     heirs,
     since,
     doubtSince: doubtSince.value,
+    staysHere: asCount(columns['stays_here']) === 1,
     attempts,
   }
 }

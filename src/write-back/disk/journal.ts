@@ -57,6 +57,7 @@ const upgrades = [
   'ALTER TABLE paths DROP COLUMN parked;',
   /* nothing of the tables: an older program would miss the generations that have no file of their own */
   '',
+  'ALTER TABLE paths ADD COLUMN stays_here INTEGER NOT NULL DEFAULT 0;',
 ]
 
 /** Bytes in the spool; without a seal they may still change. */
@@ -64,7 +65,7 @@ export type Spooled = Pick<DesiredCopy, 'generation' | 'seal'>
 
 /** What of a record is written down; `doubtSince` by the wall clock. */
 export type DurableState = Readonly<
-  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince'>
+  Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'scratch'>
 >
 
 const sqliteCorrupt = 11
@@ -174,7 +175,7 @@ export class Journal {
     const source = desired.is === 'file' && desired.from === 'remote' ? desired : undefined
     this.#write(
       point,
-      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       record.path,
       desired.is,
       spooled?.generation ?? null,
@@ -186,6 +187,7 @@ export class Journal {
       JSON.stringify(record.heirs),
       record.since,
       record.doubtSince ?? null,
+      record.scratch ? 1 : 0,
     )
   }
 

@@ -6,7 +6,7 @@
  * moves for the time limit, or when its caller gives up. Failing consumes nothing: the next barrier fails too.
  */
 import type { Clock } from '../../clock.ts'
-import { isMarker } from '../state/local-names.ts'
+import { isMarker } from '../../client/directory-marker.ts'
 import { WriteBackError } from '../local-changes.ts'
 import { isDone, type Desired, type DesiredCopy, type PathRecord } from '../record.ts'
 import type { Records } from '../state/records.ts'

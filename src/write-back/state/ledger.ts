@@ -68,8 +68,8 @@ export class Ledger {
     }
   }
 
-  /** The record of a path, made without being written down when there is none. */
-  of(path: string, remote: Remote): PathRecord {
+  /** The record of a path, made without being written down when there is none. `stays`: it was to stay here before. */
+  of(path: string, remote: Remote, stays = false): PathRecord {
     const known = this.records.get(path)
     if (known) return known
     const record: PathRecord = {
@@ -84,7 +84,7 @@ export class Ledger {
       doneVersion: 0,
       earlier: [],
       confirmedOrder: 0,
-      scratch: remote.is === 'absent' && this.#staysHere(path),
+      scratch: stays || (remote.is === 'absent' && this.#staysHere(path)),
       recovered: false,
       journalled: false,
       work: {

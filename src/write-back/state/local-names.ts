@@ -1,17 +1,9 @@
 /**
- * Names with a meaning of their own: those that stay on this machine (`--local-names`: editors' swap and probe
- * files; `--ignore`: whole directories such as node_modules), and the marker that makes an empty directory come to
- * be. Layer: write-back.
+ * Names that stay on this machine: `--local-names`, the swap and probe files of editors; `--ignore`, whole directories
+ * such as node_modules. Layer: write-back.
  */
 import ignore from 'ignore'
 import { nameOf } from '../../remote-path.ts'
-
-/** Put into a directory and taken away again, where the service has no call that makes one. */
-export const markerName = '.mount-session-marker'
-
-export function isMarker(path: string): boolean {
-  return nameOf(path) === markerName
-}
 
 /** Whether what is new at a path stays on this machine. */
 export function pathsStaying({

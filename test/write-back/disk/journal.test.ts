@@ -87,15 +87,27 @@ void t.test('a journal of the first schema is upgraded, and nothing that it hold
   const file = join(t.testdir(), 'journal.db')
   const made = new Journal({ file, boot: 'boot-1' })
   const remote = { is: 'directory' } as const
-  const record = { path: 'd', desired: { is: 'absent' }, remote, heirs: ['e'], since: 7 } as const
+  const record = {
+    path: 'd',
+    desired: { is: 'absent' },
+    remote,
+    heirs: ['e'],
+    since: 7,
+    scratch: true,
+  } as const
   made.save({ ...record, doubtSince: undefined }, undefined)
   made.close()
   const database = new DatabaseSync(file)
-  database.exec('ALTER TABLE paths ADD COLUMN parked TEXT; PRAGMA user_version=1')
+  database.exec(
+    'ALTER TABLE paths DROP COLUMN stays_here; ALTER TABLE paths ADD COLUMN parked TEXT; PRAGMA user_version=1',
+  )
   database.close()
   const journal = new Journal({ file, boot: 'boot-2' })
-  t.match(journal.rows(), [{ path: 'd', desired: 'absent', remote, heirs: ['e'], since: 7 }])
+  t.match(journal.rows(), [
+    { path: 'd', desired: 'absent', remote, heirs: ['e'], since: 7, staysHere: false },
+  ])
   journal.save({ ...record, doubtSince: undefined }, undefined)
+  t.match(journal.rows(), [{ path: 'd', staysHere: true }])
   journal.close()
   t.end()
 })

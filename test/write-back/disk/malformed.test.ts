@@ -40,6 +40,7 @@ const columns = {
   heirs: fc.constantFrom('[]', '["g"]', '["../g"]', '[1]', '{}', 'null', ''),
   since: fc.constantFrom<SQLInputValue>(0, 1, -1, 'then', 2n ** 62n),
   doubt: fc.constantFrom<SQLInputValue>(null, 1, 'now', 2n ** 62n),
+  staysHere: fc.constantFrom<SQLInputValue>(0, 1, 'yes', 2n ** 62n),
 }
 
 const row = fc.tuple(...(Object.values(columns) as fc.Arbitrary<SQLInputValue>[]))
