@@ -3,6 +3,8 @@
  */
 import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { chmodSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { ServiceError } from '../../src/client/errors.ts'
@@ -103,6 +105,58 @@ void t.test('what is wrong is a failure with its remedy, and the exit code is 1'
   t.match(without, {
     code: 0,
     checks: { endpoint: { level: 'warning' }, reach: { level: 'skipped' }, device: { level: 'ok' } },
+  })
+})
+
+void t.test('what the user has got wrong is not called a mistake of the program', async (t) => {
+  const emulator = await startTestEmulator(t, { tls: true })
+  const home = t.testdir({ state: {} })
+  chmodSync(join(home, 'state'), 0o777)
+  const env = {
+    FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
+    MOUNT_SESSION_TOKEN: emulator.token,
+    NODE_EXTRA_CA_CERTS: emulator.certificatePath ?? '',
+  }
+  const all = await Promise.all([
+    doctor(home, ['--ca-file', '/no/such/file.pem'], env),
+    doctor(home, [], { ...env, HOME: 'relative' }),
+    doctor(home, [], {
+      ...env,
+      HTTPS_PROXY: 'socks5://127.0.0.1:9',
+      FOUNDRY_PROJECT_ENDPOINT: 'https://x.example/p',
+    }),
+    doctor(home, [], { ...env, ALL_PROXY: '127.0.0.1:9', FOUNDRY_PROJECT_ENDPOINT: 'https://x.example/p' }),
+  ])
+  const [file, relative, socks, bare] = all
+  for (const { code, all: checks } of all) {
+    t.equal(code, 1)
+    for (const { remedy = '' } of checks) t.notMatch(remedy, /mistake of this program/)
+  }
+  t.match(file.checks, { reach: { level: 'failure', message: /no\/such\/file\.pem/ } })
+  t.match(relative.checks, { state: { level: 'failure', message: /HOME is "relative"/ } })
+  t.match(socks.checks, { proxy: { level: 'failure' }, login: { level: 'ok' } })
+  t.match(bare.checks, { proxy: { level: 'failure', remedy: 'check ALL_PROXY' } })
+  const directories = { ...env, XDG_STATE_HOME: join(home, 'state') }
+  mkdirSync(join(home, 'state', 'mount-session'))
+  chmodSync(join(home, 'state', 'mount-session'), 0o777)
+  t.match((await doctor(home, [], directories)).checks, {
+    state: { level: 'failure', message: /other users/ },
+  })
+})
+
+void t.test('without a login the way to the service is looked at all the same', async (t) => {
+  const emulator = await startTestEmulator(t)
+  const { code, checks } = await doctor(t.testdir({}), [emulator.target], {
+    FOUNDRY_PROJECT_ENDPOINT: emulator.endpoint,
+    AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential',
+  })
+  t.equal(code, 1)
+  t.match(checks, {
+    login: { level: 'failure', remedy: 'az login' },
+    reach: { level: 'ok' },
+    clock: { level: 'ok' },
+    role: { level: 'skipped' },
+    session: { level: 'skipped' },
   })
 })
 
@@ -242,7 +296,7 @@ void t.test('clocks, tokens, certificates, sessions, directories: where each beg
 
   const directory = {
     directory: '/d',
-    code: undefined,
+    why: undefined,
     freeBytes: 2 ** 40,
     isNetwork: false,
     variable: 'XDG_STATE_HOME',
@@ -252,6 +306,9 @@ void t.test('clocks, tokens, certificates, sessions, directories: where each beg
   t.match(directoryVerdict({ ...directory, isNetwork: true }), { level: 'warning', remedy: 'local disk' })
   t.match(directoryVerdict({ ...directory, isNetwork: true, hasJournal: false }), { level: 'ok' })
   t.match(directoryVerdict({ ...directory, freeBytes: 1000 }), { level: 'warning' })
-  t.match(directoryVerdict({ ...directory, code: 'EROFS' }), { level: 'failure', remedy: 'XDG_STATE_HOME' })
+  t.match(directoryVerdict({ ...directory, why: 'cannot be written to (EROFS)' }), {
+    level: 'failure',
+    remedy: 'XDG_STATE_HOME',
+  })
   t.end()
 })

@@ -3,12 +3,14 @@
  *
  * Invariant: never fails and never takes long: what is not known within the bound is not offered.
  */
-import { readFileSync } from 'node:fs'
+import { systemClock } from '../../clock.ts'
 import { listMounts } from '../../control/registry.ts'
+import { silentLogger } from '../../log.ts'
 import { optionRows } from '../../options/table.ts'
 import type { SessionClient } from '../../client/session-client.ts'
 import { knownSessions } from '../../session/directories.ts'
-import { dataDirectories, readValues, requireEndpoint } from '../session-arguments.ts'
+import { serviceOptionsOf } from '../service.ts'
+import { dataDirectories, readValues } from '../session-arguments.ts'
 import { commandRows } from '../table/command-list.ts'
 import type { Candidate, Wanted } from './candidates.ts'
 
@@ -117,14 +119,8 @@ async function ask(
     return value === undefined ? [] : [[name, value]]
   })
   const values = readValues(Object.fromEntries(given) as Record<string, unknown>, process.env)
-  const { SessionClient: Client } = await import('../../client/session-client.ts')
-  const client = new Client({
-    endpoint: requireEndpoint(values.endpoint),
-    credential: values.token === undefined ? undefined : { token: values.token },
-    isolationKey: values.isolationKey,
-    userIdentity: values.userIdentity,
-    ca: values.caFile === undefined ? undefined : readFileSync(values.caFile, 'utf8'),
-  })
+  const { newClient } = await import('../../session/connect.ts')
+  const client = newClient(serviceOptionsOf(values), { clock: systemClock, logger: silentLogger })
   try {
     return await question(client, AbortSignal.timeout(patienceMs))
   } finally {

@@ -42,7 +42,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       const late = 'what it looks at does not answer: try again, or look at it by hand'
       const verdict =
         look === undefined
-          ? skipped('not without an endpoint')
+          ? skipped('not without an endpoint, and a proxy that can be used where one is set')
           : await lookWithin(look, { clock: systemClock, late })
       return { check, ...verdict }
     }),
@@ -87,26 +87,40 @@ async function serviceChecks(
         : { url, noProxy, name: httpsProxy === undefined ? 'ALL_PROXY' : 'HTTPS_PROXY' }
     proxy = proxyFor(option, given.url.origin)
   } catch (error) {
-    const wrong = failure(textOf(error), 'HTTPS_PROXY is http://[USER:PASSWORD@]HOST:PORT')
-    return { endpoint: () => Promise.resolve(ok(given.text)), proxy: () => Promise.resolve(wrong) }
+    const wrong = failure(textOf(error), 'a proxy is http://[USER:PASSWORD@]HOST:PORT, or unset the variable')
+    const login = async (signal: AbortSignal): Promise<Verdict> =>
+      (await service.logIn(values, signal)).verdict
+    return { endpoint: () => Promise.resolve(ok(given.text)), proxy: () => Promise.resolve(wrong), login }
   }
   const hasProxy = proxy !== undefined
-  let asking: ReturnType<typeof service.askService> | undefined
-  const answer = (signal: AbortSignal): ReturnType<typeof service.askService> =>
-    (asking ??= service.askService(values, given, target, signal))
+  const login = once((signal) => service.logIn(values, signal))
+  /* without waiting for a login, which takes its time and may fail: any answer tells of the way there */
+  const reach = once((signal) => service.askService(values, given, values.token, target, signal))
+  const answer =
+    values.token === undefined
+      ? once(async (signal) => service.askService(values, given, (await login(signal)).token, target, signal))
+      : reach
+  const isKeyGiven = values.isolationKey !== undefined
   return {
     endpoint: () => Promise.resolve(ok(given.text)),
     dns: () => service.checkDns(given, hasProxy),
     proxy: (signal) => service.checkProxy(proxy, values, signal),
     certificates: (signal) => service.checkCertificates(given, hasProxy, values.caFile, signal),
-    reach: async (signal) => service.describeReach(await answer(signal)),
-    clock: async (signal) => service.describeClock(await answer(signal)),
-    login: (signal) => service.checkLogin(values, signal),
+    reach: async (signal) => service.describeReach(await reach(signal)),
+    clock: async (signal) => service.describeClock(await reach(signal)),
+    login: async (signal) => (await login(signal)).verdict,
     role: async (signal) => service.describeRole(await answer(signal), target !== undefined),
     session: async (signal) => service.describeSession(await answer(signal), name),
-    isolation: async (signal) =>
-      service.describeIsolation(await answer(signal), name, values.isolationKey !== undefined),
+    isolation: async (signal) => service.describeIsolation(await answer(signal), name, isKeyGiven),
   }
+}
+
+/** Several checks go by the same look; the first of them begins it. */
+function once<Result>(
+  look: (signal: AbortSignal) => Promise<Result>,
+): (signal: AbortSignal) => Promise<Result> {
+  let looking: Promise<Result> | undefined
+  return (signal) => (looking ??= look(signal))
 }
 
 function endpointOf(text: string | undefined): Endpoint | Verdict {

@@ -3,7 +3,7 @@
  *
  * Invariant: touches no mounted directory, and leaves no file behind.
  */
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { listMounts, type MountRecord } from '../../control/registry.ts'
@@ -13,6 +13,7 @@ import { isSessionHeld } from '../../session/session-lock.ts'
 import { waitingPaths } from '../../session/waiting-paths.ts'
 import type { DataDirectories } from '../../options/mount-options.ts'
 import { showBytes, showCount } from '../amounts.ts'
+import { whyNotOwn } from '../../session/own-directory.ts'
 import { codeOf, failure, ok, type Verdict, warning } from './finding.ts'
 
 /* of statfs(2): NFS, CIFS, SMB2, 9p, FUSE, Ceph, AFS */
@@ -23,8 +24,8 @@ const littleBytes = 512 * 1024 * 1024
 
 export interface DirectoryFacts {
   readonly directory: string
-  /** Why it cannot be written to; undefined: it can. */
-  readonly code: string | undefined
+  /** Why it cannot be used; undefined: it can. */
+  readonly why: string | undefined
   readonly freeBytes: number
   readonly isNetwork: boolean
   /** What moves it elsewhere. */
@@ -34,12 +35,9 @@ export interface DirectoryFacts {
 }
 
 export function directoryVerdict(facts: DirectoryFacts): Verdict {
-  const { directory, code, freeBytes, isNetwork, variable, hasJournal } = facts
-  if (code !== undefined)
-    return failure(
-      `${directory} cannot be written to (${code})`,
-      `set ${variable} to a directory of your own that can be`,
-    )
+  const { directory, why, freeBytes, isNetwork, variable, hasJournal } = facts
+  if (why !== undefined)
+    return failure(`${directory} ${why}`, `set ${variable} to a directory of your own that can be written to`)
   const values = { freeBytes }
   if (isNetwork && hasJournal)
     return warning(
@@ -63,20 +61,15 @@ export async function checkDirectory(
   /* it is made when it is needed: what matters until then is the nearest that is there */
   let there = directory
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there)
+  const facts = { directory, variable, hasJournal }
   try {
     accessSync(there, constants.W_OK | constants.X_OK)
     const { type, bavail, bsize } = await statfs(there)
-    const facts = { directory, variable, hasJournal, code: undefined }
-    return directoryVerdict({ ...facts, freeBytes: bavail * bsize, isNetwork: networkTypes.has(type) })
+    const why = there === directory ? whyNotOwn(statSync(there)) : undefined
+    return directoryVerdict({ ...facts, why, freeBytes: bavail * bsize, isNetwork: networkTypes.has(type) })
   } catch (error) {
-    return directoryVerdict({
-      directory,
-      variable,
-      hasJournal,
-      code: codeOf(error),
-      freeBytes: 0,
-      isNetwork: false,
-    })
+    const why = `cannot be written to (${codeOf(error)})`
+    return directoryVerdict({ ...facts, why, freeBytes: 0, isNetwork: false })
   }
 }
 

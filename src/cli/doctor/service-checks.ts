@@ -10,6 +10,7 @@ import { connect } from 'node:net'
 import * as tls from 'node:tls'
 import { systemClock } from '../../clock.ts'
 import { ServiceError } from '../../client/errors.ts'
+import { trustEverywhere } from '../../client/certificates.ts'
 import { loadDefault, tokenScope } from '../../client/credential.ts'
 import type { Proxy } from '../../client/proxy.ts'
 import type { SessionClient } from '../../client/session-client.ts'
@@ -17,7 +18,6 @@ import type { Session } from '../../client/wire.ts'
 import { silentLogger } from '../../log.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { newClient } from '../../session/connect.ts'
-import { median } from './median.ts'
 import { codeOf, failure, ok, skipped, textOf, type Verdict, warning } from './finding.ts'
 import {
   certificateVerdict,
@@ -123,23 +123,35 @@ export async function checkCertificates(
   })
 }
 
-export async function checkLogin({ token }: OptionValues, signal: AbortSignal): Promise<Verdict> {
+export interface Login {
+  readonly verdict: Verdict
+  /** To ask the service with; undefined: there is none. */
+  readonly token: string | undefined
+}
+
+/** Logs in as a mount would, once for all checks. */
+export async function logIn({ token, caFile }: OptionValues, signal: AbortSignal): Promise<Login> {
   const nowMs = Date.now()
   if (token !== undefined)
-    return loginVerdict({ source: 'MOUNT_SESSION_TOKEN', token, expiresMs: NaN, nowMs })
+    return { token, verdict: loginVerdict({ source: 'MOUNT_SESSION_TOKEN', token, expiresMs: NaN, nowMs }) }
   try {
+    trustEverywhere(caFile === undefined ? undefined : readFileSync(caFile, 'utf8'))
     const credential = await loadDefault()
     const answer = await credential.getToken(tokenScope, { abortSignal: signal })
     if (answer === null) throw new Error('the credential has no token')
     const source = 'the login of this machine'
-    return loginVerdict({ source, token: answer.token, expiresMs: answer.expiresOnTimestamp, nowMs })
+    const facts = { source, token: answer.token, expiresMs: answer.expiresOnTimestamp, nowMs }
+    return { token: answer.token, verdict: loginVerdict(facts) }
   } catch (error) {
-    return failure(`no token: ${textOf(error)}`, '`az login`, or a token in MOUNT_SESSION_TOKEN')
+    const verdict = failure(`no token: ${textOf(error)}`, '`az login`, or a token in MOUNT_SESSION_TOKEN')
+    return { token: undefined, verdict }
   }
 }
 
 /** What the service said, once for all checks that go by it. */
 export interface Answer {
+  /** Whether it was asked for with a token. */
+  readonly isLoggedIn: boolean
   readonly session: Session | undefined
   readonly error: unknown
   /** Of the answers, in milliseconds; the first is of a new connection. */
@@ -151,16 +163,20 @@ export interface Answer {
 
 const trips = 4
 
+/* refused, which is an answer as well: how far away the service is, and what time it has, needs no login */
+const noToken = 'none'
+
 /** Asks for the session, or for one that cannot be where none is named: whatever the answer, it is one. */
 export async function askService(
   values: OptionValues,
   { text }: Endpoint,
+  token: string | undefined,
   named: { readonly agent: string; readonly session: string } | undefined,
   signal: AbortSignal,
 ): Promise<Answer> {
   let serverMs = NaN
   const client = newClient(
-    { ...values, endpoint: text },
+    { ...values, token: token ?? noToken, endpoint: text },
     { clock: systemClock, logger: silentLogger, onServerDate: (ms) => (serverMs = ms) },
   )
   const { agent, session } = named ?? { agent: 'doctor', session: 'no-such-session' }
@@ -175,7 +191,7 @@ export async function askService(
       if (!isAnswer(last.error)) break
       tripsMs.push(performance.now() - since)
     }
-    return { ...last, tripsMs, askedMs, answeredMs: Date.now(), serverMs }
+    return { ...last, isLoggedIn: token !== undefined, tripsMs, askedMs, answeredMs: Date.now(), serverMs }
   } finally {
     await client.close()
   }
@@ -200,8 +216,6 @@ function isAnswer(error: unknown): boolean {
 }
 
 export function describeReach({ error, tripsMs }: Answer): Verdict {
-  if (error instanceof ServiceError && error.code === 'credential')
-    return skipped('not asked: there is no token to ask with, see login')
   if (!isAnswer(error)) return reachVerdict(error)
   const [first = 0, ...others] = tripsMs
   const trip = median(others)
@@ -220,7 +234,8 @@ export function describeClock({ askedMs, answeredMs, serverMs }: Answer): Verdic
   return clockVerdict(askedMs, answeredMs, serverMs)
 }
 
-export function describeRole({ error }: Answer, isNamed: boolean): Verdict {
+export function describeRole({ error, isLoggedIn }: Answer, isNamed: boolean): Verdict {
+  if (!isLoggedIn) return skipped('not known without a login')
   if (!isAnswer(error)) return skipped('the service does not answer')
   const code = error instanceof ServiceError ? error.code : undefined
   /* for a session that cannot be, what is not found says that we may look */
@@ -229,14 +244,25 @@ export function describeRole({ error }: Answer, isNamed: boolean): Verdict {
   )
 }
 
-export function describeSession({ session, error }: Answer, name: string | undefined): Verdict {
+export function describeSession({ session, error, isLoggedIn }: Answer, name: string | undefined): Verdict {
   if (name === undefined) return skipped('none was named: `mount-session doctor AGENT/SESSION`')
+  if (!isLoggedIn) return skipped('not known without a login')
   if (session !== undefined) return sessionVerdict(name, session, Date.now())
   const [agent = ''] = name.split('/')
   if (!isAnswer(error)) return skipped('the service does not answer')
   return failure(`${name}: ${textOf(error)}`, `\`mount-session session list ${agent}\` lists those there are`)
 }
 
-export function describeIsolation({ error }: Answer, name: string | undefined, hasKey: boolean): Verdict {
-  return name === undefined ? skipped('none was named') : isolationVerdict(error, hasKey)
+export function describeIsolation(
+  { error, isLoggedIn }: Answer,
+  name: string | undefined,
+  hasKey: boolean,
+): Verdict {
+  if (name === undefined) return skipped('none was named')
+  return isLoggedIn ? isolationVerdict(error, hasKey) : skipped('not known without a login')
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { ServiceError } from '../../client/errors.ts'
 import type { RemoteEntry } from '../../client/session-files.ts'
 import { nameOf } from '../../remote-path.ts'
@@ -76,7 +76,7 @@ async function lookAt(path: string): Promise<Destination> {
     throw error
   })
   const kind = found === undefined ? 'missing' : found.isDirectory() ? 'directory' : 'file'
-  return { path, kind, isWrittenAsDirectory: /[/\\]$/.test(path) }
+  return { path, kind, isWrittenAsDirectory: path.endsWith('/') || path.endsWith(sep) }
 }
 
 interface Around extends OpenFiles {
