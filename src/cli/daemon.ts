@@ -24,24 +24,33 @@ const readinessDescriptor = 3
 const arenasVariable = 'MALLOC_ARENA_MAX'
 const fewArenas = '2'
 
-/** How a daemon reports to the command that started it; each is called at most once. */
-export interface Readiness {
-  /** Those of the command that started it: what `ps` shows of a daemon leaves out what is not for everybody. */
+/** What a daemon was started with; `ps` shows less of it, since not all is for everybody. */
+export interface DaemonArguments {
+  /** Of the command that was typed. */
   readonly argv: readonly string[]
+  /** Where it was typed. */
+  readonly cwd: string
+}
+
+/** How a daemon reports to whoever started it; each is called at most once. */
+export interface Readiness extends DaemonArguments {
   ready(): void
   failed(error: unknown): void
 }
 
-/** The pipe to whoever started this process as a daemon; undefined when nobody did. */
+/** The pipe to whoever started this process as a daemon; undefined when nobody did. A keeper has no use for it. */
 export function readinessPipe(): Readiness | undefined {
-  if (process.env[readinessVariable] === undefined) {
+  const given = process.env[argumentsVariable]
+  if (given === undefined) {
     return undefined
   }
+  const daemon = JSON.parse(given) as DaemonArguments
+  const isAwaited = process.env[readinessVariable] !== undefined
   /* not for the programs that we start */
-  const argv = JSON.parse(process.env[argumentsVariable] ?? '[]') as readonly string[]
   for (const name of [readinessVariable, argumentsVariable]) Reflect.deleteProperty(process.env, name)
   if (process.env[arenasVariable] === fewArenas) Reflect.deleteProperty(process.env, arenasVariable)
   const say = (line: string): void => {
+    if (!isAwaited) return
     try {
       writeSync(readinessDescriptor, `${line}\n`)
       closeSync(readinessDescriptor)
@@ -50,7 +59,7 @@ export function readinessPipe(): Readiness | undefined {
     }
   }
   return {
-    argv,
+    ...daemon,
     ready: () => say('ok'),
     failed: (error) => say(JSON.stringify({ message: describeFailure(error) })),
   }
@@ -61,28 +70,36 @@ export const smallYoungGeneration = '--max-semi-space-size=4'
 /* V8 would look every eight seconds, for ever, whether an idle process could do with less memory. */
 const noIdleTimer = '--no-memory-reducer'
 
-export interface DaemonOptions {
+/** The command line of this daemon, for one that is to go on when it has ended. */
+export function daemonCommand(): readonly string[] {
+  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+}
+
+/** Its environment likewise; it holds nothing that this one's does not. */
+export function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
+  return {
+    [arenasVariable]: fewArenas,
+    ...withCompiled(process.env),
+    [argumentsVariable]: JSON.stringify({ argv, cwd }),
+  }
+}
+
+export interface DaemonOptions extends DaemonArguments {
   readonly entry: string
-  readonly argv: readonly string[]
   /** What everybody may see of them, in `ps`. */
   readonly shown: readonly string[]
   readonly logFile: string
 }
 
 /** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
-export async function becomeDaemon({ entry, argv, shown, logFile }: DaemonOptions): Promise<number> {
+export async function becomeDaemon({ entry, argv, cwd, shown, logFile }: DaemonOptions): Promise<number> {
   const log = openLog(logFile)
   const child = spawn(
     process.execPath,
     [smallYoungGeneration, noIdleTimer, ...process.execArgv, entry, ...shown],
     {
       detached: true,
-      env: {
-        [arenasVariable]: fewArenas,
-        ...withCompiled(process.env),
-        [readinessVariable]: String(readinessDescriptor),
-        [argumentsVariable]: JSON.stringify(argv),
-      },
+      env: { ...daemonEnvironment({ argv, cwd }), [readinessVariable]: String(readinessDescriptor) },
       stdio: ['ignore', log, log, 'pipe'],
     },
   )

@@ -26,9 +26,9 @@ export function openLog(file: string): number {
   return open()
 }
 
-/** As `openLog`; what is there is gone: a trace is of one mount. Nobody else can read it. */
-export function openTrace(file: string): number {
-  const descriptor = openSync(file, 'w', 0o600)
+/** As `openLog`; what is there is gone where it is new: a trace is of one mount. Nobody else can read it. */
+export function openTrace(file: string, { isNew }: { readonly isNew: boolean }): number {
+  const descriptor = openSync(file, isNew ? 'w' : 'a', 0o600)
   if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, 0o600)
   return descriptor
 }

@@ -8,6 +8,7 @@ import { extname, join } from 'node:path'
 import { makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
+import { keeperFor, startedByKeeper, takeoverFrom } from './keeper.ts'
 import { CommandFailure } from './report-error.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
@@ -18,21 +19,27 @@ import { prefetchPartsLeftOut } from './without-prefetch.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
-  const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, process.cwd())
+  const takeover = takeoverFrom(process.env)
+  const cwd = readiness?.cwd ?? process.cwd()
+  const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, cwd)
   if (process.platform !== 'linux') {
     throw new CommandFailure(
       'mounting needs FUSE of Linux: `mount-session ls`, `get`, `put` and `logs` work without it',
     )
   }
-  const options = { ...given, directory: await prepareMountPoint(given.directory) }
+  /* of a mount that nobody serves nothing can be asked */
+  const directory = takeover === undefined ? await prepareMountPoint(given.directory) : given.directory
+  const options = { ...given, directory }
   /* by the daemon's starter, too, whose error is seen */
-  const trace = run.traceFile === undefined ? undefined : openTrace(run.traceFile)
+  const trace =
+    run.traceFile === undefined ? undefined : openTrace(run.traceFile, { isNew: takeover === undefined })
   const { state } = makeSessionDirectories(options, options)
   const logFile = run.logFile ?? (run.foreground ? undefined : join(state, 'mount.log'))
   if (readiness === undefined && !run.foreground) {
     return becomeDaemon({
       entry: join(import.meta.dirname, `main${extname(import.meta.filename)}`),
       argv,
+      cwd,
       shown: [`${options.agent}/${options.session}`, options.directory],
       logFile: logFile ?? join(state, 'mount.log'),
     })
@@ -49,10 +56,17 @@ export async function run(argv: readonly string[]): Promise<number> {
     for (const to of isOwnFile ? [descriptor] : [process.stdout.fd, descriptor]) duplicateOnto(from, to)
   }
   const forTests = { failpoint: failpointFrom(process.env), leaveOut: prefetchPartsLeftOut(process.env) }
-  const mountForTests: typeof mountSession = (wanted, dependencies) =>
-    mountSession(wanted, { ...dependencies, ...forTests })
+  const mountWithKeeper: typeof mountSession = (wanted, dependencies) =>
+    mountSession(wanted, { ...dependencies, ...forTests, takeover, keep })
+  /* in the foreground whoever started it sees it end */
+  const isKept = readiness !== undefined && options.restart === 'on'
+  const keep = !isKept
+    ? undefined
+    : takeover === undefined
+      ? keeperFor(readiness, directory)
+      : startedByKeeper
   return serve(options, {
-    mountSession: mountForTests,
+    mountSession: mountWithKeeper,
     logger: createLogger({
       level: run.logLevel,
       descriptor,

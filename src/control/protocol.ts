@@ -47,6 +47,8 @@ export interface StatusReport {
   readonly readOnly: boolean
   /** When the mount began, ISO 8601. */
   readonly mountedAt: string
+  /** Each time that the daemon was started again under the mount, and why; ISO 8601. The newest are last. */
+  readonly restarts: readonly { readonly at: string; readonly why: string }[]
   /** Whether the session accepts calls; if not why, and for how long it has not. */
   readonly service:
     | { readonly state: 'ready' }

@@ -34,7 +34,7 @@ export class DirectoryOperations {
   }
 
   read(id: HandleId, offset: number, caller: Caller): MaybePromise<Iterable<DirectoryEntry>> {
-    const { tree, handles, view, clock, specials, options } = this.#parts
+    const { tree, handles, view, clock, specials, options, record } = this.#parts
     const handle = handles.directory(id)
     const { node } = handle
     const inodeOf = (name: string): number => this.#inodeOf(node, name)
@@ -44,7 +44,8 @@ export class DirectoryOperations {
       (entries) => {
         stopIfInterrupted(caller.signal)
         const shown = node === tree.root && options.showSpecial ? specials.keys() : []
-        handle.snapshot = new DirectorySnapshot(entries, clock.now(), shown)
+        handle.snapshot = DirectorySnapshot.of(entries, clock.now(), shown)
+        record?.changedHandle(handle)
         return handle.snapshot.from(offset, inodeOf)
       },
     )

@@ -12,14 +12,38 @@ const dots = ['.', '..']
 export class DirectorySnapshot {
   /** `Clock.now()` from which the sights' times to live count. */
   readonly takenAt: number
-  readonly #names: readonly string[]
+  readonly names: readonly string[]
+  /** One letter for each name: `d` for a directory, `f` for a file. */
+  readonly kinds: string
   readonly #sights: ReadonlyMap<string, Sight>
 
-  /** `specials`: names of special files to show as well. */
-  constructor(sights: ReadonlyMap<string, Sight>, takenAt: number, specials: Iterable<string> = []) {
+  /** `specials`: names of special files to show as well; `takenAt` by the clock. */
+  static of(
+    sights: ReadonlyMap<string, Sight>,
+    takenAt: number,
+    specials: Iterable<string> = [],
+  ): DirectorySnapshot {
+    const names = [...dots, ...specials, ...sights.keys()]
+    const isDirectory = (name: string, place: number): boolean =>
+      place < dots.length || sights.get(name)?.kind === 'directory'
+    const kinds = names.map((name, place) => (isDirectory(name, place) ? 'd' : 'f')).join('')
+    return new DirectorySnapshot({ names, kinds }, sights, takenAt)
+  }
+
+  /** A pass that a process before this one began: its order is kept, what it knew of the names is not. */
+  static resumed(pass: { readonly names: readonly string[]; readonly kinds: string }): DirectorySnapshot {
+    return new DirectorySnapshot(pass, new Map(), 0)
+  }
+
+  private constructor(
+    { names, kinds }: { readonly names: readonly string[]; readonly kinds: string },
+    sights: ReadonlyMap<string, Sight>,
+    takenAt: number,
+  ) {
     this.takenAt = takenAt
+    this.names = names
+    this.kinds = kinds
     this.#sights = sights
-    this.#names = [...dots, ...specials, ...sights.keys()]
   }
 
   find(name: string): Sight | undefined {
@@ -28,10 +52,9 @@ export class DirectorySnapshot {
 
   /** The entries from a place on; 0 is the first, which is `.`, as `..` is the second. */
   *from(offset: number, inodeOf: (name: string) => number): Generator<DirectoryEntry> {
-    for (let place = offset; place < this.#names.length; place++) {
-      const name = this.#names[place] ?? ''
-      const isFile = place >= dots.length && this.#sights.get(name)?.kind !== 'directory'
-      const kind = isFile ? 'file' : 'directory'
+    for (let place = offset; place < this.names.length; place++) {
+      const name = this.names[place] ?? ''
+      const kind = this.kinds[place] === 'd' ? 'directory' : 'file'
       yield { name, kind, inode: inodeOf(name), nextOffset: place + 1 }
     }
   }

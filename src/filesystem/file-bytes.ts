@@ -12,14 +12,17 @@ import { ServiceError } from '../client/errors.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
 import type { LocalChanges, WorkingCopy } from '../write-back/local-changes.ts'
-import { listedNs, msToNs, overlaid } from './attributes.ts'
+import { listedNs, msToNs } from './attributes.ts'
 import { FilesystemError } from './errors.ts'
 import { orDirectory } from './failures.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle, FileNode } from './node.ts'
 import type { Ground } from './ground.ts'
 import { HeldContent } from './held-content.ts'
+import { release, retain } from './keepers.ts'
+import type { KernelRecord } from './kernel-record.ts'
 import type { KernelNews } from './kernel-news.ts'
+import { NamelessFiles } from './nameless-files.ts'
 import { isDivided, leaveOlder, OlderContents } from './older-contents.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import type { Tree } from './tree.ts'
@@ -34,6 +37,9 @@ export class FileBytes {
   readonly #news: KernelNews
   readonly #clock: Clock
   readonly #older: OlderContents
+  /** What becomes of files that lose their name. */
+  readonly nameless: NamelessFiles
+  readonly #record: KernelRecord | undefined
 
   constructor(ground: Ground) {
     this.#tree = ground.tree
@@ -43,7 +49,9 @@ export class FileBytes {
     this.#listings = ground.listings
     this.#news = ground.news
     this.#clock = ground.clock
-    this.#older = new OlderContents((node) => this.#loseNameElsewhere(node))
+    this.#record = ground.record
+    this.nameless = new NamelessFiles(ground, this)
+    this.#older = new OlderContents((node) => this.#loseNameElsewhere(node), ground.record)
   }
 
   /** The working copy that has the bytes now; undefined while they are what the service has. */
@@ -79,9 +87,18 @@ export class FileBytes {
     for (const handle of node.handles) {
       if (handle.retained !== undefined) retain(handle, copy)
       handle.begun = false
+      this.#record?.changedHandle(handle)
     }
     node.state = { kind: 'working', copy }
     node.shown = undefined
+    this.#record?.changed(node)
+  }
+
+  /** The handle keeps the working copy from being put away. */
+  retain(handle: FileHandle, copy: WorkingCopy): void {
+    if (handle.retained === copy) return
+    retain(handle, copy)
+    this.#record?.changedHandle(handle)
   }
 
   /** Bytes; by the best that is known without asking. */
@@ -100,7 +117,7 @@ export class FileBytes {
     this.catchUp(node)
     const copy = this.copyOf(node)
     if (copy !== undefined) return hadPagesOf(node, copy)
-    const remote = this.#remote(sight)
+    const remote = this.remote(sight)
     const { content, unchanged } = this.#contents.open(...remote)
     if (node.state.kind !== 'clean') throw new FilesystemError('internal', 'a working copy came from nowhere')
     const before = node.state.content
@@ -121,12 +138,14 @@ export class FileBytes {
   #show(node: FileNode, sight: FileSight): void {
     const before = node.shown
     node.shown = sight.local === undefined ? sight.listed : undefined
+    if (node.handles.size > 0) this.#record?.changed(node)
     if (before === undefined || node.shown === undefined || isSameIdentity(before, node.shown)) return
     this.changedElsewhere(sight.path, node.shown)
     this.#news.attributes(node.id)
   }
 
   read(handle: FileHandle, offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+    if (handle.lost) throw lost(handle)
     if (handle.older !== undefined) {
       const current = (): MaybePromise<HeldContent | undefined> => this.held(handle.node, signal)
       const older = this.#older.read(handle, { offset, length }, current, signal)
@@ -138,6 +157,7 @@ export class FileBytes {
     if (copy !== undefined) return copy.read(offset, length)
     return chain(this.held(node, signal), (held) => {
       if (held === undefined) return this.read(handle, offset, length, signal)
+      if (!handle.begun) this.#record?.changedHandle(handle)
       handle.begun = true
       const size = held.content.size
       const bytes = held.read(offset, length, signal)
@@ -169,6 +189,7 @@ export class FileBytes {
 
   /** What a handle that is about to write has read is what it writes to, or it fails with `stale`. */
   writer(handle: FileHandle, signal: AbortSignal): MaybePromise<void> {
+    if (handle.lost) throw lost(handle)
     if (handle.node.replaced) throw new FilesystemError('stale', `${handle.node.name}: replaced by the agent`)
     if (handle.older === undefined) return
     return chain(
@@ -235,6 +256,7 @@ export class FileBytes {
     if (!isSame && isOpen && this.#contents.restMs(sight.path) > 0) return
     node.shown = sight.listed
     if (isSame) return
+    if (isOpen) this.#record?.changed(node)
     this.changedElsewhere(sight.path, sight.listed)
     node.own = {}
     node.pagesOf = undefined
@@ -250,63 +272,19 @@ export class FileBytes {
     this.#changes.noteAttributes(path, { modifiedNs: listedNs(listed) ?? nowNs, changedNs: nowNs })
   }
 
-  /**
-   * Before the file loses its name: those who have it open, or have looked it up and open it now, go on with what
-   * it is. Without a handle nothing is fetched for it.
-   */
-  loseName(node: FileNode, sight: FileSight | undefined): void {
-    const path = this.#tree.findPath(node)
-    this.catchUp(node)
-    const copy = this.copyOf(node)
-    if (path !== undefined) node.own = overlaid(this.#changes.attributes(path), node.own)
-    if (copy !== undefined) {
-      retain(node, copy)
-      return
-    }
-    if (sight === undefined || node.state.kind !== 'clean') return
-    const isOpen = node.handles.size > 0
-    if (!isOpen && !this.#contents.isCurrent(...this.#remote(sight))) return
-    if (node.state.content === undefined) this.open(node, sight)
-    const held = node.state.content
-    if (held === undefined || held.content.complete) return
-    if (!isOpen) {
-      this.letGo(node)
-      return
-    }
-    const letGo = this.#changes.hold(held.content.path)
-    /* a failure shows in the reads that it is for */
-    void held.whole(() => undefined).then(letGo, letGo)
-  }
-
-  /** Whether a file without a name has bytes to open. */
-  isKept(node: FileNode): boolean {
-    return node.retained !== undefined || (node.state.kind === 'clean' && node.state.content !== undefined)
-  }
-
-  /** After all the file has kept its name. */
-  keptName(node: FileNode): void {
-    release(node)
-    if (node.handles.size === 0) this.letGo(node)
-  }
-
-  /** Nobody has the file open, and its name or nobody leads to it. */
-  letGo(node: FileNode): void {
-    release(node)
-    if (node.state.kind !== 'clean') return
-    node.state.content?.drop()
-    node.state.content = undefined
-  }
-
   /** Times that a write moved are kept when the writer pauses, not with each write. */
   keepTimes(node: FileNode): void {
     const path = this.#tree.findPath(node)
     if (path === undefined || Object.keys(node.own).length === 0) return
     this.#changes.noteAttributes(path, node.own)
     node.own = {}
+    this.#record?.changed(node)
   }
 
   modified(node: FileNode): void {
     const nowNs = msToNs(this.#clock.wallMs())
+    if (Object.keys(node.own).length === 0) this.#record?.changed(node)
+    else this.#record?.written(node)
     node.own = { ...node.own, modifiedNs: nowNs, changedNs: nowNs }
   }
 
@@ -315,7 +293,7 @@ export class FileBytes {
     const { node } = handle
     release(handle)
     leaveOlder(handle)
-    if (node.handles.size === 0 && this.#tree.findPath(node) !== undefined) this.letGo(node)
+    if (node.handles.size === 0 && this.#tree.findPath(node) !== undefined) this.nameless.letGo(node)
   }
 
   /** Another file has its name: whoever looks next finds that one. */
@@ -323,13 +301,13 @@ export class FileBytes {
     const { parent, name } = node
     if (parent === undefined) return
     node.replaced = true
-    this.loseName(node, undefined)
+    this.nameless.loseName(node, undefined)
     this.#tree.detach(node)
     this.#news.entry(parent.id, name)
   }
 
   /** What the service has of a file, as the cache is asked for it. */
-  #remote(sight: FileSight): Parameters<Contents['open']> {
+  remote(sight: FileSight): Parameters<Contents['open']> {
     if (sight.local === undefined) return [sight.path, sight.listed, sight.seen]
     const { content } = sight.local
     if (content.from !== 'remote') throw new FilesystemError('internal', 'a working copy came from nowhere')
@@ -366,21 +344,11 @@ export function isSameIdentity(a: RemoteEntry, b: RemoteEntry): boolean {
   return a.size === b.size && a.modifiedSeconds === b.modifiedSeconds && a.isDirectory === b.isDirectory
 }
 
-/** An open file, or a file without a name. */
-type Keeper = Pick<FileHandle, 'retained'>
-
-export function retain(keeper: Keeper, copy: WorkingCopy): void {
-  if (keeper.retained === copy) return
-  const before = keeper.retained
-  copy.retain()
-  keeper.retained = copy
-  before?.release()
-}
-
-function release(keeper: Keeper): void {
-  const { retained } = keeper
-  keeper.retained = undefined
-  retained?.release()
+function lost({ node }: FileHandle): FilesystemError {
+  return new FilesystemError(
+    'stale',
+    `${node.name}: changed while it was read, and the older content is gone`,
+  )
 }
 
 /** Notes what the kernel will have pages of, and answers whether it was the same before. */

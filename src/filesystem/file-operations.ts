@@ -8,7 +8,6 @@ import type { WorkingCopy } from '../write-back/local-changes.ts'
 import { confirmed } from './confirmation.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
-import { retain } from './file-bytes.ts'
 import type {
   AllocateRequest,
   Caller,
@@ -60,13 +59,13 @@ export class FileOperations {
     if (this.#parts.options.readOnly && (flags.write || flags.truncate)) throw new FilesystemError('readOnly')
     bytes.catchUp(node)
     const copy = bytes.copyOf(node)
-    if (sight === undefined && node.handles.size === 0 && !bytes.isKept(node))
+    if (sight === undefined && node.handles.size === 0 && !bytes.nameless.isKept(node))
       throw new FilesystemError('stale', `${node.name}: it has lost its name since it was looked up`)
     if (flags.truncate) {
       const emptied = bytes.empty(node, sight)
       bytes.modified(node)
       const handle = handles.openFile(node, flags)
-      retain(handle, emptied)
+      bytes.retain(handle, emptied)
       return { handle: handle.id, keepCache: false, directIo: false }
     }
     /* a larger one of the service can only be read or replaced */
@@ -76,7 +75,7 @@ export class FileOperations {
     const handle = handles.openFile(node, flags)
     /* what is read from the kernel's pages is not seen here */
     handle.begun = keepCache && copy === undefined
-    if (copy !== undefined && (flags.write || sight === undefined)) retain(handle, copy)
+    if (copy !== undefined && (flags.write || sight === undefined)) bytes.retain(handle, copy)
     return { handle: handle.id, keepCache, directIo }
   }
 
@@ -108,11 +107,11 @@ export class FileOperations {
     this.#parts.bytes.catchUp(handle.node)
     const copy = this.#parts.bytes.copyOf(handle.node)
     if (copy !== undefined && handle.older === undefined) {
-      retain(handle, copy)
-      return this.#write(handle, copy, request)
+      this.#parts.bytes.retain(handle, copy)
+      return this.#write(handle, copy, request, caller)
     }
     const kept = { ...request, data: Uint8Array.from(data) }
-    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, kept))
+    return this.#changing(handle, caller, (staged) => this.#write(handle, staged, kept, caller))
   }
 
   allocate(request: AllocateRequest, caller: Caller): MaybePromise<void> {
@@ -187,14 +186,15 @@ export class FileOperations {
     sight: FileSight | undefined,
     caller: Caller,
   ): MaybePromise<void> {
-    const { bytes, changes } = this.#parts
+    const { bytes, changes, record } = this.#parts
     const { node } = handle
     const before = bytes.sizeOf(node, sight)
+    record?.cutting(node)
     bytes.catchUp(node)
     const copy = bytes.copyOf(node)
     if (size === 0) {
       leaveOlder(handle)
-      retain(handle, bytes.empty(node, sight))
+      bytes.retain(handle, bytes.empty(node, sight))
     } else if (copy !== undefined || before !== size) {
       if (copy === undefined) changes.checkSize(node.name, before)
       return chain(
@@ -258,8 +258,18 @@ export class FileOperations {
     })
   }
 
-  #write(handle: FileHandle, copy: WorkingCopy, { offset, data, append }: WriteRequest): number {
+  #write(
+    handle: FileHandle,
+    copy: WorkingCopy,
+    { offset, data, append }: WriteRequest,
+    caller: Caller,
+  ): number {
+    if (append && caller.resent && this.#parts.appended.has(caller.request)) {
+      this.#parts.news.pages(handle.node.id)
+      return data.length
+    }
     copy.report(handle.told)
+    if (append) this.#parts.record?.appending(caller.request, handle.node.id, copy.size, data.length)
     const at = copy.write(append ? undefined : offset, data)
     this.#parts.bytes.modified(handle.node)
     /* the kernel filed the bytes under the offset that it took for the end */

@@ -32,7 +32,11 @@ import type {
   WriteRequest,
 } from './front-end.ts'
 import { Handles } from './handles.ts'
-import { type SpecialHandle } from './node.ts'
+import type { FileNode, SpecialHandle } from './node.ts'
+import { goOn } from './go-on.ts'
+import type { CarryOut } from './ground.ts'
+import { KernelRecord } from './kernel-record.ts'
+import type { Remembered } from './remembered.ts'
 import { KernelNews } from './kernel-news.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import { type Created, Naming } from './naming.ts'
@@ -46,7 +50,10 @@ import { View } from './view.ts'
 export class Filesystem implements FrontEnd {
   readonly #logger: Logger
   readonly #tree: Tree
-  readonly #handles = new Handles()
+  readonly #handles: Handles
+  readonly #record: KernelRecord | undefined
+  /** The newest reply of a process before this one, which may not have left it. */
+  #lastReply: Remembered['lastReply'] | undefined
   readonly #resolver: Resolver
   readonly #stat: Stat
   readonly #files: FileOperations
@@ -59,17 +66,28 @@ export class Filesystem implements FrontEnd {
   constructor(given: FilesystemParts, options: FilesystemOptions) {
     const { changes, specialFiles = [] } = given
     const specials = new Map(specialFiles.map((file) => [file.name, file]))
+    const { recordSink, remembered } = given
     const news = new KernelNews(given.kernelCache)
-    const tree = new Tree((file) => bytes.letGo(file), options.rootPath)
+    const record = recordSink && new KernelRecord(recordSink)
+    const onGone = (file: FileNode): void => bytes.nameless.letGo(file)
+    const tree = new Tree(onGone, options.rootPath, record)
+    const handles = new Handles(record)
+    const appended = new Set<number>()
+    const carryOut: CarryOut = ({ request }, work) =>
+      changes.together(work, record === undefined ? undefined : request)
+    const wasCarriedOut = ({ resent, request }: Caller): boolean => resent && changes.wasCarriedOut(request)
     given.walks?.sortedBy((directory, name) => tree.inodeAt(directory, name))
     const view = new View(given, options.ttlMs, specials, options.rootPath)
-    const ground = { ...given, options, tree, handles: this.#handles, view, news, specials }
+    const memory = { tree, handles, record, carryOut, wasCarriedOut, appended }
+    const ground = { ...given, ...memory, options, view, news, specials }
     const bytes = new FileBytes(ground)
     const resolver = new Resolver(ground, bytes)
     const workbench = { ...ground, bytes, resolver, stat: new Stat(ground, bytes) }
     this.#logger = given.logger
     this.#changes = changes
     this.#tree = tree
+    this.#handles = handles
+    this.#record = record
     this.#options = options
     this.#resolver = resolver
     this.#stat = workbench.stat
@@ -80,6 +98,32 @@ export class Filesystem implements FrontEnd {
     given.contents.subscribe((path) => foreign.contentChanged(path))
     this.#naming = new Naming(workbench, this.#files, foreign)
     this.#rename = new Rename(workbench, this.#naming, foreign)
+    record?.over({
+      nodes: () => tree.nodes,
+      handles: () => handles.all,
+      numbers: () => tree.numbers,
+      pathOf: (node) => tree.findPath(node),
+    })
+    if (remembered !== undefined) goOn(remembered, ground, bytes, appended)
+    this.#lastReply = remembered?.lastReply
+    record?.renew()
+  }
+
+  /** What is known of the kernel is written down anew: somebody has taken it away. */
+  recordAnew(): void {
+    this.#record?.renew()
+  }
+
+  comesAgain(request: number): void {
+    const last = this.#lastReply
+    if (last?.request !== request) return
+    this.#lastReply = undefined
+    for (const id of last.handles) if (this.#handles.find(id) !== undefined) this.#files.release(id)
+    for (const id of last.nodes) this.#tree.forget(id, 1)
+  }
+
+  replying(request: number): void {
+    this.#record?.replying(request)
   }
 
   /** How many nodes the kernel keeps alive; for status and tests. */

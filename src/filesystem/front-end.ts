@@ -55,6 +55,10 @@ export interface Caller {
   readonly pid: number
   /** Aborted when the caller is to stop waiting (a signal ends it, or is meant to stop it); whatever waits for it ends with `interrupted`. */
   readonly signal: AbortSignal
+  /** What the kernel calls this request by, for as long as the mount lasts. */
+  readonly request: number
+  /** It was read by a process that ended before it answered: what it asks for may have been done. */
+  readonly resent: boolean
 }
 
 export interface OpenFlags {
@@ -203,6 +207,11 @@ export interface FrontEnd {
   synchronizeDirectory(handle: HandleId, caller: Caller): MaybePromise<void>
 
   statistics(): Statistics
+
+  /** A request that a process before this one has read comes again, before it is called. */
+  comesAgain(request: number): void
+  /** The reply to a request is about to leave; 0: none is, but what was taken back is to be written down. */
+  replying(request: number): void
 
   /** Where a node is now, '' for the root; undefined when it has no name (any more). For log lines: sends nothing. */
   pathOf(node: NodeId): string | undefined

@@ -3,6 +3,7 @@
  *
  * Invariant: a handle belongs to one node from open to release, whatever becomes of the node's name.
  */
+import { DirectorySnapshot } from './directory-snapshot.ts'
 import { FilesystemError } from './errors.ts'
 import type { HandleId, OpenFlags } from './front-end.ts'
 import type {
@@ -14,14 +15,28 @@ import type {
   SpecialHandle,
   SpecialNode,
 } from './node.ts'
+import type { KernelRecord } from './kernel-record.ts'
+import type { Remembered } from './remembered.ts'
 import type { OpenSpecialFile } from './special-file.ts'
+import type { Tree } from './tree.ts'
 
 export class Handles {
   readonly #all = new Map<HandleId, Handle>()
+  readonly #record: KernelRecord | undefined
   #last = 0
 
+  constructor(record?: KernelRecord) {
+    this.#record = record
+  }
+
   openFile(node: FileNode, flags: OpenFlags): FileHandle {
-    const fresh = { told: { error: undefined }, retained: undefined, begun: false, older: undefined }
+    const fresh = {
+      told: { error: undefined },
+      retained: undefined,
+      begun: false,
+      older: undefined,
+      lost: false,
+    }
     return this.#add({ kind: 'file', id: ++this.#last, node, flags, ...fresh })
   }
 
@@ -31,6 +46,30 @@ export class Handles {
 
   openSpecial(node: SpecialNode, opened: OpenSpecialFile): SpecialHandle {
     return this.#add({ kind: 'special', id: ++this.#last, node, opened })
+  }
+
+  /** The handles of a process before this one, over nodes that are there again. */
+  restore({ handles, lastHandle }: Remembered, tree: Tree): void {
+    this.#last = lastHandle
+    for (const { id, node: nodeId, flags, facts, pass } of handles.values()) {
+      const node = tree.find(nodeId)
+      if (node === undefined) continue
+      const snapshot = pass === undefined ? undefined : DirectorySnapshot.resumed(pass)
+      const begun = facts.begun === true
+      const fresh = { told: { error: undefined }, retained: undefined, begun, older: undefined }
+      const lost = facts.older === true
+      if (node.kind === 'directory') this.#keep({ kind: 'directory', id, node, snapshot })
+      else if (node.kind === 'file') this.#keep({ kind: 'file', id, node, flags, ...fresh, lost })
+      else this.#keep({ kind: 'special', id, node, opened: node.file.reopen(facts.opened ?? '') })
+    }
+  }
+
+  get all(): Iterable<Handle> {
+    return this.#all.values()
+  }
+
+  find(id: HandleId): Handle | undefined {
+    return this.#all.get(id)
   }
 
   get(id: HandleId): Handle {
@@ -57,9 +96,15 @@ export class Handles {
     this.#all.delete(handle.id)
     const ofNode: Set<Handle> = handle.node.handles
     ofNode.delete(handle)
+    this.#record?.closed(handle)
   }
 
   #add<H extends Handle>(handle: H): H {
+    this.#record?.opened(handle)
+    return this.#keep(handle)
+  }
+
+  #keep<H extends Handle>(handle: H): H {
     this.#all.set(handle.id, handle)
     const ofNode: Set<Handle> = handle.node.handles
     ofNode.add(handle)

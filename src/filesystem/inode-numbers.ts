@@ -12,10 +12,34 @@ import { hash } from 'node:crypto'
 export const rootInode = 1
 
 export class InodeNumbers {
+  readonly #onNumber: (place: string, number: number | undefined) => void
   /** Numbers that differ from the hash of their place, by place. */
   readonly #overrides = new Map<string, number>()
   /** Whose a number is: the place, or `held` for a live file that has no name any more. */
   readonly #owners = new Map<number, string>()
+
+  /** `onNumber` is told of a number that is not the hash of its place, and of one that is not there any more. */
+  constructor(onNumber: (place: string, number: number | undefined) => void = () => undefined) {
+    this.#onNumber = onNumber
+  }
+
+  /** Numbers that differ from the hash of their place. */
+  get overrides(): ReadonlyMap<string, number> {
+    return this.#overrides
+  }
+
+  /** Takes up what a process before this one knew, before anything else. */
+  restore(overrides: ReadonlyMap<string, number>): void {
+    for (const [place, number] of overrides) {
+      this.#overrides.set(place, number)
+      this.#owners.set(number, place)
+    }
+  }
+
+  /** The same of a live node; `directory` undefined: it has no name. */
+  restoreNode(directory: number | undefined, name: string, number: number): void {
+    this.#owners.set(number, directory === undefined ? held : placeOf(directory, name))
+  }
 
   /** The number of a name; remembers nothing. */
   of(directory: number, name: string): number {
@@ -29,7 +53,7 @@ export class InodeNumbers {
     const own = hashed(place, 0)
     const number = this.#overrides.get(place) ?? this.#free(place, own)
     this.#owners.set(number, place)
-    if (number !== own) this.#overrides.set(place, number)
+    if (number !== own) this.#override(place, number)
     return number
   }
 
@@ -43,7 +67,7 @@ export class InodeNumbers {
 
   /** The name is gone; the number stays taken until `release`, for those who hold the file open. */
   unnamed(directory: number, name: string, number: number): void {
-    this.#overrides.delete(placeOf(directory, name))
+    this.#override(placeOf(directory, name), undefined)
     this.#owners.set(number, held)
   }
 
@@ -51,17 +75,16 @@ export class InodeNumbers {
   vacated(directory: number, name: string): void {
     const place = placeOf(directory, name)
     const number = this.#overrides.get(place)
-    this.#overrides.delete(place)
+    this.#override(place, undefined)
     if (number !== undefined) this.#owners.delete(number)
   }
 
   /** The file took its number to another name, which nobody has any more. */
   moved(number: number, from: readonly [number, string], to: readonly [number, string]): void {
-    this.#overrides.delete(placeOf(...from))
+    this.#override(placeOf(...from), undefined)
     const place = placeOf(...to)
     this.#owners.set(number, place)
-    if (number === hashed(place, 0)) this.#overrides.delete(place)
-    else this.#overrides.set(place, number)
+    this.#override(place, number === hashed(place, 0) ? undefined : number)
   }
 
   /** The node is gone. A number that is the hash of its place needs no memory; another one keeps its place. */
@@ -69,6 +92,13 @@ export class InodeNumbers {
     const owner = this.#owners.get(number)
     if (owner !== undefined && this.#overrides.get(owner) === number) return
     this.#owners.delete(number)
+  }
+
+  #override(place: string, number: number | undefined): void {
+    if (this.#overrides.get(place) === number) return
+    if (number === undefined) this.#overrides.delete(place)
+    else this.#overrides.set(place, number)
+    this.#onNumber(place, number)
   }
 
   /** The first number that is free for a place: its own hash, or that of the place and a salt. */

@@ -7,7 +7,6 @@
 import { confirmed } from './confirmation.ts'
 import { FilesystemError } from './errors.ts'
 import { stopIfInterrupted } from './failures.ts'
-import { retain } from './file-bytes.ts'
 import type { FileOperations } from './file-operations.ts'
 import type { ForeignChanges } from './foreign-changes.ts'
 import type { Caller, CreateRequest, Entry, MaybePromise, OpenFlags, OpenReply } from './front-end.ts'
@@ -36,7 +35,7 @@ export class Naming {
 
   create(directory: DirectoryNode, request: CreateRequest, caller: Caller): MaybePromise<Created> {
     const { name, flags, mode } = request
-    const { tree, resolver, stat, bytes, handles } = this.#parts
+    const { tree, resolver, stat, bytes, handles, wasCarriedOut } = this.#parts
     const special = resolver.special(directory, name)
     if (special !== undefined) {
       if (flags.exclusive) throw new FilesystemError('exists')
@@ -44,17 +43,18 @@ export class Naming {
       const opening = this.#files.openSpecial(node, flags, caller)
       return chain(opening, (open) => ({ entry: stat.entry(node, undefined), open }))
     }
+    const wasMade = wasCarriedOut(caller)
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
       if (sight.kind === 'absent') {
         this.#mayChange()
         const node = this.#newFile(directory, name, mode, caller)
         const handle = handles.openFile(node, flags)
         const copy = bytes.copyOf(node)
-        if (copy !== undefined) retain(handle, copy)
+        if (copy !== undefined) bytes.retain(handle, copy)
         const open = { handle: handle.id, keepCache: false, directIo: false }
         return { entry: stat.entry(node, undefined), open }
       }
-      if (flags.exclusive) throw new FilesystemError('exists')
+      if (flags.exclusive && !wasMade) throw new FilesystemError('exists')
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
       const node = resolver.nodeFor(directory, name, sight) as FileNode
       const open = this.#files.openSeen(node, flags, sight)
@@ -75,11 +75,11 @@ export class Naming {
   }
 
   makeDirectory(directory: DirectoryNode, name: string, mode: number, caller: Caller): MaybePromise<Entry> {
-    const { tree, stat, changes, resolver } = this.#parts
+    const { tree, stat, changes, resolver, carryOut } = this.#parts
     return this.#making(directory, name, caller, (path) => {
       resolver.absent(directory, name)
       const ownership = stat.ownership(directory, 'directory', mode, caller)
-      changes.together(() => {
+      carryOut(caller, () => {
         changes.makeDirectory(path, undefined)
         stat.made(path, ownership)
         stat.directoryChanged(directory)
@@ -100,7 +100,7 @@ export class Naming {
     const ownership = stat.ownership(directory, 'file', mode, caller)
     stat.set(node, { ...ownership, accessed: 'now', modified: 'now' })
     const handle = handles.openFile(node, flags)
-    retain(handle, copy)
+    bytes.retain(handle, copy)
     const open = { handle: handle.id, keepCache: false, directIo: false }
     return { entry: stat.entry(node, undefined), open }
   }
@@ -110,32 +110,34 @@ export class Naming {
     this.#mayChange()
     this.#notSpecial(directory, name)
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
-      if (sight.kind === 'absent') throw this.#missing(directory, name)
+      if (sight.kind === 'absent') return this.#removed(directory, name, caller, sight.path)
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
       const over = sight.local === undefined ? sight.listed : undefined
-      const { changes, stat, tree } = this.#parts
+      const { changes, stat, tree, carryOut } = this.#parts
       const remove = (): void => {
         changes.removeFile(sight.path, over)
         stat.directoryChanged(directory)
       }
-      this.loseFile(directory, name, sight, () => changes.together(remove))
+      this.loseFile(directory, name, sight, () => carryOut(caller, remove))
       tree.vacate(directory, name)
       return confirmed(this.#parts, [sight.path], caller)
     })
   }
 
   removeDirectory(directory: DirectoryNode, name: string, caller: Caller): MaybePromise<void> {
-    const { resolver, tree, changes, stat } = this.#parts
+    const { resolver, tree, changes, stat, carryOut } = this.#parts
     this.#mayChange()
     this.#notSpecial(directory, name)
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
-      if (sight.kind === 'absent') throw this.#missing(directory, name)
+      if (sight.kind === 'absent') return this.#removed(directory, name, caller, sight.path)
       if (sight.kind === 'file') throw new FilesystemError('notDirectory')
       return this.empty(directory, name, sight, caller, (isStill) => {
         if (!isStill) return this.removeDirectory(directory, name, caller)
-        changes.removeDirectory(sight.path, sight.remote)
+        carryOut(caller, () => {
+          changes.removeDirectory(sight.path, sight.remote)
+          stat.directoryChanged(directory)
+        })
         tree.vacate(directory, name)
-        stat.directoryChanged(directory)
         return confirmed(this.#parts, [sight.path], caller)
       })
     })
@@ -168,11 +170,11 @@ export class Naming {
       take()
       return
     }
-    bytes.loseName(node, sight)
+    bytes.nameless.loseName(node, sight)
     try {
       take()
     } catch (error) {
-      bytes.keptName(node)
+      bytes.nameless.keptName(node)
       throw error
     }
   }
@@ -183,21 +185,24 @@ export class Naming {
     caller: Caller,
     make: (path: string) => MaybePromise<Entry>,
   ): MaybePromise<Entry> {
-    const { resolver } = this.#parts
+    const { resolver, stat } = this.#parts
+    const wasMade = this.#parts.wasCarriedOut(caller)
     this.#mayChange()
     if (resolver.special(directory, name) !== undefined) throw new FilesystemError('exists')
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
-      if (sight.kind !== 'absent') throw new FilesystemError('exists')
-      return make(sight.path)
+      if (sight.kind === 'absent') return make(sight.path)
+      if (!wasMade) throw new FilesystemError('exists')
+      const node = resolver.nodeFor(directory, name, sight)
+      return chain(confirmed(this.#parts, [sight.path], caller), () => stat.entry(node, sight))
     })
   }
 
   #newFile(directory: DirectoryNode, name: string, mode: number, caller: Caller): FileNode {
-    const { tree, resolver, changes, stat, bytes } = this.#parts
+    const { tree, resolver, changes, stat, bytes, carryOut } = this.#parts
     const path = joinPath(tree.path(directory), name)
     resolver.absent(directory, name)
     const ownership = stat.ownership(directory, 'file', mode, caller)
-    const copy = changes.together(() => {
+    const copy = carryOut(caller, () => {
       const made = changes.create(path, undefined)
       stat.made(path, ownership)
       stat.directoryChanged(directory)
@@ -218,8 +223,12 @@ export class Naming {
       throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
   }
 
-  #missing(directory: DirectoryNode, name: string): FilesystemError {
-    this.#parts.resolver.absent(directory, name)
-    return new FilesystemError('missing', `${name}: no such file or directory`)
+  /** What is to be removed is not there; before this process it may have been removed for this very request. */
+  #removed(directory: DirectoryNode, name: string, caller: Caller, path: string): MaybePromise<void> {
+    const { resolver, tree, wasCarriedOut } = this.#parts
+    resolver.absent(directory, name)
+    if (!wasCarriedOut(caller)) throw new FilesystemError('missing', `${name}: no such file or directory`)
+    tree.vacate(directory, name)
+    return confirmed(this.#parts, [path], caller)
   }
 }

@@ -61,6 +61,8 @@ export interface FileNode extends NodeBase {
   replaced: boolean
   /** Without a name: the working copy that it keeps. */
   retained: WorkingCopy | undefined
+  /** Without a name: where the service has its bytes, while they are on their way to the spool. */
+  awaited: { readonly path: string; readonly listed: RemoteEntry } | undefined
   /** Whose pages the kernel may have: a working copy's, or those of a content from this path. */
   pagesOf: WorkingCopy | string | undefined
 }
@@ -85,6 +87,8 @@ export interface FileHandle {
   begun: boolean
   /** The content that it goes on with, where the file has a newer one since somebody began to read. */
   older: HeldContent | undefined
+  /** It went on with an older content in a process before this one, which is not to be had any more. */
+  readonly lost: boolean
 }
 
 export interface DirectoryHandle {

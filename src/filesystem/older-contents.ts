@@ -12,6 +12,7 @@ import { ServiceError } from '../client/errors.ts'
 import { FilesystemError } from './errors.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { HeldContent } from './held-content.ts'
+import type { KernelRecord } from './kernel-record.ts'
 import { chain, isPromise } from './maybe-promise.ts'
 import type { FileHandle, FileNode } from './node.ts'
 
@@ -22,16 +23,21 @@ type Current = () => MaybePromise<HeldContent | undefined>
 
 export class OlderContents {
   readonly #onOther: (node: FileNode) => void
+  readonly #record: KernelRecord | undefined
 
   /** `onOther` is told of a file whose newer content is that of another file. */
-  constructor(onOther: (node: FileNode) => void) {
+  constructor(onOther: (node: FileNode) => void, record: KernelRecord | undefined) {
     this.#onOther = onOther
+    this.#record = record
   }
 
   /** The file has a newer content than `before`. */
   keep(node: FileNode, before: HeldContent): void {
     if (![...node.handles].some(({ begun }) => begun)) return
-    for (const handle of node.handles) handle.older ??= before.keep()
+    for (const handle of node.handles) {
+      handle.older ??= before.keep()
+      this.#record?.changedHandle(handle)
+    }
   }
 
   /** What the handle goes on with; undefined: it has gone over to what the file has now. */
@@ -61,6 +67,7 @@ export class OlderContents {
       try {
         if (await stale(node, () => isBeginning(older, now, signal))) {
           leaveOlder(handle)
+          this.#record?.changedHandle(handle)
           return true
         }
       } finally {

@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts'
 import type { WalkObserver } from '../prefetch/prefetch.ts'
 import type { LocalChanges } from '../write-back/local-changes.ts'
 import type { KernelCache } from './front-end.ts'
+import type { KernelRecordSink, Remembered } from './remembered.ts'
 import type { SpecialFile } from './special-file.ts'
 
 /** What the composition gives it. */
@@ -24,6 +25,10 @@ export interface FilesystemParts {
   /** Told of what changed unasked; without one the timeouts alone keep the kernel right. */
   readonly kernelCache?: KernelCache | undefined
   readonly specialFiles?: readonly SpecialFile[] | undefined
+  /** Where it is written down what the kernel knows; without one nobody goes on when this process has ended. */
+  readonly recordSink?: KernelRecordSink | undefined
+  /** What a process before this one has written down there. */
+  readonly remembered?: Remembered | undefined
 }
 
 export interface FilesystemOptions {

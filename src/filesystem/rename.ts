@@ -41,8 +41,10 @@ export class Rename {
         throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
     }
     return resolver.acting([from, to], caller.signal, (source, target) => {
-      if (source.kind === 'absent')
+      if (source.kind === 'absent') {
+        if (this.#parts.wasCarriedOut(caller)) return this.#moved(from, to, source, target, caller)
         throw new FilesystemError('missing', `${from[1]}: no such file or directory`)
+      }
       if (noReplace && target.kind !== 'absent') throw new FilesystemError('exists')
       if (source.path === target.path) return
       if (source.kind === 'file') return this.#file(from, to, source, target, caller)
@@ -53,21 +55,24 @@ export class Rename {
   }
 
   #file(from: Place, to: Place, source: FileSight, target: Sight, caller: Caller): MaybePromise<void> {
-    const { tree, resolver, bytes, changes } = this.#parts
+    const { tree, resolver, bytes, changes, carryOut } = this.#parts
     if (target.kind === 'directory') throw new FilesystemError('isDirectory')
     const node = resolver.nodeFor(...from, source) as FileNode
     if (bytes.copyOf(node) === undefined) changes.checkSize(source.path, bytes.sizeOf(node, source))
     const kept = this.#allOf(node, source)
     const listed = source.local === undefined ? source.listed : undefined
     const over = target.kind === 'file' && target.local === undefined ? target.listed : undefined
-    this.#naming.loseFile(...to, target, () => changes.renameFile(source.path, target.path, listed, over))
+    const move = (): void => {
+      changes.renameFile(source.path, target.path, listed, over)
+      changes.noteAttributes(target.path, kept)
+      this.#directoriesChanged(from[0], to[0])
+    }
+    this.#naming.loseFile(...to, target, () => carryOut(caller, move))
     node.own = {}
     node.shown = undefined
-    changes.noteAttributes(target.path, kept)
     tree.vacate(...to)
     tree.move(node, ...to)
     tree.settle(node)
-    this.#directoriesChanged(from[0], to[0])
     return confirmed(this.#parts, [target.path, source.path], caller)
   }
 
@@ -78,7 +83,7 @@ export class Rename {
     noReplace: boolean,
     caller: Caller,
   ): Promise<void> {
-    const { tree, resolver, bytes, changes } = this.#parts
+    const { tree, resolver, bytes, changes, carryOut } = this.#parts
     const isEmpty =
       target.kind === 'absent' || (await this.#naming.empty(...to, target, caller, (isStill) => isStill))
     const below = new RemoteTree(this.#parts, source.path)
@@ -95,15 +100,31 @@ export class Rename {
       file.shown = undefined
     }
     const over = target.kind === 'directory' ? target.listed : undefined
-    changes.renameDirectory(source.path, target.path, remote, source.remote, over)
+    carryOut(caller, () => {
+      changes.renameDirectory(source.path, target.path, remote, source.remote, over)
+      for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
+      changes.noteAttributes(target.path, { changedNs: msToNs(this.#parts.clock.wallMs()) })
+      this.#directoriesChanged(from[0], to[0])
+    })
     this.#foreign.begun(target.path)
-    for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
-    changes.noteAttributes(target.path, { changedNs: msToNs(this.#parts.clock.wallMs()) })
     tree.vacate(...to)
     tree.move(node, ...to)
     tree.settle(node)
-    this.#directoriesChanged(from[0], to[0])
     await confirmed(this.#parts, [target.path, source.path], caller)
+  }
+
+  /** Was renamed by a process before this one, which may not have come to move the node as well. */
+  #moved(from: Place, to: Place, source: Sight, target: Sight, caller: Caller): MaybePromise<void> {
+    const { tree, bytes } = this.#parts
+    const node = from[0].children.get(from[1])
+    if (node !== undefined) {
+      const replaced = to[0].children.get(to[1])
+      if (replaced?.kind === 'file') bytes.nameless.loseName(replaced, undefined)
+      tree.vacate(...to)
+      tree.move(node, ...to)
+      tree.settle(node)
+    }
+    return confirmed(this.#parts, [target.path, source.path], caller)
   }
 
   /** All that `stat` shows of a file, so that it shows the same under another name. */

@@ -104,7 +104,7 @@ export class Resolver {
 
   /** The node has lost its name; open files go on. */
   lost(node: Node): void {
-    if (node.kind === 'file') this.#bytes.loseName(node, undefined)
+    if (node.kind === 'file') this.#bytes.nameless.loseName(node, undefined)
     this.#tree.detach(node)
   }
 

@@ -13,6 +13,8 @@ export interface SpecialFile {
   size(): number
   /** Rejects with `signal.reason` when it is aborted. */
   open(signal: AbortSignal): MaybePromise<OpenSpecialFile>
+  /** Goes on with what a process before this one had open, by what it `remembered` of it. */
+  reopen(remembered: string): OpenSpecialFile
 }
 
 export interface OpenSpecialFile {
@@ -20,4 +22,6 @@ export interface OpenSpecialFile {
   read(offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array>
   size(): number
   close(): void
+  /** What `reopen` needs to go on with it. */
+  readonly remembered: string
 }

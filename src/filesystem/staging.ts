@@ -7,10 +7,11 @@
 import { createReadStream } from 'node:fs'
 import type { RemoteEntry } from '../client/session-files.ts'
 import { WriteBackError, type LocalChanges, type WorkingCopy } from '../write-back/local-changes.ts'
-import { type FileBytes, retain } from './file-bytes.ts'
+import type { FileBytes } from './file-bytes.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle, FileNode, Staging } from './node.ts'
 import type { HeldContent } from './held-content.ts'
+import { unused } from './keepers.ts'
 import { shared } from './maybe-promise.ts'
 import type { Tree } from './tree.ts'
 import type { Workbench } from './workbench.ts'
@@ -31,7 +32,7 @@ export class Stage {
     this.#bytes.catchUp(handle.node)
     const copy = this.#bytes.copyOf(handle.node)
     if (copy === undefined) return this.#wait(handle, signal)
-    retain(handle, copy)
+    this.#bytes.retain(handle, copy)
     return copy
   }
 
@@ -41,7 +42,7 @@ export class Stage {
       this.#bytes.catchUp(node)
       const copy = this.#bytes.copyOf(node)
       if (copy !== undefined) {
-        retain(handle, copy)
+        this.#bytes.retain(handle, copy)
         return copy
       }
       const staging = this.#begin(node)
@@ -96,7 +97,7 @@ export class Stage {
       unused(copy)
       return
     }
-    for (const handle of waiting) retain(handle, copy)
+    for (const handle of waiting) this.#bytes.retain(handle, copy)
     this.#bytes.work(node, copy)
     node.pagesOf = hadItsPages ? copy : undefined
   }
@@ -114,12 +115,6 @@ export class Stage {
       copy.write(undefined, piece as Uint8Array)
     return copy
   }
-}
-
-/** Nobody writes to it: it goes as it came. */
-function unused(copy: WorkingCopy): void {
-  copy.retain()
-  copy.release()
 }
 
 /** The name has something else now, and so has whoever opened it. */

@@ -10,6 +10,7 @@ import { describe, msToNs, overlaid, toNs } from './attributes.ts'
 import type { FileBytes } from './file-bytes.ts'
 import type { AttributeChanges, Attributes, AttributesReply, Caller, Entry } from './front-end.ts'
 import type { Ground } from './ground.ts'
+import type { KernelRecord } from './kernel-record.ts'
 import type { SpecialHandle, DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { FilesystemOptions } from './options.ts'
 import type { Tree } from './tree.ts'
@@ -26,19 +27,22 @@ export class Stat {
   readonly #changes: LocalChanges
   readonly #clock: Clock
   readonly #options: FilesystemOptions
+  readonly #record: KernelRecord | undefined
 
-  constructor({ tree, changes, clock, options }: Ground, bytes: FileBytes) {
+  constructor({ tree, changes, clock, options, record }: Ground, bytes: FileBytes) {
     this.#tree = tree
     this.#bytes = bytes
     this.#changes = changes
     this.#clock = clock
     this.#options = options
+    this.#record = record
   }
 
   /** The answer that names a node, counted. `sight` undefined: it has just been made here. */
   entry(node: Node, sight: Sight | undefined): Entry {
     const { attributes, ttlMs } = this.reply(node, sight)
     node.lookups++
+    this.#record?.lookedUp(node)
     return { node: node.id, attributes, entryTtlMs: ttlMs, attributesTtlMs: ttlMs }
   }
 
@@ -93,6 +97,7 @@ export class Stat {
     const own = overlaid(node.own, set)
     if (path !== undefined) this.#changes.setAttributes(path, own)
     node.own = path === undefined ? own : {}
+    this.#record?.changed(node)
   }
 
   /** Whose it is, what a caller makes in a directory: of the directory's group where that has the setgid bit. */

@@ -7,7 +7,9 @@
 import { FilesystemError } from './errors.ts'
 import type { NodeId } from './front-end.ts'
 import { InodeNumbers, rootInode } from './inode-numbers.ts'
+import type { KernelRecord } from './kernel-record.ts'
 import type { DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
+import type { Remembered } from './remembered.ts'
 import type { SpecialFile } from './special-file.ts'
 import { joinPath, pathBelow } from '../remote-path.ts'
 
@@ -15,6 +17,7 @@ export const rootId: NodeId = 1
 
 export class Tree {
   readonly #onGone: (file: FileNode) => void
+  readonly #record: KernelRecord | undefined
   /** What of the session the root is; '' for all of it. */
   readonly rootPath: string
   readonly root: DirectoryNode = {
@@ -27,14 +30,53 @@ export class Tree {
     handles: new Set(),
     children: new Map(),
   }
-  readonly #numbers = new InodeNumbers()
+  readonly #numbers: InodeNumbers
   readonly #nodes = new Map<NodeId, Node>([[rootId, this.root]])
   #last: NodeId = rootId
 
-  /** `onGone` is told of a file that is not alive any more. */
-  constructor(onGone: (file: FileNode) => void, rootPath = '') {
+  /** `onGone` is told of a file that is not alive any more; `record` of all that the kernel knows of nodes. */
+  constructor(onGone: (file: FileNode) => void, rootPath = '', record?: KernelRecord) {
     this.#onGone = onGone
+    this.#record = record
+    this.#numbers = new InodeNumbers((place, number) => record?.number(place, number))
     this.rootPath = rootPath
+  }
+
+  /** The nodes of a process before this one, before anything else. */
+  restore({ nodes, numbers, lastNode }: Remembered, specials: ReadonlyMap<string, SpecialFile>): void {
+    this.#numbers.restore(numbers)
+    this.#last = lastNode
+    for (const { id, inode, kind, name, lookups, facts } of nodes.values()) {
+      const base = { id, inode, parent: undefined, name, lookups, handles: new Set<never>() }
+      const special = kind === 'special' ? specials.get(name) : undefined
+      if (kind === 'directory') this.#nodes.set(id, { ...base, kind, children: new Map() })
+      else if (special !== undefined) this.#nodes.set(id, { ...base, kind: 'special', file: special })
+      else
+        this.#nodes.set(id, {
+          ...base,
+          ...newFile(),
+          own: facts.own ?? {},
+          replaced: facts.replaced === true,
+        })
+    }
+    for (const { id, parent: above, name, inode } of nodes.values()) {
+      const node = this.get(id)
+      const parent = this.#nodes.get(above)
+      if (parent?.kind === 'directory') {
+        node.parent = parent
+        parent.children.set(name, node)
+      }
+      this.#numbers.restoreNode(node.parent?.inode, name, inode)
+    }
+  }
+
+  /** All that are alive. */
+  get nodes(): Iterable<Node> {
+    return this.#nodes.values()
+  }
+
+  get numbers(): ReadonlyMap<string, number> {
+    return this.#numbers.overrides
   }
 
   /** How many nodes are alive, the root among them. */
@@ -137,6 +179,7 @@ export class Tree {
     parent.children.delete(node.name)
     node.parent = undefined
     this.#numbers.unnamed(parent.inode, node.name, node.inode)
+    this.#record?.changed(node)
     this.settle(node)
     this.settle(parent)
   }
@@ -157,6 +200,7 @@ export class Tree {
     node.parent = directory
     node.name = name
     directory.children.set(name, node)
+    this.#record?.changed(node)
     this.settle(parent)
   }
 
@@ -172,6 +216,7 @@ export class Tree {
     const node = this.#nodes.get(id)
     if (node === undefined) return
     node.lookups = Math.max(0, node.lookups - count)
+    this.#record?.changed(node)
     this.settle(node)
   }
 
@@ -181,6 +226,7 @@ export class Tree {
     if (node.kind === 'directory' && node.children.size > 0) return
     if (!this.#nodes.delete(node.id)) return
     this.#numbers.release(node.inode)
+    this.#record?.gone(node)
     if (node.kind === 'file') this.#onGone(node)
     const parent = node.parent
     if (parent?.children.get(node.name) !== node) return
@@ -207,6 +253,7 @@ export class Tree {
     this.#last = node.id
     this.#nodes.set(node.id, node)
     node.parent?.children.set(node.name, node)
+    this.#record?.changed(node)
     return node
   }
 }
@@ -221,6 +268,7 @@ function newFile(): Omit<FileNode, 'id' | 'inode' | 'parent' | 'name' | 'lookups
       own: {},
       retained: undefined,
       pagesOf: undefined,
+      awaited: undefined,
     },
     state: { kind: 'clean', content: undefined, staging: undefined },
   }

@@ -22,7 +22,7 @@ import { Errno, errnoOf } from './errno.ts'
 import { encodeInit, negotiate } from './handshake.ts'
 import { closeQuietly, readNow, setNonblocking } from './libc.ts'
 import { Interruptions } from './interruptions.ts'
-import { Notifier } from './notify.ts'
+import { askAgain, Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
 import type { Implemented } from './operations.ts'
 import { statusFromProc } from './pending-signals.ts'
@@ -59,12 +59,21 @@ export interface ServeOptions {
   readonly logger: Logger
   /** Default: the system's. */
   readonly clock?: Clock | undefined
+  /** What a process before this one agreed on with the kernel, and went on to serve; default: nobody has yet. */
+  readonly agreed?: Agreement | undefined
+}
+
+/** What later requests go by. */
+export interface Agreement {
+  readonly expireOnly: boolean
+  /** Whether another process could go on with this mount. */
+  readonly resend: boolean
 }
 
 export interface Served {
   readonly kernelCache: KernelCache
   /** The handshake is done and requests are answered; rejects when the kernel is too old. */
-  readonly ready: Promise<void>
+  readonly ready: Promise<Agreement>
   /** Resolves once, when no request will come any more; everything in flight has been aborted. */
   readonly done: Promise<EndReason>
   /** Ends the conversation without unmounting: pending requests fail with EIO. */
@@ -78,7 +87,7 @@ export function serve(options: ServeOptions): Served {
 
 class Connection implements Served {
   readonly kernelCache: Notifier
-  readonly ready: Promise<void>
+  readonly ready: Promise<Agreement>
   readonly done: Promise<EndReason>
   readonly #descriptor: number
   readonly #frontEnd: FrontEnd
@@ -89,11 +98,11 @@ class Connection implements Served {
   readonly #reply = new Reply()
   readonly #inFlight = new Map<number, Request>()
   readonly #interruptions: Interruptions
-  readonly #readyPromise = Promise.withResolvers<undefined>()
+  readonly #readyPromise = Promise.withResolvers<Agreement>()
   readonly #donePromise = Promise.withResolvers<EndReason>()
   #ended: EndReason | undefined
 
-  constructor({ descriptor, frontEnd, logger, clock = systemClock }: ServeOptions) {
+  constructor({ descriptor, frontEnd, logger, clock = systemClock, agreed }: ServeOptions) {
     this.#descriptor = descriptor
     this.#logger = logger
     const bytes = Buffer.alloc(requestBufferBytes)
@@ -109,6 +118,9 @@ class Connection implements Served {
     setNonblocking(descriptor)
     process.on('exit', this.#stopAtExit)
     this.#arrivals = this.#watch()
+    if (agreed === undefined) return
+    this.#agree(agreed)
+    askAgain(descriptor)
   }
 
   stop(): void {
@@ -134,10 +146,11 @@ class Connection implements Served {
     for (let count = 1; ; count++) {
       this.#frame.length = length
       this.#handle()
-      if (count === requestsPerTurn) return
-      length = this.#look()
-      if (length <= 0) return // also for errors: the event loop meets them as well
+      length = count === requestsPerTurn ? 0 : this.#look()
+      if (length <= 0) break // also for errors: the event loop meets them as well
     }
+    /* what was forgotten had no reply */
+    this.#frontEnd.replying(0)
   }
 
   #look(): number {
@@ -178,6 +191,7 @@ class Connection implements Served {
 
   #call(operation: Implemented, request: Request): void {
     if (request.opcode === Opcode.flush) this.#abandonReads(request)
+    if (request.resent) this.#frontEnd.comesAgain(request.request)
     try {
       const input = operation.decode(this.#frame)
       this.#trace?.arrived(request, input)
@@ -190,12 +204,12 @@ class Connection implements Served {
   }
 
   #wait(operation: Implemented, request: Request, input: unknown, result: Promise<unknown>): void {
-    this.#inFlight.set(request.unique, request)
+    this.#inFlight.set(request.request, request)
     result
       .then((value) => this.#answer(operation, request, input, value))
       .catch((error: unknown) => this.#fail(request, error))
       .finally(() => {
-        this.#inFlight.delete(request.unique)
+        this.#inFlight.delete(request.request)
         this.#interruptions.answered(request)
         this.kernelCache.requestAnswered()
       })
@@ -260,9 +274,13 @@ class Connection implements Served {
     encodeInit(this.#reply, agreed)
     this.#send(request, 0)
     if (agreed.kind === 'olderMajor') return
-    this.kernelCache.canExpire = agreed.expireOnly
     this.#logger.debug({ minor: agreed.minor, flags: agreed.flags }, 'connected to the kernel')
-    this.#readyPromise.resolve(undefined)
+    this.#agree(agreed)
+  }
+
+  #agree({ expireOnly, resend }: Agreement): void {
+    this.kernelCache.canExpire = expireOnly
+    this.#readyPromise.resolve({ expireOnly, resend })
   }
 
   #sendError(request: Request, errno: number): void {
@@ -281,6 +299,7 @@ class Connection implements Served {
       reply.length += data.length
       reply.data = undefined
     }
+    this.#frontEnd.replying(request.request)
     reply.finish(errno, request.uniqueLow, request.uniqueHigh)
     try {
       if (reply.data === undefined) writeSync(this.#descriptor, bytes, 0, reply.length)

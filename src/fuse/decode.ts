@@ -27,6 +27,7 @@ import {
   Size,
   writeFromPageCache,
 } from './protocol.ts'
+import { uniqueOf } from './request.ts'
 
 /** The buffer a request was read into; `length` is its valid part. Reused for the next request. */
 export interface Frame {
@@ -237,7 +238,7 @@ export function decodeInit({ view, length }: Frame): InitRequest {
 
 /** The unique number of the request to interrupt. */
 export function decodeInterrupt({ view }: Frame): number {
-  return u64(view, body)
+  return uniqueOf(view.getUint32(body, true), view.getUint32(body + 4, true))
 }
 
 export function decodeForget({ view }: Frame): number {

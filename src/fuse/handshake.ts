@@ -36,6 +36,8 @@ const wanted =
   InitFlag.abortError |
   InitFlag.initExtended
 
+const wanted2 = InitFlag2.hasExpireOnly | InitFlag2.hasResend
+
 /** Requests that the kernel keeps in flight for read-ahead and the like, and from where on it holds back. */
 const maxBackground = 128
 const congestionThreshold = 96
@@ -52,6 +54,8 @@ export type Negotiation =
       readonly flags2: number
       /** INVAL_ENTRY may merely expire a name. */
       readonly expireOnly: boolean
+      /** What was read and not answered can be had again (6.9). */
+      readonly resend: boolean
     }
 
 export function negotiate(init: InitRequest): Negotiation {
@@ -67,14 +71,15 @@ export function negotiate(init: InitRequest): Negotiation {
     return { kind: 'refused', explanation: `${spoken} but lacks large writes` }
   }
   const flags = init.flags & wanted
-  const flags2 = (flags & InitFlag.initExtended) === 0 ? 0 : init.flags2 & InitFlag2.hasExpireOnly
+  const flags2 = (flags & InitFlag.initExtended) === 0 ? 0 : init.flags2 & wanted2
   return {
     kind: 'agreed',
     minor: Math.min(init.minor, protocolMinor),
     maxReadahead: init.maxReadahead,
     flags,
     flags2,
-    expireOnly: flags2 !== 0,
+    expireOnly: (flags2 & InitFlag2.hasExpireOnly) !== 0,
+    resend: (flags2 & InitFlag2.hasResend) !== 0,
   }
 }
 

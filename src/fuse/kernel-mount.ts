@@ -28,6 +28,8 @@ export interface KernelMountOptions {
 export interface KernelMount {
   /** Of /dev/fuse, for `serve`. */
   readonly descriptor: number
+  /** For `autoUnmount`: while anybody has it open, fusermount3 does not unmount. */
+  readonly watch?: number | undefined
   /** For `autoUnmount`: ends fusermount3's watch. To be called when the mount has ended. */
   release(): void
 }
@@ -75,7 +77,7 @@ export async function mountKernel(directory: string, options: KernelMountOptions
     }
     child.unref()
     child.stderr?.destroy()
-    return { descriptor, release: () => closeQuietly(ours) }
+    return { descriptor, watch: ours, release: () => closeQuietly(ours) }
   } catch (error) {
     closeQuietly(ours)
     throw error

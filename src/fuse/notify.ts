@@ -8,12 +8,12 @@
  * a request on the same node is unanswered, and (3) is written in libuv's pool, two at a time at most, since
  * requests that the kernel has not shown us yet may hold the locks as well.
  *
- * Of the protocol's notifications these two are used. POLL, STORE, RETRIEVE, RESEND, INC_EPOCH and PRUNE are
- * not: nothing is polled, content comes by READ, and everything else is said per name. DELETE is not, because
+ * Of the protocol's notifications these two are used, and RESEND, once, by who goes on with a mount. POLL, STORE,
+ * RETRIEVE, INC_EPOCH and PRUNE are not: nothing is polled, content comes by READ, and everything else is said per name. DELETE is not, because
  * it makes a directory that somebody is working in disappear under them.
  */
 
-import { write } from 'node:fs'
+import { write, writeSync } from 'node:fs'
 import type { KernelCache, NodeId } from '../filesystem/front-end.ts'
 import type { Logger } from '../log.ts'
 import { setU64 } from './encode.ts'
@@ -163,6 +163,11 @@ export class Notifier implements KernelCache {
     }
     return false
   }
+}
+
+/** Asks for all that was read and not answered by a process before this one; takes no lock. */
+export function askAgain(descriptor: number): void {
+  writeSync(descriptor, message(NotifyCode.resend, 0))
 }
 
 function message(code: number, bodyBytes: number): Buffer {

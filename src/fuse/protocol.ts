@@ -102,7 +102,11 @@ export const InitFlag = {
 /** Bits of the second 32 flags, valid only with `InitFlag.initExtended`. */
 export const InitFlag2 = {
   hasExpireOnly: 1 << 3,
+  hasResend: 1 << 7,
 } as const
+
+/** In the upper half of `unique`: the request was read before, and not answered (6.9). */
+export const resentHigh = 0x8000_0000
 
 export const OpenReplyFlag = { directIo: 1 << 0, keepCache: 1 << 1 } as const
 

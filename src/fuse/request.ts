@@ -10,6 +10,7 @@
 
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Caller } from '../filesystem/front-end.ts'
+import { resentHigh } from './protocol.ts'
 
 export class Request implements Caller {
   readonly opcode: number
@@ -37,9 +38,13 @@ export class Request implements Caller {
     this.pid = view.getUint32(32, true)
   }
 
-  /** What INTERRUPT names the request by. Exact up to 2^53, which a kernel does not reach by counting. */
-  get unique(): number {
-    return this.uniqueLow + this.uniqueHigh * 0x1_0000_0000
+  /** What INTERRUPT names the request by. */
+  get request(): number {
+    return uniqueOf(this.uniqueLow, this.uniqueHigh)
+  }
+
+  get resent(): boolean {
+    return this.uniqueHigh >= resentHigh
   }
 
   get interrupted(): boolean {
@@ -59,6 +64,11 @@ export class Request implements Caller {
     this.#interrupted = true
     this.#controller?.abort(interruption())
   }
+}
+
+/** The number of a request, however often it comes. Exact up to 2^53, which a kernel does not reach by counting. */
+export function uniqueOf(low: number, high: number): number {
+  return low + (high >= resentHigh ? high - resentHigh : high) * 0x1_0000_0000
 }
 
 function interruption(): FilesystemError {

@@ -62,7 +62,7 @@ export class RequestTrace {
   }
 
   #fields(request: Request, input: unknown): object {
-    const { unique, node, pid, opcode } = request
+    const { request: unique, node, pid, opcode } = request
     const { name, newParent, newName, offset, size, length, data } = wordsOf(input)
     return {
       operation: opcodeName(opcode),

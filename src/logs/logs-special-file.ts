@@ -13,6 +13,8 @@ export interface OpenLogs {
   /** Grows as lines come; falls to 0 when the file starts again. */
   size(): number
   close(): void
+  /** Nothing is needed to go on: whoever reads knows where, and the file is as it was. */
+  readonly remembered: string
 }
 
 export class LogsSpecialFile {
@@ -37,8 +39,19 @@ export class LogsSpecialFile {
       this.#follower.release()
       throw signal.reason
     }
+    return this.#opened()
+  }
+
+  /** Goes on with what a process before this one had open. */
+  reopen(): OpenLogs {
+    void this.#follower.retain()
+    return this.#opened()
+  }
+
+  #opened(): OpenLogs {
     let isOpen = true
     return {
+      remembered: '',
       read: (offset, length) => this.#file.read(offset, length),
       size: () => this.#file.size,
       close: () => {

@@ -7,17 +7,22 @@
 import { constants, open } from 'node:fs/promises'
 import { forgetMount, listMounts } from '../control/registry.ts'
 import { mountKernel, type KernelMount } from '../fuse/kernel-mount.ts'
-import { tryLock } from '../fuse/libc.ts'
+import { closeQuietly, tryLock } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
+import { makeSessionDirectories } from '../session/directories.ts'
 import { openSession, type OpenSession } from '../session/open-session.ts'
 import { SessionError } from '../session/session-error.ts'
 import { asSessionError, checkMountPoint, detachDead, prepareMountPoint } from './mount-point.ts'
-import type { MountSession } from './mounted-session.ts'
+import type { Takeover } from './keeper.ts'
+import { readKernelState } from './kernel-state.ts'
+import type { Mounted } from './mounted.ts'
+import type { MountDependencies, MountSession } from './mounted-session.ts'
 
 export const mountSession: MountSession = async (given, dependencies) => {
-  const { logger, descriptor } = dependencies
+  const { logger, descriptor, takeover, keep } = dependencies
+  if (takeover !== undefined) return goOn(given, takeover, dependencies)
   let session: OpenSession | undefined
   try {
     const directory = descriptor === undefined ? await prepareMountPoint(given.directory) : given.directory
@@ -30,9 +35,35 @@ export const mountSession: MountSession = async (given, dependencies) => {
     await detachElsewhere(options, session, logger)
     const kernelMount =
       descriptor === undefined ? await mountAtDirectory(options) : { descriptor, release: () => undefined }
-    return await Mounted.start(options, session, kernelMount, logger)
+    return await Mounted.start(options, session, kernelMount, { logger, keep })
   } catch (error) {
     await session?.close()
+    throw asSessionError(error)
+  }
+}
+
+/** Asks the service nothing: the link may be down, and the session is the one that was mounted. */
+async function goOn(
+  given: MountOptions,
+  { fuse: descriptor, watch, why }: Takeover,
+  dependencies: MountDependencies,
+): Promise<Mounted> {
+  const { logger, keep } = dependencies
+  const found = readKernelState(makeSessionDirectories(given, given).state)
+  const { header, remembered } = found
+  if (header.agreed === undefined) throw new SessionError('fuse', 'the mount was not served yet')
+  const options = { ...given, directory: header.directory }
+  const generations = new Set(
+    [...remembered.nodes.values()].flatMap(({ facts: { generation } }) => generation ?? []),
+  )
+  const session = await openSession(options, { ...dependencies, continued: { ...header, generations } })
+  try {
+    const { Mounted } = await import('./mounted.ts')
+    const release = (): void => (watch === undefined ? undefined : closeQuietly(watch))
+    const kernelMount = { descriptor, watch, release }
+    return await Mounted.start(options, session, kernelMount, { logger, keep, continued: { ...found, why } })
+  } catch (error) {
+    await session.close()
     throw asSessionError(error)
   }
 }

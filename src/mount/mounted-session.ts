@@ -7,6 +7,7 @@
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
+import type { Keep, Takeover } from './keeper.ts'
 import type { PrefetchPart } from '../session/prefetch-parts.ts'
 import type { Failpoint } from '../write-back/disk/failpoints.ts'
 
@@ -49,6 +50,10 @@ export interface MountDependencies {
    * is checked and mounted on.
    */
   readonly descriptor?: number | undefined
+  /** A mount that a process before this one served; this one goes on with it. */
+  readonly takeover?: Takeover | undefined
+  /** Called once the mount is served, where another process could go on with it; default: none is to. */
+  readonly keep?: Keep | undefined
   /** For tests that kill the daemon at a named point. */
   readonly failpoint?: Failpoint | undefined
   /** For the benchmark: parts of the fetching ahead that are not to be done. */

@@ -10,15 +10,18 @@ import { sleep } from '../clock.ts'
 import { startControlServer } from '../control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import { announceMount } from '../control/registry.ts'
-import { serve, type Served } from '../fuse/connection.ts'
+import { type Agreement, serve, type Served } from '../fuse/connection.ts'
 import { unmountKernel } from '../fuse/fusermount.ts'
 import type { KernelMount } from '../fuse/kernel-mount.ts'
 import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
 import { mountAt, mountWith, type MountEntry } from '../fuse/mount-table.ts'
+import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import type { OpenSession } from '../session/open-session.ts'
 import { SessionError } from '../session/session-error.ts'
+import type { Keep, Keeper } from './keeper.ts'
+import { KernelState, type KernelStateFound, kernelStateVersion } from './kernel-state.ts'
 import { asSessionError } from './mount-point.ts'
 import { drainAndUnmount, type MountedSession, type WaitOptions } from './mounted-session.ts'
 import { SessionFilesystem } from './session-filesystem.ts'
@@ -26,6 +29,17 @@ import { StateWatch } from './state-watch.ts'
 
 /* the kernel ends a mount at once, unless another one of the same filesystem is left */
 const endWithinMs = 2000
+/* more than anybody looks at */
+const keptRestarts = 100
+
+/** How the mount comes to be served by one process after another. */
+export interface Outliving {
+  readonly logger: Logger
+  /** undefined: the mount ends with this process. */
+  readonly keep: Keep | undefined
+  /** What the process before this one left; undefined: there was none. */
+  readonly continued?: (KernelStateFound & { readonly why: string }) | undefined
+}
 
 export class Mounted implements MountedSession {
   readonly done: Promise<void>
@@ -35,6 +49,10 @@ export class Mounted implements MountedSession {
   readonly #filesystem: SessionFilesystem
   readonly #served: Served
   readonly #kernelMount: KernelMount
+  /** undefined: this mount ends with this process. */
+  readonly #state: KernelState | undefined
+  #frontEnd: Filesystem | undefined
+  #keeper: Keeper | undefined
   readonly #ending = new AbortController()
   /** As the kernel lists it, from the moment when it is served. */
   #entry: MountEntry | undefined
@@ -44,29 +62,66 @@ export class Mounted implements MountedSession {
     options: MountOptions,
     session: OpenSession,
     kernelMount: KernelMount,
-    logger: Logger,
+    outliving: Outliving,
   ): Promise<Mounted> {
-    const mounted = new Mounted(options, session, kernelMount, logger)
-    await mounted.#served.ready
-    mounted.#entry = mountAt(options.directory)
+    const mounted = new Mounted(options, session, kernelMount, outliving)
+    const agreed = await mounted.#served.ready
+    mounted.#entry = mounted.#findEntry(outliving)
+    mounted.#beKept(agreed, outliving)
     await mounted.#announce()
     return mounted
   }
 
-  private constructor(options: MountOptions, session: OpenSession, kernelMount: KernelMount, logger: Logger) {
+  private constructor(
+    options: MountOptions,
+    session: OpenSession,
+    kernelMount: KernelMount,
+    { logger, keep, continued }: Outliving,
+  ) {
     this.#options = options
     this.#session = session
     this.#logger = logger
     this.#kernelMount = kernelMount
-    const filesystem = new SessionFilesystem(session, options, logger)
+    const state = keep && newState(options, session, continued, logger)
+    this.#state = state
+    const lives = state && (() => ({ mountedAt: state.header.mountedAt, restarts: state.header.restarts }))
+    const filesystem = new SessionFilesystem(session, options, logger, lives)
     this.#filesystem = filesystem
+    const memory = { recordSink: this.#state, remembered: continued?.remembered }
     this.#served = serve({
       descriptor: kernelMount.descriptor,
-      frontEnd: (kernelCache) => filesystem.frontEnd(kernelCache),
+      frontEnd: (kernelCache) => (this.#frontEnd = filesystem.frontEnd(kernelCache, memory)),
       logger,
+      agreed: continued?.header.agreed,
     })
+    if (continued !== undefined) session.changes.begin()
     this.done = this.#finish()
     this.done.catch(() => undefined)
+  }
+
+  /** By the kernel's own number where it was mounted by another process: it may have been moved since. */
+  #findEntry({ continued }: Outliving): MountEntry | undefined {
+    const known = continued?.header.mount
+    return known === undefined ? mountAt(this.#options.directory) : mountWith(known)
+  }
+
+  /** From here on another process can go on with the mount, where the kernel lets it. */
+  #beKept(agreed: Agreement, { keep }: Outliving): void {
+    if (keep === undefined || this.#state === undefined) return
+    if (!agreed.resend) {
+      this.#state.end()
+      return
+    }
+    this.#state.describe({ agreed, mount: this.#entry && { id: this.#entry.id, device: this.#entry.device } })
+    this.#frontEnd?.recordAnew()
+    const { descriptor: fuse, watch } = this.#kernelMount
+    this.#keeper = keep({ fuse, watch })
+  }
+
+  /** Nobody is to go on with it. */
+  #endForGood(): void {
+    this.#keeper?.done()
+    this.#state?.end()
   }
 
   async #announce(): Promise<void> {
@@ -82,6 +137,11 @@ export class Mounted implements MountedSession {
         { name: 'lock', isThere: () => lock.isThere(), renew: () => lock.renew() },
         { name: 'control socket', isThere: () => control.isThere(), renew: () => control.renew() },
         { name: 'journal', isThere: () => existsSync(journal), renew: undefined },
+        {
+          name: 'kernel state',
+          isThere: () => this.#state?.isThere() ?? true,
+          renew: () => this.#frontEnd?.recordAnew(),
+        },
       ],
       { clock: this.#session.clock, logger: this.#logger },
     )
@@ -160,6 +220,7 @@ export class Mounted implements MountedSession {
 
   async close(): Promise<void> {
     this.#ending.abort(new Error('the mount is closed'))
+    this.#endForGood()
     for (const closer of this.#closers.splice(0).reverse()) await closer()
     await this.#filesystem.stopLogs()
     this.#served.stop()
@@ -175,6 +236,7 @@ export class Mounted implements MountedSession {
   /** From the end of the kernel's side to the end of the uploads. */
   async #finish(): Promise<void> {
     const reason = await this.#served.done
+    this.#endForGood()
     this.#kernelMount.release()
     if (this.#ending.signal.aborted) return
     this.#logger.info({ reason }, 'unmounted')
@@ -184,6 +246,20 @@ export class Mounted implements MountedSession {
       throw new Error(`${left.length} paths are not on the service; the next mount goes on with them`)
     }
   }
+}
+
+function newState(
+  { directory }: MountOptions,
+  { directories, clock, createdAtMs, agentVersion }: OpenSession,
+  continued: Outliving['continued'],
+  logger: Logger,
+): KernelState {
+  const now = new Date(clock.wallMs()).toISOString()
+  const fresh = { version: kernelStateVersion, directory, mountedAt: now, createdAtMs, agentVersion } as const
+  const { header = { ...fresh, restarts: [] }, why } = continued ?? {}
+  const restarts =
+    why === undefined ? header.restarts : [...header.restarts, { at: now, why }].slice(-keptRestarts)
+  return new KernelState(directories.state, { ...header, restarts }, { clock, logger })
 }
 
 function waitFor({ signal, onProgress }: WaitOptions): [AbortSignal, (progress: Progress) => void] {

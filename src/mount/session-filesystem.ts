@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import { Filesystem } from '../filesystem/filesystem.ts'
 import type { KernelCache } from '../filesystem/front-end.ts'
-import type { FilesystemOptions } from '../filesystem/options.ts'
+import type { FilesystemOptions, FilesystemParts } from '../filesystem/options.ts'
 import type { Logger } from '../log.ts'
 import { consoleStream } from '../logs/console-stream.ts'
 import { LogFollower } from '../logs/follow-logs.ts'
@@ -28,20 +28,24 @@ const progressIntervalMs = 200
 const renameLimitBytes = 256 * 1024 * 1024
 const renameListingMs = 2000
 
+type Lives = () => Pick<StatusReport, 'mountedAt' | 'restarts'>
+
 export class SessionFilesystem {
   readonly #options: MountOptions
   readonly #session: OpenSession
   readonly #logger: Logger
-  readonly #mountedAt: string
   readonly #logFile: LogFile
   readonly #follower: LogFollower
+  readonly #lives: Lives
   #closing: Promise<void> | undefined
 
-  constructor(session: OpenSession, options: MountOptions, logger: Logger) {
+  /** `lives`: of the mount, which other processes may have served before; default: it began with this one. */
+  constructor(session: OpenSession, options: MountOptions, logger: Logger, lives?: Lives) {
     this.#options = options
     this.#session = session
     this.#logger = logger
-    this.#mountedAt = new Date(session.clock.wallMs()).toISOString()
+    const mountedAt = new Date(session.clock.wallMs()).toISOString()
+    this.#lives = lives ?? (() => ({ mountedAt, restarts: [] }))
     this.#logFile = new LogFile({
       directory: join(session.directories.cache, 'logs'),
       maxBytes: options.logBytes,
@@ -62,7 +66,7 @@ export class SessionFilesystem {
   }
 
   /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. */
-  frontEnd(kernelCache: KernelCache): Filesystem {
+  frontEnd(kernelCache: KernelCache, memory: Pick<FilesystemParts, 'recordSink' | 'remembered'>): Filesystem {
     const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
     const [logs, status] = this.specials
     const specialFiles = [
@@ -70,7 +74,17 @@ export class SessionFilesystem {
       new StatusSpecialFile(() => this.status(), status),
     ]
     return new Filesystem(
-      { listings, contents, changes, walks, clock, logger: this.#logger, kernelCache, specialFiles },
+      {
+        listings,
+        contents,
+        changes,
+        walks,
+        clock,
+        logger: this.#logger,
+        kernelCache,
+        specialFiles,
+        ...memory,
+      },
       filesystemOptions(this.#options, createdAtMs),
     )
   }
@@ -89,7 +103,7 @@ export class SessionFilesystem {
       subdirectory,
       directory,
       readOnly,
-      mountedAt: this.#mountedAt,
+      ...this.#lives(),
       service: work.paused
         ? { state: 'paused', reason: work.paused.reason, sinceMs: clock.wallMs() - work.paused.since }
         : { state: 'ready' },

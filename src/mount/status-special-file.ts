@@ -20,8 +20,13 @@ export class StatusSpecialFile implements SpecialFile {
   }
 
   open(): OpenSpecialFile {
-    const text = this.#text()
+    return this.reopen(this.#text().toString())
+  }
+
+  reopen(remembered: string): OpenSpecialFile {
+    const text = Buffer.from(remembered)
     return {
+      remembered,
       read: (offset, length) => text.subarray(offset, offset + length),
       size: () => text.length,
       close: () => undefined,

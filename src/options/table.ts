@@ -300,6 +300,14 @@ export const options = {
     parse: size,
   }),
 
+  restart: withDefault({
+    flag: 'restart',
+    argument: 'on|off',
+    default: 'on',
+    group: 'Running',
+    help: 'start the daemon again when it ends unexpectedly, under the programs that use the mount (Linux 6.9)',
+    parse: oneOf('on', 'off'),
+  }),
   foreground: { flag: 'foreground', short: 'f', group: 'Running', help: 'stay in the foreground', parse: on },
   logLevel: withDefault({
     flag: 'log-level',

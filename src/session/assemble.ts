@@ -30,7 +30,7 @@ export interface Assembly {
 export interface AssemblyOptions
   extends
     Pick<OptionValues, AssemblyOption>,
-    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'random' | 'onImpossible'>,
+    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'continued' | 'random' | 'onImpossible'>,
     Pick<PrefetchOptions, 'leaveOut'> {
   readonly files: SessionFiles
   readonly clock: Clock

@@ -12,6 +12,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
 import type { PrefetchPart } from '../prefetch/parts.ts'
+import type { WriteBackOptions } from '../write-back/write-back.ts'
 import { withFailpoints, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { releaseReserve } from '../write-back/disk/reserve.ts'
 import type { Assembly } from './assemble.ts'
@@ -22,6 +23,14 @@ import { makeSessionDirectories, type SessionDirectories } from './directories.t
 import { guardAgainstNamesake } from './namesake.ts'
 import { RememberedLevels } from './remembered-levels.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
+
+/** What the service said of the session. */
+export interface SessionFacts {
+  /** When the service made it, Unix milliseconds. */
+  readonly createdAtMs: number
+  /** The version of the agent that it runs, where the service says. */
+  readonly agentVersion?: string | undefined
+}
 
 export interface OpenSession extends Assembly {
   readonly clock: Clock
@@ -45,11 +54,14 @@ export async function openSession(
     signal,
     failpoint,
     leaveOut,
+    continued,
   }: {
     logger: Logger
     signal?: AbortSignal | undefined
     failpoint?: Failpoint | undefined
     leaveOut?: ReadonlySet<PrefetchPart> | undefined
+    /** A process before this one had it open for a mount that goes on: nothing is asked, nothing sent before `begin`. */
+    continued?: (NonNullable<WriteBackOptions['continued']> & SessionFacts) | undefined
   },
 ): Promise<OpenSession> {
   const clock = systemClock
@@ -71,7 +83,7 @@ export async function openSession(
     })
     /* loaded while the first request is under way */
     const [{ createdAtMs, agentVersion }, { assemble }] = await Promise.all([
-      checkSession(client, options, signal),
+      continued ?? checkSession(client, options, signal),
       import('./assemble.ts'),
     ])
     const journalDirectory = join(directories.state, 'journal')
@@ -90,6 +102,7 @@ export async function openSession(
       checkSession: (whileWanted) => checkSameSession(client, options, createdAtMs, whileWanted),
       failpoint,
       leaveOut,
+      continued,
     }).finally(letGo)
     closers.push(() => assembly.close())
     return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }

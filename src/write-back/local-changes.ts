@@ -73,6 +73,8 @@ export interface WorkingCopy {
   readonly dirty: boolean
   /** False once newer content on the service took its place while it was clean: stage again before writing. */
   readonly current: boolean
+  /** Where in the spool its bytes are now. */
+  readonly generation: number
   read(offset: number, length: number): Uint8Array
   /** `offset` undefined: at the end. Answers where it was written. */
   write(offset: number | undefined, data: Uint8Array): number
@@ -104,8 +106,13 @@ export interface LocalChanges {
    */
   noteAttributes(path: string, changes: LocalAttributes): void
 
-  /** What `work` changes here is written down as one, all of it or nothing; `work` may run again, and waits for nothing. */
-  together<T>(work: () => T): T
+  /**
+   * What `work` changes here is written down as one, all of it or nothing; `work` may run again, and waits for
+   * nothing. With it goes that it was done for `request`, which a process after this one may be asked again.
+   */
+  together<T>(work: () => T, request?: number): T
+  /** Whether a process before this one has done what it was asked by this request. */
+  wasCarriedOut(request: number): boolean
 
   /** A new empty file in place of whatever is there by local and remote knowledge; `over` is the remote entry it replaces. */
   create(path: string, over: RemoteEntry | undefined): WorkingCopy
@@ -134,6 +141,10 @@ export interface LocalChanges {
   ): void
   /** An unnamed working copy (O_TMPFILE). */
   createUnnamed(): WorkingCopy
+  /** The same with the bytes of a local file. */
+  importUnnamed(file: string): Promise<WorkingCopy>
+  /** The unnamed working copy whose bytes a process before this one had there; undefined: they are gone. */
+  adoptUnnamed(generation: number): WorkingCopy | undefined
 
   /** Until the returned function is called, the remote content of `path` is neither overwritten nor deleted. */
   hold(path: string): () => void

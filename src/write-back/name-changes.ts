@@ -31,12 +31,13 @@ export class NameChanges {
     this.#parts = parts
   }
 
-  together<T>(work: () => T): T {
+  together<T>(work: () => T, request?: number): T {
     const results: T[] = []
     this.#transactFreeing(() => {
       this.#isTogether = true
       try {
         results[0] = work()
+        if (request !== undefined) this.#parts.journal.carriedOut(request)
       } finally {
         this.#isTogether = false
       }

@@ -7,12 +7,12 @@
  */
 import { damaged, type JournalRow } from './disk/journal-rows.ts'
 import type { Parts } from './parts.ts'
-import { fulfilled, type Desired, type PathRecord, type Remote } from './record.ts'
+import { fulfilled, type Desired, type Remote } from './record.ts'
 import { parentOf } from '../remote-path.ts'
 import { SpooledCopy } from './disk/spooled-copy.ts'
 
-/** Fills the ledger; answers the records that have work to do or are in doubt. */
-export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> {
+/** Fills the ledger. `kept`: generations that stay although no row speaks of them. */
+export async function replay(boot: string, parts: Parts, kept: ReadonlySet<number>): Promise<void> {
   const { journal, ledger, spool, generations, logger, failpoint } = parts
   failpoint('recovery.before')
   for (const path of journal.setDamagedAside(parts.clock.wallMs()))
@@ -53,16 +53,14 @@ export async function replay(boot: string, parts: Parts): Promise<PathRecord[]> 
   keepOldNames(lost, parts)
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
-    if (wanted.has(generation)) continue
+    if (wanted.has(generation) || kept.has(generation)) continue
     const path = spool.nameOf(generation)
     if (path === undefined || spool.size(generation) === 0) generations.discard(generation)
     else setAside({ path, generation }, 'the journal that knew of it is lost', parts)
   }
-  const records = [...ledger.records.values()]
-  if (records.length > 0)
-    logger.info({ paths: records.length }, 'an earlier run left changes: they are shown and go on')
+  const paths = [...ledger.records.values()].length
+  if (paths > 0) logger.info({ paths }, 'an earlier run left changes: they are shown and go on')
   failpoint('recovery.after')
-  return records
 }
 
 /** An upload that was under way may have made the directories above it. */

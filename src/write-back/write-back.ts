@@ -76,6 +76,11 @@ export interface WriteBackOptions {
    */
   readonly checkSession?: (signal: AbortSignal) => Promise<void>
   readonly failpoint?: Failpoint | undefined
+  /**
+   * A process before this one ended in the middle of a mount that goes on: the generations of the spool that its
+   * nameless files have their bytes in. Nothing is sent before `begin`. Default: what was mounted is over.
+   */
+  readonly continued?: { readonly generations: ReadonlySet<number> } | undefined
   /** In [0, 1); for jitter. */
   readonly random?: () => number
   /** Hears of states that cannot be, which are faults of this program; default: they are logged as errors. */
@@ -88,16 +93,32 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   readonly #names: NameChanges
   readonly #handover: Handover
   readonly #ending = new AbortController()
+  #carried: ReadonlySet<number> = new Set()
   #unsubscribe: () => void = () => undefined
   #closing: Promise<void> | undefined
 
   /** Opens the journal of an earlier run or a new one, and starts sending what it holds. */
   static async open(options: WriteBackOptions): Promise<WriteBack> {
     const writeBack = new WriteBack(options)
-    const records = await replay(options.boot, writeBack.#parts)
+    const { journal } = writeBack.#parts
+    const { continued } = options
+    if (continued === undefined) journal.clearCarried()
+    else writeBack.#carried = journal.carried()
+    await replay(options.boot, writeBack.#parts, continued?.generations ?? new Set())
     writeBack.#unsubscribe = options.listings.subscribe(writeBack)
-    for (const record of records) writeBack.#parts.queue.wake(record)
+    if (continued === undefined) writeBack.begin()
     return writeBack
+  }
+
+  /** Goes on with what was left: once whoever goes on with open files has taken hold of them. */
+  begin(): void {
+    const { ledger, queue, dirtyExpireMs } = this.#parts
+    for (const record of [...ledger.records.values()]) {
+      const { desired } = record
+      const isWritten = desired.is === 'file' && desired.from === 'spool' && desired.copy.retained > 0
+      if (isWritten) queue.settle(record, dirtyExpireMs)
+      else queue.wake(record)
+    }
   }
 
   private constructor(options: WriteBackOptions) {
@@ -199,8 +220,12 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     this.#parts.ledger.noteAttributes(path, { ...this.#parts.ledger.attributes(path), ...changes })
   }
 
-  together<T>(work: () => T): T {
-    return this.#names.together(work)
+  together<T>(work: () => T, request?: number): T {
+    return this.#names.together(work, request)
+  }
+
+  wasCarriedOut(request: number): boolean {
+    return this.#carried.has(request)
   }
 
   create(path: string, over: RemoteEntry | undefined): WorkingCopy {
@@ -212,11 +237,24 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   }
 
   createUnnamed(): WorkingCopy {
-    return new SpooledCopy(this.#parts.spool, this, {
-      generation: this.#parts.spool.createEmpty(),
-      size: 0,
-      dirty: false,
-    })
+    return this.#unnamed(this.#parts.spool.createEmpty())
+  }
+
+  async importUnnamed(file: string): Promise<WorkingCopy> {
+    return this.#unnamed(await this.#parts.spool.import(file))
+  }
+
+  adoptUnnamed(generation: number): WorkingCopy | undefined {
+    if (!this.#parts.spool.has(generation)) return undefined
+    const copy = this.#unnamed(generation)
+    // an attempt to upload it may still speak of these bytes
+    copy.freeze()
+    return copy
+  }
+
+  #unnamed(generation: number): SpooledCopy {
+    const { spool } = this.#parts
+    return new SpooledCopy(spool, this, { generation, size: spool.size(generation), dirty: false })
   }
 
   removeFile(path: string, over: RemoteEntry | undefined): void {

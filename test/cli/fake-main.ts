@@ -77,6 +77,7 @@ try {
     process.exitCode = await becomeDaemon({
       entry: fileURLToPath(import.meta.url),
       argv: [],
+      cwd: '/',
       shown: [mode, logFile],
       logFile,
     })

@@ -26,6 +26,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
     directory: '/mnt/s',
     readOnly: false,
     mountedAt: '2026-01-02T03:04:05.000Z',
+    restarts: [],
     service: { state: 'ready' },
     paths: [],
     setAside: [],

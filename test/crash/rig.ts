@@ -72,7 +72,10 @@ export class MortalMount {
   startMount(failpoint?: string): Running {
     const log = join(this.work.root, 'daemon.log')
     const env = failpoint === undefined ? this.env : { ...this.env, MOUNT_SESSION_FAILPOINT: failpoint }
-    return this.work.startCommand(['--log-file', log, this.emulator.target, this.directory], { env })
+    return this.work.startCommand(
+      ['--log-file', log, '--restart', 'off', this.emulator.target, this.directory],
+      { env },
+    )
   }
 
   /** Rejects unless it is mounted. */

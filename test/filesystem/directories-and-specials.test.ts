@@ -52,16 +52,19 @@ contract('one listing answers a whole ls -l, with the numbers that stat shows', 
 contract('special files', async (t, start) => {
   let closed = 0
   const text = Buffer.from('{"pid":1}')
+  const opened = {
+    read: (offset: number, length: number) => text.subarray(offset, offset + length),
+    size: () => text.length,
+    close: () => {
+      closed++
+    },
+    remembered: '',
+  }
   const status: SpecialFile = {
     name: '.status',
     size: () => text.length,
-    open: () => ({
-      read: (offset, length) => text.subarray(offset, offset + length),
-      size: () => text.length,
-      close: () => {
-        closed++
-      },
-    }),
+    open: () => opened,
+    reopen: () => opened,
   }
   const rig = await start(t, { specialFiles: [status] })
   rig.files.put('.status', 'not this one')

@@ -102,7 +102,14 @@ export function contract(
   )
 }
 
-export const caller: Caller = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal }
+export const caller: Caller = {
+  uid: 1000,
+  gid: 1000,
+  pid: 1,
+  signal: new AbortController().signal,
+  request: 2,
+  resent: false,
+}
 
 export function flags(...on: (keyof OpenFlags)[]): OpenFlags {
   const none = { read: false, write: false, append: false, truncate: false, exclusive: false }

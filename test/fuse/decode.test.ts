@@ -18,7 +18,7 @@ const header = '38000000 01000000 0400000001000000 0500000000000000 e8030000 640
 void t.test('the header', (t) => {
   const request = new Request(frame(header).view)
   t.match(request, { opcode: 1, uniqueLow: 4, uniqueHigh: 1, node: 5, uid: 1000, gid: 100, pid: 12345 })
-  t.equal(request.unique, 0x1_0000_0004)
+  t.equal(request.request, 0x1_0000_0004)
   t.end()
 })
 

@@ -15,7 +15,7 @@ function bytes(agreed: ReturnType<typeof negotiate>): string {
 
 void t.test('a current kernel gets what we rely on, and nothing else', (t) => {
   const agreed = negotiate(init)
-  t.match(agreed, { kind: 'agreed', minor: 45, expireOnly: true, flags2: 8 })
+  t.match(agreed, { kind: 'agreed', minor: 45, expireOnly: true, resend: true, flags2: 8 | 128 })
   t.equal(
     bytes(agreed),
     [
@@ -23,7 +23,7 @@ void t.test('a current kernel gets what we rely on, and nothing else', (t) => {
       '29606440', // the flags
       '8000 6000 00001000', // background, congestion, largest write
       '01000000 0001 0000', // time granularity, pages, no alignment
-      '08000000', // second flags: names can be expired
+      '88000000', // second flags: names can be expired, requests had again
       '00'.repeat(28),
     ]
       .join('')
@@ -50,7 +50,7 @@ void t.test('what would change the meaning of a write or a lock is never asked f
 
 void t.test('Linux 5.4 is enough; names are dropped there and not expired', (t) => {
   const agreed = negotiate({ ...init, minor: 31, flags: 0x03fffffb, flags2: 0 })
-  t.match(agreed, { kind: 'agreed', minor: 31, expireOnly: false, flags2: 0 })
+  t.match(agreed, { kind: 'agreed', minor: 31, expireOnly: false, resend: false, flags2: 0 })
   t.end()
 })
 

@@ -71,6 +71,14 @@ export class MemoryFrontEnd implements FrontEnd {
     this.root.lookups = Infinity
   }
 
+  comesAgain(): void {
+    /* no process goes on with it */
+  }
+
+  replying(): void {
+    /* nor is anything written down for one */
+  }
+
   get openHandles(): number {
     return this.#files.size + this.#directories.size
   }

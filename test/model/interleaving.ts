@@ -200,7 +200,14 @@ class Interleaving {
     const begun = this.#now++
     const controller = new AbortController()
     this.#pending.set(begun, controller)
-    const caller: Caller = { uid: 1000, gid: 1000, pid: by, signal: controller.signal }
+    const caller: Caller = {
+      uid: 1000,
+      gid: 1000,
+      pid: by,
+      signal: controller.signal,
+      request: 2,
+      resent: false,
+    }
     try {
       const answer = await this.#do(call, caller)
       if (answer !== undefined) this.#note(call, by, begun, answer[0], answer[1])
@@ -353,7 +360,14 @@ class Interleaving {
   }
 }
 
-const nobody: Caller = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal }
+const nobody: Caller = {
+  uid: 1000,
+  gid: 1000,
+  pid: 1,
+  signal: new AbortController().signal,
+  request: 2,
+  resent: false,
+}
 
 /** As `linearizable.ts` writes it: what was never written is shown as dots. */
 function textIn(bytes: Uint8Array): string {

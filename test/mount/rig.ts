@@ -99,6 +99,8 @@ export interface MountOptions {
   readonly service?: { readonly endpoint: string; readonly token: string } | undefined
   /** Of `mount-session`, before AGENT/SESSION. */
   readonly args?: readonly string[] | undefined
+  /** Whether a daemon that is killed is started again. Default: it is not. */
+  readonly restart?: boolean | undefined
   readonly env?: Environment | undefined
   /** How many descriptors the daemon may have, for good; default as many as the test. */
   readonly descriptors?: number | undefined
@@ -138,7 +140,7 @@ export async function mountEmulator(t: Teardown, options: MountOptions = {}): Pr
 export async function mount(
   t: Teardown,
   { endpoint, token, target }: { readonly endpoint: string; readonly token: string; readonly target: string },
-  { args = [], env: more = {}, descriptors }: MountOptions = {},
+  { args = [], restart = false, env: more = {}, descriptors }: MountOptions = {},
 ): Promise<Mounted> {
   const work = workplace(t)
   const directory = work.mountPoint()
@@ -151,7 +153,8 @@ export async function mount(
     return JSON.parse(asked.stdout) as StatusReport
   }
   const start = async (): Promise<number> => {
-    const given = [main, '--log-file', log, ...args, target, directory]
+    const kept = restart ? [] : ['--restart', 'off']
+    const given = [main, '--log-file', log, ...kept, ...args, target, directory]
     const mounting = await (
       descriptors === undefined
         ? work.start(process.execPath, given, { env })

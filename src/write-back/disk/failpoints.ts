@@ -21,6 +21,7 @@ export const transitions = [
   'clearAttempts',
   'attributes',
   'setAside',
+  'carried',
 ] as const
 
 const calls = ['list', 'download', 'upload', 'delete', 'makeDirectory'] as const

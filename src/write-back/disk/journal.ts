@@ -58,6 +58,8 @@ const upgrades = [
   /* nothing of the tables: an older program would miss the generations that have no file of their own */
   '',
   'ALTER TABLE paths ADD COLUMN stays_here INTEGER NOT NULL DEFAULT 0;',
+  /* requests of the kernel that were carried out in the same transaction; only the newest can come again */
+  'CREATE TABLE carried (slot INTEGER PRIMARY KEY, request INTEGER NOT NULL);',
 ]
 
 /** Bytes in the spool; without a seal they may still change. */
@@ -67,6 +69,9 @@ export type Spooled = Pick<DesiredCopy, 'generation' | 'seal'>
 export type DurableState = Readonly<
   Pick<PathRecord, 'path' | 'desired' | 'remote' | 'heirs' | 'since' | 'doubtSince' | 'scratch'>
 >
+
+/** Far more than are carried out and not answered at any time: with `-o sync` one for each program that waits. */
+const keptRequests = 1024
 
 const sqliteCorrupt = 11
 const sqliteNotADatabase = 26
@@ -92,6 +97,7 @@ export class Journal {
   readonly #walFd: number
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
+  #carried = 0
   /** A write of the transaction that failed: whoever made it may not have minded. */
   #failure: unknown
 
@@ -218,6 +224,25 @@ export class Journal {
 
   clearAttempts(path: string): void {
     this.#write('clearAttempts', 'DELETE FROM attempts WHERE path = ?', path)
+  }
+
+  /** What this transaction changes was asked for by this request. */
+  carriedOut(request: number): void {
+    this.#carried = (this.#carried + 1) % keptRequests
+    this.#write('carried', 'INSERT OR REPLACE INTO carried VALUES (?, ?)', this.#carried, request)
+  }
+
+  /** The requests of `carriedOut` that an earlier run, or this one, may not have answered. */
+  carried(): Set<number> {
+    const rows = this.#columns('SELECT slot, request FROM carried ORDER BY request')
+    /* the oldest are overwritten first */
+    this.#carried = Number(rows.at(-1)?.['slot'] ?? 0)
+    return new Set(rows.map(({ request }) => Number(request)))
+  }
+
+  /** Requests of another mount are none of this one. */
+  clearCarried(): void {
+    this.#write('carried', 'DELETE FROM carried')
   }
 
   /** The rows that are whole; see `setDamagedAside`. */

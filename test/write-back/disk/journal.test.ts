@@ -99,7 +99,7 @@ void t.test('a journal of the first schema is upgraded, and nothing that it hold
   made.close()
   const database = new DatabaseSync(file)
   database.exec(
-    'ALTER TABLE paths DROP COLUMN stays_here; ALTER TABLE paths ADD COLUMN parked TEXT; PRAGMA user_version=1',
+    'DROP TABLE carried; ALTER TABLE paths DROP COLUMN stays_here; ALTER TABLE paths ADD COLUMN parked TEXT; PRAGMA user_version=1',
   )
   database.close()
   const journal = new Journal({ file, boot: 'boot-2' })
