@@ -93,12 +93,26 @@ export class Stage {
     fs.writeFileSync(script, prelude + code)
     const env = { ...this.#mounted.env, FLAGS: flags }
     const running = this.#mounted.startSh(`cd ${name}; exec python3 ${script}`, { env, limitMs: 120_000 })
+    const state = { isOver: false }
+    const over = running.ended.then(() => (state.isOver = true))
+    const stops = (text: string): string[] =>
+      [...text.matchAll(/^at (.+)\n/gm)].map(([, place = '']) => place)
     return {
       ...running,
       name,
       script,
       home: join(this.#mounted.emulator.home, name),
-      at: (place) => running.until((text) => text.includes(`at ${place}\n`)),
+      at: (place) => running.until((text) => stops(text).includes(place)),
+      nextStop: async (count) => {
+        const stopped = running.until((text) => stops(text).length > count)
+        await Promise.race([over, stopped]).catch(async (error: unknown) => {
+          /* that it ended was told to both */
+          await Promise.resolve()
+          if (!state.isOver) throw error
+        })
+        stopped.catch(() => undefined)
+        return stops(running.stdout())[count]
+      },
       goOn: (place) => fs.writeFileSync(join(flags, place), ''),
     }
   }
@@ -106,9 +120,11 @@ export class Stage {
   /** Plays it on the mount with what the test does where it stops, and on the local disk; both must say the same. */
   async alike(t: Test, code: string, { seeds = {}, actions = {} }: PlayOptions = {}): Promise<Play> {
     const scene = await this.start(code, seeds)
-    const places = [...code.matchAll(/^\s*stop\('([^']+)'\)/gm)].map(([, place = '']) => place)
-    for (const place of places) {
-      await scene.at(place)
+    const places: string[] = []
+    for (;;) {
+      const place = await scene.nextStop(places.length)
+      if (place === undefined) break
+      places.push(place)
       await (actions[place] ?? this.#mounted.kill)()
       scene.goOn(place)
     }
@@ -138,5 +154,7 @@ export interface Scene {
   readonly home: string
   /** Resolves when the program stops there. */
   at(place: string): Promise<string>
+  /** Where it stops after it has stopped so often; undefined when it ends instead. */
+  nextStop(count: number): Promise<string | undefined>
   goOn(place: string): void
 }

@@ -38,12 +38,16 @@ const servesWithinMs = 30_000
 export interface Outliving extends MountedEmulator {
   /** The process that serves now, or is about to; undefined while there is none. */
   daemon(): number | undefined
+  /** The words of every process of this mount, that of the keeper and of commands too. */
+  processes(): readonly string[]
   /** Kills the present daemon and resolves when another one serves. */
   kill(): Promise<void>
   /** Kills the present daemon, and resolves with its number at once: nobody serves then. */
   strike(): Promise<number | undefined>
   /** Resolves with the next daemon when its process is there, whether it serves or not. */
   successor(victim: number | undefined): Promise<number | undefined>
+  /** Kills this one, unless nothing is to be killed. */
+  end(pid: number): void
   /** Resolves when a daemon serves, another one than this. */
   served(victim: number | undefined): Promise<void>
   /** Kills at random moments for as long as the program goes on, `times` at most; how often. */
@@ -66,6 +70,9 @@ export async function mountOutliving(
     process.off('exit', endAll)
   })
 
+  const end = (pid: number): void => {
+    if (kills > 0) signal(pid, 'SIGKILL')
+  }
   const daemon = (): number | undefined => daemonsOf(directory)[0]
   const successor: Outliving['successor'] = async (victim) => {
     if (kills === 0) return daemon()
@@ -77,7 +84,7 @@ export async function mountOutliving(
   const strike: Outliving['strike'] = async () => {
     if (kills === 0) return undefined
     const victim = await successor(undefined)
-    if (victim !== undefined) signal(victim, 'SIGKILL')
+    if (victim !== undefined) end(victim)
     return victim
   }
   const served: Outliving['served'] = async (victim) => {
@@ -105,6 +112,8 @@ export async function mountOutliving(
   return {
     ...mounted,
     daemon,
+    processes: () => processesOf(directory).map(({ pid, words }) => `${pid} ${words}`),
+    end,
     kill,
     strike,
     successor,
@@ -123,7 +132,7 @@ export async function mountOutliving(
             // in the midst of recovering
             const next = await successor(victim)
             await passed(random.below(400))
-            if (next !== undefined) signal(next, 'SIGKILL')
+            if (next !== undefined) end(next)
             await served(next)
           } else await served(victim)
         } catch (error) {
