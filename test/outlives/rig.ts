@@ -31,7 +31,7 @@ const programs = 16
 export const killsEach = Math.ceil(kills / programs)
 
 /* THE ONE PLACE that turns the feature on: it is to become `{ restart: true }`. */
-const outliving = {}
+const outliving = { restart: true }
 
 const servesWithinMs = 30_000
 
