@@ -7,11 +7,12 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { mountOutliving, type Outliving, seed } from './rig.ts'
+import { fileTimeout, mountOutliving, type Outliving, seed, timeout } from './rig.ts'
 import { Random } from '../write-back/random.ts'
 
-const python = needs('python3')
-const timeout = 240_000
+t.setTimeout(fileTimeout)
+
+const python = { timeout, ...needs('python3') }
 
 /* of every kind one: a file to append to, a mapping, a pass, what has no name, a lock, a place to be */
 const holdsEverything = `os.makedirs('directory/below')
@@ -81,12 +82,12 @@ async function through(
   t.strictSame(mounted.logged('error'), [], 'the daemons met no fault of their own')
 }
 
-void t.test('killed twenty times, each time when it serves', { ...python, timeout }, async (t) => {
+void t.test('killed twenty times, each time when it serves', python, async (t) => {
   const mounted = await mountOutliving(t)
   await through(t, mounted, 20, () => mounted.kill())
 })
 
-void t.test('killed as soon as it is there, five times over', { ...python, timeout }, async (t) => {
+void t.test('killed as soon as it is there, five times over', python, async (t) => {
   const mounted = await mountOutliving(t)
   await through(t, mounted, 3, async () => {
     let victim = await mounted.strike()
@@ -98,7 +99,7 @@ void t.test('killed as soon as it is there, five times over', { ...python, timeo
   })
 })
 
-void t.test('killed at a random moment of its recovery', { ...python, timeout }, async (t) => {
+void t.test('killed at a random moment of its recovery', python, async (t) => {
   const random = new Random(seed)
   const mounted = await mountOutliving(t)
   await through(t, mounted, 6, async () => {
@@ -112,7 +113,7 @@ void t.test('killed at a random moment of its recovery', { ...python, timeout },
   })
 })
 
-void t.test('killed again and again while nothing can be uploaded', { ...python, timeout }, async (t) => {
+void t.test('killed again and again while nothing can be uploaded', python, async (t) => {
   const mounted = await mountOutliving(t)
   const hold = mounted.emulator.hold({ verb: 'upload' })
   const code = `for turn in range(6):

@@ -6,9 +6,11 @@ import t, { type Test } from 'tap'
 import { needs } from '../programs/installed.ts'
 import { treeOf } from '../mount/rig.ts'
 import { type Seeds, Stage } from './playing.ts'
-import { mountOutliving } from './rig.ts'
+import { fileTimeout, mountOutliving, timeout } from './rig.ts'
 
-const python = needs('python3')
+t.setTimeout(fileTimeout)
+
+const python = { timeout, ...needs('python3') }
 
 const many: Seeds = Object.fromEntries(
   Array.from({ length: 2000 }, (_, i) => [`many/file-with-a-long-name-${i}`, ''] as const),

@@ -8,9 +8,8 @@ import t from 'tap'
 import { agent, session } from '../emulator-server.ts'
 import { needs } from '../programs/installed.ts'
 import { outlives } from './beside.ts'
-import { kills, killsEach, mountOutliving, seed } from './rig.ts'
+import { fileTimeout, kills, killsEach, mountOutliving, seed, timeout } from './rig.ts'
 
-const timeout = 240_000 + kills * 10_000
 const run = `(OUTLIVES_KILLS=${kills}, OUTLIVES_SEED=${seed})`
 const python = { timeout, ...needs('python3') }
 const names = join(import.meta.dirname, 'names.py')
@@ -20,10 +19,10 @@ await t.test(`a shell appends to a file, each line once and in order ${run}`, { 
   await outlives(
     t,
     `mkdir here; cd here
-     for n in $(seq 3000); do echo "line $n" >> log; done
-     seq -f 'line %g' 3000 | cmp - log
+     for n in $(seq 8000); do echo "line $n" >> log; done
+     seq -f 'line %.0f' 8000 | cmp - log
      exec 3>> held
-     for n in $(seq 3000); do echo "line $n" >&3; done
+     for n in $(seq 8000); do echo "line $n" >&3; done
      cmp log held; pwd -P | grep -o '/here$'; ls`,
   )
 })
@@ -31,7 +30,7 @@ await t.test(`a shell appends to a file, each line once and in order ${run}`, { 
 await t.test(`processes append to one file, each line once and whole ${run}`, { timeout }, async (t) => {
   await outlives(
     t,
-    `append() { for n in $(seq 1500); do printf '%s %d %0*d\\n' "$1" $n $((n % 300 + 1)) 0; done; }
+    `append() { for n in $(seq 6000); do printf '%s %d %0*d\\n' "$1" $n $((n % 300 + 1)) 0; done; }
      for who in one two; do append $who > "$OUT/$who"; done
      (while IFS= read -r line; do printf '%s\\n' "$line" >> log; done < "$OUT/one") & one=$!
      (exec 3>> log; while IFS= read -r line; do printf '%s\\n' "$line" >&3; done < "$OUT/two") & two=$!
@@ -45,7 +44,7 @@ await t.test(`processes append to one file, each line once and whole ${run}`, { 
 await t.test(`find, ls -lR and a glob show each of 3000 names once ${run}`, { timeout }, async (t) => {
   await outlives(
     t,
-    `for turn in $(seq 6); do
+    `for turn in $(seq 8); do
        find big -type f | sort | sha256sum
        find big | sort | uniq -d
        ls -lR big | awk '/^[-]/ { print $5, $9 }' | sort | sha256sum
@@ -100,6 +99,8 @@ END
      touch stop; wait $reader; cat file-* | sort | uniq -c`,
   )
 })
+
+t.setTimeout(fileTimeout)
 
 await t.test(
   `tail -f .logs shows each line of the console once and in order ${run}`,

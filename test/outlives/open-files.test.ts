@@ -8,9 +8,11 @@ import t from 'tap'
 import { eventually } from '../mount/programs.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { mountOutliving } from './rig.ts'
+import { fileTimeout, mountOutliving, timeout } from './rig.ts'
 
-const python = needs('python3')
+t.setTimeout(fileTimeout)
+
+const python = { timeout, ...needs('python3') }
 const large = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7 + (i >> 8)) % 251))
 
 void t.test('a shared mapping is loaded from, stored to and synchronized', python, async (t) => {

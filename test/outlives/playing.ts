@@ -58,7 +58,6 @@ export type Actions = Readonly<Record<string, () => Promise<unknown>>>
 export interface PlayOptions {
   readonly seeds?: Seeds
   readonly actions?: Actions
-  readonly limitMs?: number
 }
 
 export class Stage {
@@ -104,13 +103,10 @@ export class Stage {
       home: join(this.#mounted.emulator.home, name),
       at: (place) => running.until((text) => stops(text).includes(place)),
       nextStop: async (count) => {
-        const stopped = running.until((text) => stops(text).length > count)
-        await Promise.race([over, stopped]).catch(async (error: unknown) => {
-          /* that it ended was told to both */
-          await Promise.resolve()
-          if (!state.isOver) throw error
-        })
-        stopped.catch(() => undefined)
+        const hasStopped = (text: string): boolean => stops(text).length > count
+        /* again, should it take longer than is waited for at once: the program has a limit */
+        while (!hasStopped(running.stdout()) && !state.isOver)
+          await Promise.race([over, running.until(hasStopped).catch(() => undefined)])
         return stops(running.stdout())[count]
       },
       goOn: (place) => fs.writeFileSync(join(flags, place), ''),

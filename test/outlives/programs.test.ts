@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { needs } from '../programs/installed.ts'
 import { outlives, tree } from './beside.ts'
-import { kills, seed } from './rig.ts'
+import { fileTimeout, kills, seed, timeout } from './rig.ts'
 
-const timeout = 240_000 + kills * 10_000
+t.setTimeout(fileTimeout)
+
 const run = `(OUTLIVES_KILLS=${kills}, OUTLIVES_SEED=${seed})`
 const inTree = (directory: string): void => {
   tree(join(directory, 'tree'))
@@ -154,8 +155,8 @@ await t.test(`vim writes several files again and again ${run}`, { timeout, ...ne
 /* headers of blocks hold the time at which they were written: files differ from run to run, and verify themselves */
 await t.test(`fio verifies what it wrote ${run}`, { timeout, ...needs('fio') }, async (t) => {
   const job = (verifying: string): string =>
-    `fio --directory=. --output="$OUT/report" --name=random --rw=randwrite --bsrange=4k-64k --size=2m --numjobs=2 \\
-       --ioengine=psync --fsync=20 --verify=crc32c --verify_fatal=1 --randseed=7 --allrandrepeat=1 ${verifying}`
+    `fio --directory=. --output="$OUT/report" --name=random --rw=randwrite --bsrange=4k-64k --size=4m --numjobs=2 \\
+       --ioengine=psync --fsync=10 --verify=crc32c --verify_fatal=1 --randseed=7 --allrandrepeat=1 ${verifying}`
   const { home } = await outlives(t, `${job('')}\n${job('--verify_only')}\nls`, { special: /random\.\d/ })
   const out = fs.mkdtempSync(join(home, '..', 'report-'))
   const verified = spawnSync('bash', ['-c', job('--verify_only')], {
@@ -171,7 +172,7 @@ await t.test(`rsync -a there, there again, and back ${run}`, { timeout, ...needs
     `rsync -a "$INPUTS/tree/" here/
      rsync -a --itemize-changes "$INPUTS/tree/" here/
      rsync -a --stats "$INPUTS/tree/" here/ | grep 'files transferred'
-     rm -r here/docs; echo changed > here/README
+     rm -r here/docs; echo changed > here/README; touch -d 2020-01-01 here/README
      rsync -a --delete --checksum --itemize-changes --omit-dir-times "$INPUTS/tree/" here/ | sort
      rsync -a here/ "$OUT/back/"; diff -r "$INPUTS/tree" "$OUT/back"
      rsync -a --inplace --no-whole-file "$INPUTS/tree/" here/

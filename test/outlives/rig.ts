@@ -30,6 +30,10 @@ const programs = 16
 /** How often each of them is to be killed under. */
 export const killsEach = Math.ceil(kills / programs)
 
+/** Of one test, on a machine that does other things, too; a file has its own, by `t.setTimeout`. */
+export const timeout = 120_000 + killsEach * 15_000
+export const fileTimeout = 8 * timeout
+
 /* THE ONE PLACE that turns the feature on: it is to become `{ restart: true }`. */
 const outliving = { restart: true }
 
@@ -137,8 +141,10 @@ export async function mountOutliving(
           } else await served(victim)
         } catch (error) {
           const why = error instanceof Error ? error.message : String(error)
-          const said = program.stdout().slice(-500)
-          throw new Error(`kill ${done} of seed ${seed}: ${why}\nthe program said last:\n${said}`)
+          const { exitCode, signalCode } = program.child
+          const isOver = exitCode !== null || signalCode !== null
+          const said = isOver ? describe(await program.ended) : program.stdout().slice(-500)
+          throw new Error(`kill ${done} of seed ${seed}: ${why}\nthe program has said:\n${said}`)
         }
       }
       return done

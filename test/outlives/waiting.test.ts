@@ -9,9 +9,11 @@ import { eventually, killGroup } from '../mount/programs.ts'
 import { isMounted, isRunning } from '../mount/rig.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { mountOutliving, signal } from './rig.ts'
+import { fileTimeout, mountOutliving, signal, timeout } from './rig.ts'
 
-const python = needs('python3')
+t.setTimeout(fileTimeout)
+
+const python = { timeout, ...needs('python3') }
 
 for (const [call, barrier] of Object.entries({
   fsync: 'os.fsync(fd)',
@@ -141,7 +143,7 @@ void t.test(
   },
 )
 
-void t.test('a daemon that stands still for a while, and goes on, loses nothing', async (t) => {
+void t.test('a daemon that stands still for a while, and goes on, loses nothing', { timeout }, async (t) => {
   const mounted = await mountOutliving(t)
   const writing = mounted.startSh('for i in $(seq 2000); do echo "line $i" >> log; echo "$i"; done', {
     limitMs: 120_000,
@@ -160,39 +162,54 @@ void t.test('a daemon that stands still for a while, and goes on, loses nothing'
   t.strictSame(lines, [...Array.from({ length: 2000 }, (_, i) => `line ${i + 1}`), ''])
 })
 
-void t.test('a daemon that is killed while it stands still is followed by another', async (t) => {
-  const mounted = await mountOutliving(t)
-  const writing = mounted.startSh('for i in $(seq 500); do echo "line $i" >> log; echo "$i"; done', {
-    limitMs: 120_000,
-  })
-  await writing.until((text) => text.includes('\n20\n'))
-  const pid = mounted.daemon() ?? mounted.pid
-  signal(pid, 'SIGSTOP')
-  await mounted.kill()
-  signal(pid, 'SIGCONT') // where nothing is killed
-  t.match(await writing.ended, { code: 0, stderr: '' })
-  t.equal(await mounted.ok('tail -n 1 log; wc -l < log'), 'line 500\n500\n')
-})
+void t.test(
+  'a daemon that is killed while it stands still is followed by another',
+  { timeout },
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    const writing = mounted.startSh('for i in $(seq 500); do echo "line $i" >> log; echo "$i"; done', {
+      limitMs: 120_000,
+    })
+    await writing.until((text) => text.includes('\n20\n'))
+    const pid = mounted.daemon() ?? mounted.pid
+    signal(pid, 'SIGSTOP')
+    await mounted.kill()
+    signal(pid, 'SIGCONT') // where nothing is killed
+    t.match(await writing.ended, { code: 0, stderr: '' })
+    t.equal(await mounted.ok('tail -n 1 log; wc -l < log'), 'line 500\n500\n')
+  },
+)
 
-void t.test('after a kill the mount ends as ever: everything is uploaded, no process is left', async (t) => {
-  const mounted = await mountOutliving(t)
-  await mounted.ok('mkdir d; for i in $(seq 20); do echo "text $i" > d/file-$i; done')
-  await mounted.kill()
-  await mounted.ok('rm d/file-1; mv d e')
-  t.match(await mounted.command(['unmount', mounted.directory], { limitMs: 60_000 }), { code: 0, stderr: '' })
-  t.notOk(isMounted(mounted.directory))
-  t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
-  t.equal(fs.readdirSync(join(mounted.emulator.home, 'e')).length, 19)
-  t.strictSame(fs.readdirSync(mounted.emulator.home), ['e'])
-})
+void t.test(
+  'after a kill the mount ends as ever: everything is uploaded, no process is left',
+  { timeout },
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    await mounted.ok('mkdir d; for i in $(seq 20); do echo "text $i" > d/file-$i; done')
+    await mounted.kill()
+    await mounted.ok('rm d/file-1; mv d e')
+    t.match(await mounted.command(['unmount', mounted.directory], { limitMs: 60_000 }), {
+      code: 0,
+      stderr: '',
+    })
+    t.notOk(isMounted(mounted.directory))
+    t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
+    t.equal(fs.readdirSync(join(mounted.emulator.home, 'e')).length, 19)
+    t.strictSame(fs.readdirSync(mounted.emulator.home), ['e'])
+  },
+)
 
-void t.test('SIGTERM to the daemon that came after a kill uploads, unmounts and ends', async (t) => {
-  const mounted = await mountOutliving(t)
-  await mounted.ok('echo before > before')
-  await mounted.kill()
-  await mounted.ok('echo after > after')
-  signal(mounted.daemon() ?? mounted.pid, 'SIGTERM')
-  t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
-  t.notOk(isMounted(mounted.directory))
-  t.strictSame(fs.readdirSync(mounted.emulator.home).sort(), ['after', 'before'])
-})
+void t.test(
+  'SIGTERM to the daemon that came after a kill uploads, unmounts and ends',
+  { timeout },
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    await mounted.ok('echo before > before')
+    await mounted.kill()
+    await mounted.ok('echo after > after')
+    signal(mounted.daemon() ?? mounted.pid, 'SIGTERM')
+    t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
+    t.notOk(isMounted(mounted.directory))
+    t.strictSame(fs.readdirSync(mounted.emulator.home).sort(), ['after', 'before'])
+  },
+)
