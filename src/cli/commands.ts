@@ -22,6 +22,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   sync: () => import('./sync.ts'),
   status: () => import('./status.ts'),
   list: () => import('./list.ts'),
+  restart: () => import('./restart.ts'),
   recover: () => import('./recover.ts'),
   'session create': () => import('./sessions/create.ts'),
   'session list': () => import('./sessions/list.ts'),

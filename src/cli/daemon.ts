@@ -84,6 +84,9 @@ export function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.Proces
   }
 }
 
+/** What Node runs a daemon with. */
+export const daemonFlags: readonly string[] = [smallYoungGeneration, noIdleTimer]
+
 export interface DaemonOptions extends DaemonArguments {
   readonly entry: string
   /** What everybody may see of them, in `ps`. */
@@ -94,15 +97,11 @@ export interface DaemonOptions extends DaemonArguments {
 /** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
 export async function becomeDaemon({ entry, argv, cwd, shown, logFile }: DaemonOptions): Promise<number> {
   const log = openLog(logFile)
-  const child = spawn(
-    process.execPath,
-    [smallYoungGeneration, noIdleTimer, ...process.execArgv, entry, ...shown],
-    {
-      detached: true,
-      env: { ...daemonEnvironment({ argv, cwd }), [readinessVariable]: String(readinessDescriptor) },
-      stdio: ['ignore', log, log, 'pipe'],
-    },
-  )
+  const child = spawn(process.execPath, [...daemonFlags, ...process.execArgv, entry, ...shown], {
+    detached: true,
+    env: { ...daemonEnvironment({ argv, cwd }), [readinessVariable]: String(readinessDescriptor) },
+    stdio: ['ignore', log, log, 'pipe'],
+  })
   closeSync(log)
   const stopForwarding = forwardSignals(child)
   try {

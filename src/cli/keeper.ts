@@ -6,19 +6,25 @@
  * megabyte, and nothing in it can fail that fails in a daemon.
  *
  * Descriptors of the shell and of every daemon that it starts: 3 is /dev/fuse, 4 what keeps fusermount3 from unmounting
- * (`auto_unmount`), 9, of a daemon alone, where it says `up` once it serves and `done` when nobody is to go on.
+ * (`auto_unmount`), 9, of a daemon alone, where it says `up` once it serves and `done` when nobody is to go on. One that
+ * is to take over from a living daemon (`restart`) is given 5 as well: it says there that it can, and waits for its turn.
  */
-import { spawn } from 'node:child_process'
-import { writeSync } from 'node:fs'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, readSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import type { Keep, Keeper, Takeover } from '../mount/keeper.ts'
+import type { Readable, Writable } from 'node:stream'
+import type { Keep, Keeper, MountDescriptors, Successor, Takeover } from '../mount/keeper.ts'
+import { describeFailure } from './report-error.ts'
 import { daemonCommand, daemonEnvironment, type DaemonArguments } from './daemon.ts'
 
 const fuse = 3
 const watch = 4
+const turn = 5
 const words = 9
 
 const takeoverVariable = 'MOUNT_SESSION_TAKEOVER'
+const turnVariable = 'MOUNT_SESSION_TURN'
 
 /* so many ends in a row, each so soon after the start, and the mount is given up */
 const failuresAtMost = 5
@@ -46,7 +52,7 @@ exec fusermount3 -u -z -- "$directory"
 `
 
 /** For a daemon that was started as the first of its mount: makes the shell that starts the next. */
-export function keeperFor(daemon: DaemonArguments, directory: string): Keep {
+function keeperFor(daemon: DaemonArguments, directory: string): Keep {
   return (descriptors) => {
     const [command = '', ...args] = daemonCommand()
     const child = spawn('/bin/sh', ['-c', script, 'mount-session-keeper', directory, command, ...args], {
@@ -62,18 +68,30 @@ export function keeperFor(daemon: DaemonArguments, directory: string): Keep {
     pipe.on('error', () => undefined)
     child.on('error', () => undefined)
     const { fd } = (pipe as unknown as { readonly _handle: { readonly fd: number } })._handle
-    return speakingTo(fd)
+    return speakingTo(fd, daemon, descriptors)
   }
 }
 
 /** For a daemon that such a shell has started. */
-export const startedByKeeper: Keep = () => {
-  const keeper = speakingTo(words)
-  say(words, 'up')
-  return keeper
+function startedByKeeper(daemon: DaemonArguments): Keep {
+  return (descriptors) => {
+    say(words, 'up')
+    return speakingTo(words, daemon, descriptors)
+  }
 }
 
-function speakingTo(descriptor: number): Keeper {
+/** For a daemon that took over from a living one: the shell may know another program, and makes way for one of ours. */
+function successorsKeeper(daemon: DaemonArguments, directory: string): Keep {
+  return (descriptors) => {
+    const keeper = keeperFor(daemon, directory)(descriptors)
+    say(words, 'done')
+    /* it waits for the end of this, too */
+    closeSync(words)
+    return keeper
+  }
+}
+
+function speakingTo(descriptor: number, daemon: DaemonArguments, descriptors: MountDescriptors): Keeper {
   let isDone = false
   process.on('uncaughtExceptionMonitor', (error) => {
     if (!isDone) say(descriptor, `crashed ${error.message.split('\n', 1)[0] ?? ''}`)
@@ -83,7 +101,69 @@ function speakingTo(descriptor: number): Keeper {
       if (!isDone) say(descriptor, 'done')
       isDone = true
     },
+    prepare: (command) => prepare(command, descriptor, daemon, descriptors),
   }
+}
+
+async function prepare(
+  [program = '', ...args]: readonly string[],
+  keeper: number,
+  daemon: DaemonArguments,
+  { fuse: device, watch: watcher }: MountDescriptors,
+): Promise<Successor> {
+  const none = 'ignore'
+  const { stdout, stderr } = process
+  const child = spawn(program, [...args, ...process.argv.slice(2)], {
+    cwd: '/',
+    detached: true,
+    env: { ...daemonEnvironment(daemon), [takeoverVariable]: 'a restart was asked for', [turnVariable]: '1' },
+    stdio: [none, stdout.fd, stderr.fd, device, watcher ?? none, 'pipe', none, none, none, keeper],
+  })
+  const pipe = (child.stdio as readonly unknown[])[turn] as Readable & Writable
+  pipe.on('error', () => undefined)
+  const answer = await firstLine(child, pipe)
+  if (answer !== 'can') {
+    child.kill('SIGKILL')
+    throw new Error(answer)
+  }
+  child.unref()
+  return {
+    pid: child.pid ?? 0,
+    handOver: () => {
+      pipe.write('go\n')
+      process.exit(0)
+    },
+  }
+}
+
+async function firstLine(child: ChildProcess, pipe: Readable): Promise<string> {
+  const failed = once(child, 'exit').then(
+    () => 'the next daemon ended before it could say anything: see the log',
+  )
+  const said = once(pipe.setEncoding('utf8'), 'data').then(([text]) => String(text).trim())
+  return Promise.race([said, failed])
+}
+
+/** A daemon that is to take over from a living one waits here for its turn, after `check` has passed. */
+export function awaitTurn(check: () => void): void {
+  if (process.env[turnVariable] === undefined) return
+  Reflect.deleteProperty(process.env, turnVariable)
+  try {
+    check()
+  } catch (error) {
+    say(turn, describeFailure(error))
+    throw error
+  }
+  say(turn, 'can')
+  const go = Buffer.alloc(16)
+  /* blocks: there is nothing else to do */
+  if (readSync(turn, go) === 0) throw new Error('the daemon before this one ended before it was our turn')
+}
+
+/** Who keeps the mount of this daemon, however it was started. */
+export function keepOf(takeover: Takeover | undefined, daemon: DaemonArguments, directory: string): Keep {
+  if (takeover === undefined) return keeperFor(daemon, directory)
+  return takeover.isHandedOver ? successorsKeeper(daemon, directory) : startedByKeeper(daemon)
 }
 
 /** The mount that this process was started to go on with; undefined: it was not. */
@@ -91,7 +171,7 @@ export function takeoverFrom(env: NodeJS.ProcessEnv): Takeover | undefined {
   const why = env[takeoverVariable]
   if (why === undefined) return undefined
   Reflect.deleteProperty(env, takeoverVariable)
-  return { fuse, watch, why }
+  return { fuse, watch, why, isHandedOver: env[turnVariable] !== undefined }
 }
 
 function say(descriptor: number, line: string): void {

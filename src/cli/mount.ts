@@ -8,11 +8,12 @@ import { extname, join } from 'node:path'
 import { makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
-import { keeperFor, startedByKeeper, takeoverFrom } from './keeper.ts'
+import { awaitTurn, keepOf, takeoverFrom } from './keeper.ts'
 import { CommandFailure } from './report-error.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
+import { readKernelState } from '../mount/kernel-state.ts'
 import { prepareMountPoint } from '../mount/mount-point.ts'
 import { serve } from './serve.ts'
 import { prefetchPartsLeftOut } from './without-prefetch.ts'
@@ -58,13 +59,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const forTests = { failpoint: failpointFrom(process.env), leaveOut: prefetchPartsLeftOut(process.env) }
   const mountWithKeeper: typeof mountSession = (wanted, dependencies) =>
     mountSession(wanted, { ...dependencies, ...forTests, takeover, keep })
+  if (takeover !== undefined) awaitTurn(() => readKernelState(state))
   /* in the foreground whoever started it sees it end */
   const isKept = readiness !== undefined && options.restart === 'on'
-  const keep = !isKept
-    ? undefined
-    : takeover === undefined
-      ? keeperFor(readiness, directory)
-      : startedByKeeper
+  const keep = isKept ? keepOf(takeover, readiness, directory) : undefined
   return serve(options, {
     mountSession: mountWithKeeper,
     logger: createLogger({

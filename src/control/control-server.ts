@@ -22,6 +22,7 @@ const requestSchema = v.variant('method', [
   v.object({ method: v.literal('unmount'), force: v.boolean() }),
   v.object({ method: v.literal('retry') }),
   v.object({ method: v.literal('discard'), path: v.string() }),
+  v.object({ method: v.literal('restart'), command: v.pipe(v.array(v.string()), v.minLength(1)) }),
 ])
 
 const closeWithinMs = 2000
@@ -178,6 +179,8 @@ async function handle(
       return handlers.retry()
     case 'discard':
       return handlers.discard(request.path)
+    case 'restart':
+      return handlers.restart(request.command)
     default:
       return request satisfies never
   }

@@ -106,6 +106,11 @@ export interface ControlHandlers {
   retry(): number | Promise<number>
   /** Gives up the unconfirmed changes at and below a path: the service's content shows again. Answers how many. */
   discard(path: string): number | Promise<number>
+  /**
+   * Answers what is in hand, then lets the daemon of another program go on with the mount. Resolves with its process
+   * number once it has said that it can; the old one ends right after. Rejects, and stays, when it cannot.
+   */
+  restart(command: readonly string[]): Promise<number>
 }
 
 export type ControlRequest =
@@ -114,6 +119,8 @@ export type ControlRequest =
   | { readonly method: 'unmount'; readonly force: boolean }
   | { readonly method: 'retry' }
   | { readonly method: 'discard'; readonly path: string }
+  /* what runs this program, up to its arguments */
+  | { readonly method: 'restart'; readonly command: readonly string[] }
 
 export interface ControlResults {
   readonly status: StatusReport
@@ -121,6 +128,7 @@ export interface ControlResults {
   readonly unmount: readonly Leftover[]
   readonly retry: number
   readonly discard: number
+  readonly restart: number
 }
 
 export type ControlEvent =

@@ -121,6 +121,7 @@ export class FileBytes {
     const { content, unchanged } = this.#contents.open(...remote)
     if (node.state.kind !== 'clean') throw new FilesystemError('internal', 'a working copy came from nowhere')
     const before = node.state.content
+    if (before === undefined) this.#loseBegun(node, sight)
     this.#show(node, sight)
     if (unchanged && before?.content.path === content.path) {
       content.release()
@@ -132,6 +133,19 @@ export class FileBytes {
     }
     const had = hadPagesOf(node, content.path)
     return unchanged && had && !isDivided(node)
+  }
+
+  /** Of a content that was begun in a process before this one nothing is left here, and the service has another now. */
+  #loseBegun(node: FileNode, sight: FileSight): void {
+    const { shown } = node
+    if (sight.local !== undefined || shown === undefined || isSameIdentity(shown, sight.listed)) return
+    /* one that is longer may have been appended to */
+    if (sight.listed.size > shown.size) return
+    for (const handle of node.handles) {
+      if (!handle.begun) continue
+      handle.lost = true
+      this.#news.pages(node.id)
+    }
   }
 
   /** An open takes what is there now, also of a file whose handles were to rest. */
@@ -156,7 +170,7 @@ export class FileBytes {
     const copy = this.copyOf(node)
     if (copy !== undefined) return copy.read(offset, length)
     return chain(this.held(node, signal), (held) => {
-      if (held === undefined) return this.read(handle, offset, length, signal)
+      if (held === undefined || handle.lost) return this.read(handle, offset, length, signal)
       if (!handle.begun) this.#record?.changedHandle(handle)
       handle.begun = true
       const size = held.content.size

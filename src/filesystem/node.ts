@@ -87,8 +87,8 @@ export interface FileHandle {
   begun: boolean
   /** The content that it goes on with, where the file has a newer one since somebody began to read. */
   older: HeldContent | undefined
-  /** It went on with an older content in a process before this one, which is not to be had any more. */
-  readonly lost: boolean
+  /** What it began to read is not to be had any more: a process before this one had it. */
+  lost: boolean
 }
 
 export interface DirectoryHandle {

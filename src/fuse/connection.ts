@@ -10,7 +10,7 @@
  */
 
 import { writeSync, writevSync } from 'node:fs'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, sleep, systemClock } from '../clock.ts'
 import type { FrontEnd, KernelCache } from '../filesystem/front-end.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Logger } from '../log.ts'
@@ -78,6 +78,10 @@ export interface Served {
   readonly done: Promise<EndReason>
   /** Ends the conversation without unmounting: pending requests fail with EIO. */
   stop(): void
+  /** Another process goes on when this one ends, however it ends: then nothing is answered with an error. */
+  beKept(): void
+  /** Reads no more requests; resolves when those in hand are answered, or at the latest then. The rest can be had again. */
+  pause(withinMs: number): Promise<void>
 }
 
 /** Serves a mounted /dev/fuse descriptor from this event loop until it is unmounted. */
@@ -94,6 +98,8 @@ class Connection implements Served {
   readonly #logger: Logger
   readonly #trace: RequestTrace | undefined
   #arrivals: Arrivals
+  readonly #clock: Clock
+  #onAnswered = (): unknown => undefined
   readonly #frame: Frame
   readonly #reply = new Reply()
   readonly #inFlight = new Map<number, Request>()
@@ -105,6 +111,7 @@ class Connection implements Served {
   constructor({ descriptor, frontEnd, logger, clock = systemClock, agreed }: ServeOptions) {
     this.#descriptor = descriptor
     this.#logger = logger
+    this.#clock = clock
     const bytes = Buffer.alloc(requestBufferBytes)
     this.#frame = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), length: 0 }
     this.ready = this.#readyPromise.promise
@@ -127,6 +134,19 @@ class Connection implements Served {
     if (this.#ended !== undefined) return
     for (const request of this.#inFlight.values()) this.#sendError(request, Errno.EIO)
     this.#end('stopped')
+  }
+
+  beKept(): void {
+    process.off('exit', this.#stopAtExit)
+  }
+
+  async pause(withinMs: number): Promise<void> {
+    this.#arrivals.stop()
+    const answered = new AbortController()
+    this.#onAnswered = () => this.#inFlight.size === 0 && answered.abort()
+    this.#onAnswered()
+    await sleep(this.#clock, withinMs, answered.signal).catch(() => undefined)
+    this.#frontEnd.replying(0)
   }
 
   readonly #stopAtExit = (): void => this.stop()
@@ -212,6 +232,7 @@ class Connection implements Served {
         this.#inFlight.delete(request.request)
         this.#interruptions.answered(request)
         this.kernelCache.requestAnswered()
+        this.#onAnswered()
       })
   }
 

@@ -13,6 +13,17 @@ export interface MountDescriptors {
 export interface Keeper {
   /** The mount is over, or is not to be kept: it ends. Any number of times. */
   done(): void
+  /**
+   * Starts the daemon of another program, which waits for its turn. Resolves when it has said that it can go on with
+   * the mount; rejects, with its words, when it cannot.
+   */
+  prepare(command: readonly string[]): Promise<Successor>
+}
+
+export interface Successor {
+  readonly pid: number
+  /** It is its turn: everything is let go of. Ends this process. */
+  handOver(): void
 }
 
 /** Begins to keep a mount that is served. */
@@ -22,4 +33,6 @@ export type Keep = (descriptors: MountDescriptors) => Keeper
 export interface Takeover extends MountDescriptors {
   /** Why the one before ended, in words. */
   readonly why: string
+  /** The one before lives, and waits for this one to say that it can. */
+  readonly isHandedOver: boolean
 }

@@ -20,7 +20,7 @@ import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import type { OpenSession } from '../session/open-session.ts'
 import { SessionError } from '../session/session-error.ts'
-import type { Keep, Keeper } from './keeper.ts'
+import type { Keep, Keeper, Successor } from './keeper.ts'
 import { KernelState, type KernelStateFound, kernelStateVersion } from './kernel-state.ts'
 import { asSessionError } from './mount-point.ts'
 import { drainAndUnmount, type MountedSession, type WaitOptions } from './mounted-session.ts'
@@ -29,6 +29,8 @@ import { StateWatch } from './state-watch.ts'
 
 /* the kernel ends a mount at once, unless another one of the same filesystem is left */
 const endWithinMs = 2000
+/* what waits for the service is asked for again */
+const answerWithinMs = 300
 /* more than anybody looks at */
 const keptRestarts = 100
 
@@ -116,6 +118,7 @@ export class Mounted implements MountedSession {
     this.#frontEnd?.recordAnew()
     const { descriptor: fuse, watch } = this.#kernelMount
     this.#keeper = keep({ fuse, watch })
+    this.#served.beKept()
   }
 
   /** Nobody is to go on with it. */
@@ -157,12 +160,37 @@ export class Mounted implements MountedSession {
   #handlers(): ControlHandlers {
     const { changes } = this.#session
     return {
-      status: () => this.status(),
+      status: () => {
+        this.#refuseWhenClosed()
+        return this.status()
+      },
       sync: (path, signal, onProgress) => this.sync(path, { signal, onProgress }),
       unmount: (force, signal, onProgress) => drainAndUnmount(this, force, signal, onProgress),
       retry: () => changes.retry(),
+      restart: (command) => this.#restart(command),
       discard: (path) => changes.discardWithin(this.#filesystem.remotePath(path)),
     }
+  }
+
+  async #restart(command: readonly string[]): Promise<number> {
+    if (this.#keeper === undefined)
+      throw new SessionError(
+        'notKept',
+        `${this.directory}: this mount ends with its daemon (--foreground, --restart off, or a kernel before 6.9): unmount it and mount it again`,
+      )
+    const successor = await this.#keeper.prepare(command)
+    /* after the answer to whoever asked */
+    setImmediate(() => void this.#handOver(successor))
+    return successor.pid
+  }
+
+  async #handOver(successor: Successor): Promise<void> {
+    this.#logger.info({ successor: successor.pid }, 'restarted: the next daemon goes on')
+    await this.#served.pause(answerWithinMs)
+    this.#state?.leave()
+    this.#ending.abort(new Error('the next daemon goes on'))
+    await this.#filesystem.close()
+    successor.handOver()
   }
 
   async drain(options: WaitOptions = {}): Promise<readonly Leftover[]> {

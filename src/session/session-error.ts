@@ -30,6 +30,8 @@ export type SessionErrorCode =
   | 'insecureEndpoint'
   | 'held'
   | 'closed'
+  /* the mount ends with its daemon */
+  | 'notKept'
   | 'unusableDirectory'
   | 'busy'
   | 'heldElsewhere'

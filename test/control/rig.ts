@@ -44,6 +44,7 @@ export function fakeHandlers(changes: Partial<ControlHandlers> = {}): ControlHan
     status: () => statusReport(),
     sync: () => Promise.resolve(),
     unmount: () => Promise.resolve([]),
+    restart: () => Promise.resolve(4712),
     retry: () => 0,
     discard: () => 0,
     ...changes,

@@ -55,6 +55,18 @@ export const mountCommands = {
     takes: [],
     examples: [{ line: 'mount-session sync /mnt/s', help: 'wait until the service has everything' }],
   },
+  restart: {
+    usage: 'restart DIR',
+    help: 'goes on with a new daemon, of this version of the program, without unmounting',
+    description:
+      'Starts a new daemon for the mount, of the program that this command is: the old one answers what is in hand, then the new one goes on. Programs that use DIR notice a pause. When the new one cannot, the old one stays.',
+    arguments: [mountedDirectory],
+    options: {},
+    takes: [],
+    examples: [
+      { line: 'mount-session restart /mnt/s', help: 'after an update, under the programs that use it' },
+    ],
+  },
   status: {
     usage: 'status DIR',
     help: 'what is waiting, uploading or refused',
