@@ -64,24 +64,31 @@ export async function mountOutliving(
 ): Promise<Outliving> {
   const mounted = await mountEmulator(t, { ...options, ...outliving })
   const { directory } = mounted
+  const keeper = keeperOf(mounted.pid)
+  const processes = (): Process[] => processesOf(directory, keeper)
   const endAll = (): void => {
-    for (const { pid } of processesOf(directory)) signal(pid, 'SIGKILL')
+    for (const { pid } of processes()) signal(pid, 'SIGKILL')
   }
   process.once('exit', endAll)
   t.teardown(async () => {
     /* again, as the keeper may have started one meanwhile */
-    await eventually(() => (endAll(), processesOf(directory).length === 0))
+    await eventually(() => (endAll(), processes().length === 0))
     process.off('exit', endAll)
   })
 
+  /* a process that was killed may be seen for a moment yet */
+  const killed = new Set<number>()
   const end = (pid: number): void => {
-    if (kills > 0) signal(pid, 'SIGKILL')
+    if (kills === 0) return
+    killed.add(pid)
+    signal(pid, 'SIGKILL')
   }
-  const daemon = (): number | undefined => daemonsOf(directory)[0]
+  const daemonAfter = (victim?: number): number | undefined =>
+    daemonsOf(directory).find((pid) => pid !== victim && !killed.has(pid))
   const successor: Outliving['successor'] = async (victim) => {
-    if (kills === 0) return daemon()
+    if (kills === 0) return daemonAfter()
     let found: number | undefined
-    const look = (): boolean => (found = daemonsOf(directory).find((pid) => pid !== victim)) !== undefined
+    const look = (): boolean => (found = daemonAfter(victim)) !== undefined
     if (await eventually(look, servesWithinMs)) return found
     throw new Error(`no process came after ${victim}: ${shown(directory)}`)
   }
@@ -97,7 +104,7 @@ export async function mountOutliving(
     const seen = new Map<number, number>()
     let last = 'it was not asked'
     const isServed = async (): Promise<boolean> => {
-      const pid = daemonsOf(directory).find((pid) => pid !== victim)
+      const pid = daemonAfter(victim)
       if (pid === undefined) return false
       mounted.owns(pid)
       if (!seen.has(pid)) seen.set(pid, Math.round(performance.now() - began))
@@ -115,8 +122,8 @@ export async function mountOutliving(
   const kill = async (): Promise<void> => served(await strike())
   return {
     ...mounted,
-    daemon,
-    processes: () => processesOf(directory).map(({ pid, words }) => `${pid} ${words}`),
+    daemon: () => daemonAfter(),
+    processes: () => processes().map(({ pid, words }) => `${pid} ${words}`),
     end,
     kill,
     strike,
@@ -152,19 +159,35 @@ export async function mountOutliving(
   }
 }
 
-/** Who has the code and the mount point among its words: daemons, the commands that ask them, the keeper. */
-function processesOf(directory: string): { pid: number; program: string; words: string }[] {
+interface Process {
+  readonly pid: number
+  readonly program: string
+  readonly words: string
+}
+
+/**
+ * Who has the code and the mount point among its words: daemons, the commands that ask them, the keeper. It is known
+ * by its number as well, for as long as it holds the kernel's side: numbers are given out again.
+ */
+function processesOf(directory: string, keeper?: number): Process[] {
   return fs.readdirSync('/proc').flatMap((name) => {
     const pid = Number(name)
     if (!Number.isInteger(pid) || !isRunning(pid)) return []
     try {
       const words = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      if (!words.includes(main) || !words.includes(directory)) return []
-      return [{ pid, program: fs.readlinkSync(`/proc/${pid}/exe`), words }]
+      const isOurs =
+        (words.includes(main) && words.includes(directory)) || (pid === keeper && holdsKernel(pid))
+      return isOurs ? [{ pid, program: fs.readlinkSync(`/proc/${pid}/exe`), words }] : []
     } catch {
       return [] // it has ended
     }
   })
+}
+
+/** Who started the daemon, if it holds the kernel's side, too; nobody does where a dead daemon stays dead. */
+function keeperOf(daemon: number): number | undefined {
+  const parent = Number(/^PPid:\t(\d+)$/m.exec(fs.readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1])
+  return parent > 1 && parent !== process.pid && holdsKernel(parent) ? parent : undefined
 }
 
 /** The node processes that hold the kernel's side: neither the keeper, which is a shell, nor a command. */
