@@ -49,7 +49,7 @@ while [ $failures -lt ${3 * failuresAtMost} ]; do
     case $said in *up*) failures=$((failures + 1));; *) failures=$((failures + 3));; esac
   fi
 done
-echo '{"level":"error","message":"the daemon ended again and again in short succession: the mount is given up, mount it again"}' >&2
+echo '{"level":"error","msg":"the daemon ended again and again in short succession: the mount is given up, mount it again"}' >&2
 exec fusermount3 -u -z -- "$directory"
 `
 

@@ -51,7 +51,8 @@ async function goOn(
   const { logger, keep } = dependencies
   const found = readKernelState(makeSessionDirectories(given, given).state)
   const { header, remembered } = found
-  if (header.agreed === undefined) throw new SessionError('fuse', 'the mount was not served yet')
+  if (header.agreed === undefined)
+    throw new SessionError('fuse', `${header.directory}: the mount was not served yet: mount it again`)
   const options = { ...given, directory: header.directory }
   const generations = new Set(
     [...remembered.nodes.values()].flatMap(({ facts: { generation } }) => generation ?? []),
