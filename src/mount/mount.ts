@@ -52,7 +52,7 @@ async function goOn(
   const found = readKernelState(makeSessionDirectories(given, given).state)
   const { header, remembered } = found
   if (header.agreed === undefined)
-    throw new SessionError('fuse', `${header.directory}: the mount was not served yet: mount it again`)
+    throw new SessionError('fuse', `the mount was not served yet: mount ${header.directory} again`)
   const options = { ...given, directory: header.directory }
   const generations = new Set(
     [...remembered.nodes.values()].flatMap(({ facts: { generation } }) => generation ?? []),

@@ -41,7 +41,10 @@ void t.test('each mount is told with what waits, one that is silent or dead besi
     return JSON.parse(ended.stdout) as readonly Listed[]
   }
   for (const name of ['ready', 'paused', 'stopped', 'killed']) {
-    const mounting = await work.command([`triage/${name}-session`, work.mountPoint(name)], { env })
+    const mounting = await work.command(
+      ['--restart', 'off', `triage/${name}-session`, work.mountPoint(name)],
+      { env },
+    )
     if (mounting.code !== 0) throw new Error(describe(mounting))
   }
   const mounts = new Map((await list()).map((mount) => [mount.session.replace('-session', ''), mount]))

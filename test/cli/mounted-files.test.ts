@@ -52,7 +52,7 @@ async function scene(
   const home = join(data, 'agents', 'triage', 'sessions', 'demo-session', 'home')
   if (part !== undefined) mkdirSync(join(home, part))
   const mounted = part === undefined ? target : `${target}:${part}`
-  const mounting = await work.command([...args, mounted, directory], { env })
+  const mounting = await work.command(['--restart', 'off', ...args, mounted, directory], { env })
   if (mounting.code !== 0) throw new Error(describe(mounting))
   const stateRoot = join(work.root, 'state', 'mount-session')
   const [record] = listMounts(stateRoot)
