@@ -98,7 +98,10 @@ export class KernelRecord {
     this.#appends.push(line)
     if (this.#appends.length > keptAppends) this.#appends.shift()
     this.#lines += line
-    this.#write()
+    if (!this.#write()) {
+      this.renew()
+      this.#sink.append(line)
+    }
     this.#endsInAppend = true
   }
 
@@ -113,23 +116,24 @@ export class KernelRecord {
     if (this.#isEmpty) return
     this.#take()
     this.#lines += '["=",0,[],[]]\n'
-    this.#write()
+    if (!this.#write()) this.renew()
   }
 
   /** Before the reply to a request leaves. */
   replying(request: number): void {
     if (this.#isEmpty) return
-    if (this.#sink.isLong) {
-      this.renew(request)
-      return
-    }
     this.#take()
-    this.#end(request)
-    this.#write()
+    const end = this.#endOf(request)
+    this.#lines += end
+    if (!this.#write()) this.#renew(end)
   }
 
-  /** Writes all of it anew; `request`: the one whose reply is about to leave. */
-  renew(request = 0): void {
+  /** Writes all of it anew. */
+  renew(): void {
+    this.#renew('["=",0,[],[]]\n')
+  }
+
+  #renew(end: string): void {
     const known = this.#known
     if (known === undefined) return
     this.#lines = this.#appends.join('')
@@ -139,9 +143,9 @@ export class KernelRecord {
     for (const node of known.nodes()) if (node.id !== rootNode) this.#nodes.add(node)
     for (const handle of known.handles()) this.#handles.add(handle)
     this.#take()
-    this.#end(request)
-    const lines = this.#lines
+    const lines = this.#lines + end
     this.#lines = ''
+    this.#endsInAppend = false
     this.#sink.replace(lines)
   }
 
@@ -156,17 +160,19 @@ export class KernelRecord {
     this.#handles.clear()
   }
 
-  #end(request: number): void {
-    this.#lines += `["=",${request},[${this.#lookedUp.join()}],[${this.#opened.join()}]]\n`
-    this.#lookedUp = []
-    this.#opened = []
+  #endOf(request: number): string {
+    const end = `["=",${request},[${this.#lookedUp.join()}],[${this.#opened.join()}]]\n`
+    if (this.#lookedUp.length > 0) this.#lookedUp = []
+    if (this.#opened.length > 0) this.#opened = []
+    return end
   }
 
-  #write(): void {
+  /** False: it has to be written anew. */
+  #write(): boolean {
     const lines = this.#lines
     this.#lines = ''
     this.#endsInAppend = false
-    this.#sink.append(lines)
+    return this.#sink.append(lines)
   }
 
   #nodeLine(node: Node): string {
@@ -179,13 +185,16 @@ export class KernelRecord {
   /** What is only known here, of a file that is open, or that has no name any more. */
   #factsOf(node: FileNode): FileFacts | undefined {
     const { state, own, handles, shown, replaced, awaited } = node
+    /* most are looked up, and nothing else */
+    if (handles.size === 0 && state.kind === 'clean' && !replaced && awaited === undefined && isEmpty(own))
+      return undefined
     const isNamed = this.#known?.pathOf(node) !== undefined
     const isKept = handles.size > 0 || !isNamed
     if (state.kind === 'working') this.#generations.set(node, state.copy.generation)
     const facts: FileFacts = {
       ...(state.kind === 'working' && isKept ? { generation: state.copy.generation } : {}),
       ...(shown !== undefined && handles.size > 0 ? { shown: [shown.size, shown.modifiedSeconds] } : {}),
-      ...(Object.keys(own).length > 0 ? { own: writeAttributes(own) } : {}),
+      ...(isEmpty(own) ? {} : { own: writeAttributes(own) }),
       ...(replaced ? { replaced } : {}),
       ...(awaited === undefined ? {} : { awaited }),
     }
@@ -194,6 +203,11 @@ export class KernelRecord {
 }
 
 const rootNode: NodeId = 1
+
+function isEmpty(attributes: LocalAttributes): boolean {
+  for (const _name in attributes) return false
+  return true
+}
 
 function handleLines(handle: Handle): string {
   const start = `["h",${handle.id},${handle.node.id},"${handle.kind}"`

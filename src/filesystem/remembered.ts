@@ -12,10 +12,8 @@ import type { RemoteEntry } from '../client/session-files.ts'
 
 /** Where the lines go, each with its newline. */
 export interface KernelRecordSink {
-  /** Adds to what is there. Never throws. */
-  append(lines: string): void
-  /** Whether what is there has grown long enough to be written anew. */
-  readonly isLong: boolean
+  /** Adds to what is there; false: there is no room, all of it is to be written anew. Never throws. */
+  append(lines: string): boolean
   /** In place of all that is there. Never throws. */
   replace(lines: string): void
 }

@@ -216,8 +216,8 @@ export class Tree {
     const node = this.#nodes.get(id)
     if (node === undefined) return
     node.lookups = Math.max(0, node.lookups - count)
-    this.#record?.changed(node)
     this.settle(node)
+    if (this.#nodes.has(id)) this.#record?.changed(node)
   }
 
   /** Lets go of a node that nobody needs any more, and of those above it that only it kept. */

@@ -25,6 +25,20 @@ const nativeDup3 = libc.func('int dup3(int from, int to, int flags)') as unknown
   to: number,
   flags: number,
 ) => number
+const nativeMmap = libc.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+) as unknown as (
+  address: null,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => unknown
+const nativeMunmap = libc.func('int munmap(void *address, size_t length)') as unknown as (
+  address: unknown,
+  length: number,
+) => number
 const nativeFlock = libc.func('int flock(int fd, int operation)') as unknown as (
   fd: number,
   operation: number,
@@ -47,6 +61,9 @@ const streamSocket = 1
 const closeReceivedOnExec = 0x4000_0000
 const exclusiveAtOnce = 2 | 4
 const wouldBlock = 11
+const readAndWrite = 1 | 2
+const shared = 1
+const mapFailed = 2n ** 64n - 1n
 
 /** Bytes read, or a negative errno; the descriptor must be non-blocking. Cheaper than an exception for each EAGAIN. */
 export function readNow(fd: number, buffer: Uint8Array): number {
@@ -75,6 +92,22 @@ export function tryLock(fd: number): boolean {
 /** Makes the number `to` another name of what `from` is open on; what `to` was before is closed. */
 export function duplicateOnto(from: number, to: number): void {
   if (nativeDup3(from, to, closeOnExec) < 0) throw failure('dup3')
+}
+
+export interface MappedFile {
+  /** What is stored here is in the file at once, whatever becomes of this process. Not to be touched after `unmap`. */
+  readonly bytes: Buffer
+  unmap(): void
+}
+
+/** The first `length` bytes of an open file, which has them; undefined where its filesystem cannot do that. */
+export function mapFile(fd: number, length: number): MappedFile | undefined {
+  const address = nativeMmap(null, length, readAndWrite, shared, fd, 0)
+  if (address === null || koffi.address(address) === mapFailed) return undefined
+  return {
+    bytes: Buffer.from(koffi.view(address, length)),
+    unmap: () => void nativeMunmap(address, length),
+  }
 }
 
 /** The descriptor that comes over a Unix socket (SCM_RIGHTS); undefined when the other end closed without sending one. */

@@ -9,6 +9,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeS
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Clock } from '../clock.ts'
+import { mapFile, type MappedFile } from '../fuse/libc.ts'
 import { type KernelRecordSink, readRemembered, type Remembered } from '../filesystem/remembered.ts'
 import type { Logger } from '../log.ts'
 
@@ -39,8 +40,8 @@ export interface KernelStateFound {
   readonly remembered: Remembered
 }
 
-/** Written anew when it is both longer than this and twice as long as it was then. */
-const longBytes = 1024 * 1024
+/** So much room is kept behind what is written anew, and as much again as that is long. */
+const roomBytes = 1024 * 1024
 const tryAgainMs = 10_000
 
 export class KernelState implements KernelRecordSink {
@@ -48,9 +49,9 @@ export class KernelState implements KernelRecordSink {
   readonly #clock: Clock
   readonly #logger: Logger
   #header: KernelStateHeader
-  #fd: number | undefined
-  #bytes = 0
-  #newBytes = 0
+  /** Stored to, it is in the file: no system call for each reply. Zeros are behind what was written. */
+  #mapped: MappedFile | undefined
+  #end = 0
   #failedAt: number | undefined
   #isOver = false
 
@@ -76,63 +77,57 @@ export class KernelState implements KernelRecordSink {
 
   /** False once somebody has removed the file. */
   isThere(): boolean {
-    return (
-      this.#isOver || this.#fd === undefined || statSync(this.#file, { throwIfNoEntry: false }) !== undefined
-    )
+    return this.#mapped === undefined || statSync(this.#file, { throwIfNoEntry: false }) !== undefined
   }
 
-  get isLong(): boolean {
-    if (this.#fd === undefined)
-      return this.#isOver ? false : this.#clock.now() - (this.#failedAt ?? 0) > tryAgainMs
-    return this.#bytes > Math.max(longBytes, 2 * this.#newBytes)
-  }
-
-  append(lines: string): void {
-    if (this.#fd === undefined) return
-    try {
-      const written = writeSync(this.#fd, lines)
-      this.#bytes += written
-      if (written < Buffer.byteLength(lines))
-        throw Object.assign(new Error('short write'), { code: 'ENOSPC' })
-    } catch (error) {
-      this.#failed(error)
-    }
+  append(lines: string): boolean {
+    if (this.#isOver) return true
+    if (this.#mapped === undefined) return this.#clock.now() - (this.#failedAt ?? -Infinity) < tryAgainMs
+    const { bytes } = this.#mapped
+    /* three bytes for each of UTF-16 are the most there can be */
+    const isRoom =
+      this.#end + 3 * lines.length < bytes.length || this.#end + Buffer.byteLength(lines) < bytes.length
+    if (isRoom) this.#end += bytes.write(lines, this.#end)
+    return isRoom
   }
 
   replace(lines: string): void {
     if (this.#isOver) return
     const fresh = `${this.#file}.new`
+    const text = `${JSON.stringify(this.#header)}\n${lines}`
+    const end = Buffer.byteLength(text)
+    let fd: number | undefined
     try {
-      const fd = openSync(fresh, 'w', 0o600)
-      try {
-        const bytes = Buffer.from(`${JSON.stringify(this.#header)}\n${lines}`)
-        for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
-        renameSync(fresh, this.#file)
-        this.#close()
-        this.#fd = fd
-        this.#bytes = this.#newBytes = bytes.length
-        this.#failedAt = undefined
-      } catch (error) {
-        closeSync(fd)
-        throw error
-      }
+      fd = openSync(fresh, 'w+', 0o600)
+      const bytes = Buffer.alloc(2 * end + roomBytes)
+      bytes.write(text)
+      /* all of it now: a store that finds no room on the disk would end this process */
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
+      const mapped = mapFile(fd, bytes.length)
+      if (mapped === undefined) throw new Error(`${fresh}: its filesystem cannot map it`)
+      renameSync(fresh, this.#file)
+      this.#unmap()
+      this.#mapped = mapped
+      this.#end = end
+      this.#failedAt = undefined
     } catch (error) {
       this.#failed(error)
+    } finally {
+      if (fd !== undefined) closeSync(fd)
     }
   }
 
   /** Nobody is to go on with the mount. Any number of times. */
   end(): void {
     if (this.#isOver) return
-    this.#isOver = true
-    this.#close()
+    this.leave()
     rmSync(this.#file, { force: true })
   }
 
   /** This process goes, another goes on: the file stays as it is. */
   leave(): void {
     this.#isOver = true
-    this.#close()
+    this.#unmap()
   }
 
   #failed(error: unknown): void {
@@ -142,13 +137,13 @@ export class KernelState implements KernelRecordSink {
         'what the kernel knows cannot be written down: until it can be, the mount ends if this process does',
       )
     this.#failedAt = this.#clock.now()
-    this.#close()
+    this.#unmap()
     for (const file of [this.#file, `${this.#file}.new`]) rmSync(file, { force: true })
   }
 
-  #close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
-    this.#fd = undefined
+  #unmap(): void {
+    this.#mapped?.unmap()
+    this.#mapped = undefined
   }
 }
 
@@ -159,7 +154,9 @@ function fileIn(stateDirectory: string): string {
 /** What a process before this one wrote down; throws, with the reason in words, where nobody can go on with it. */
 export function readKernelState(stateDirectory: string): KernelStateFound {
   const file = fileIn(stateDirectory)
-  const text = readFileSync(file, 'utf8')
+  const bytes = readFileSync(file)
+  const behind = bytes.indexOf(0)
+  const text = bytes.toString('utf8', 0, behind === -1 ? bytes.length : behind)
   const end = text.indexOf('\n')
   const first: unknown = JSON.parse(text.slice(0, Math.max(0, end)))
   const parsed = v.safeParse(header, first)
