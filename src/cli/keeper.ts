@@ -26,8 +26,9 @@ const words = 9
 const takeoverVariable = 'MOUNT_SESSION_TAKEOVER'
 const turnVariable = 'MOUNT_SESSION_TURN'
 
-/* the mount is given up after so many ends in a row before it served, or, each so soon after that, three times as many */
-const failuresAtMost = 10
+/* the mount is given up after so many ends in a row before it served, or so many that each came so soon after its start */
+const unreadyAtMost = 10
+const soonAtMost = 30
 const soonSeconds = 2
 
 /* $1: the mount point; the rest: the daemon's command line */
@@ -37,17 +38,16 @@ read -r said
 case $said in done) exit 0;; esac
 case $said in crashed*) why="it crashed: \${said#crashed }";; *) why='it was killed';; esac
 exec </dev/null
-failures=0
-while [ $failures -lt ${3 * failuresAtMost} ]; do
+unready=0; soon=0
+while [ $unready -lt ${unreadyAtMost} ] && [ $soon -lt ${soonAtMost} ]; do
   began=$(date +%s)
   said=$(${takeoverVariable}=$why "$@" ${words}>&1 1>&2)
   status=$?
   case $said in *done*) exit 0;; esac
   if [ $status -gt 128 ]; then why="it was killed by signal $((status - 128))"; else why="it ended with exit code $status"; fi
   case $said in *crashed*) why="it crashed: \${said##*crashed }";; esac
-  if [ $(($(date +%s) - began)) -gt ${soonSeconds} ]; then failures=0; else
-    case $said in *up*) failures=$((failures + 1));; *) failures=$((failures + 3));; esac
-  fi
+  if [ $(($(date +%s) - began)) -gt ${soonSeconds} ]; then soon=0; else soon=$((soon + 1)); fi
+  case $said in *up*) unready=0;; *) unready=$((unready + 1));; esac
 done
 echo '{"level":"error","msg":"the daemon ended again and again in short succession: the mount is given up, mount it again"}' >&2
 exec fusermount3 -u -z -- "$directory"

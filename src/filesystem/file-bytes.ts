@@ -268,6 +268,7 @@ export class FileBytes {
     const isOpen = node.state.content !== undefined
     /* one that grows all the time is followed for a part of the time; until then it is what it was */
     if (!isSame && isOpen && this.#contents.restMs(sight.path) > 0) return
+    if (!isOpen) this.#loseBegun(node, sight)
     node.shown = sight.listed
     if (isSame) return
     if (isOpen) this.#record?.changed(node)
