@@ -19,6 +19,7 @@ export const modes = [
   'local',
   'start',
   'memory',
+  'outliving',
   'kernel',
 ] as const
 export type Mode = (typeof modes)[number] | 'comparison'
@@ -75,6 +76,7 @@ Something else instead:
   --local          without a link: tar x and rm -r of 2,000 files, CPU time for each; dbench where it is
   --start          how long it takes until a mount answers
   --memory         memory after the start, after unpacking 2,000 files, and at the end of more
+  --outliving      what it costs that another daemon can go on: --restart on beside off (as root: the kernel forgets)
   --kernel         what our kernel layer costs beside fuse-napi, fuse-native and libfuse in C, without any link
 
 Examples:
@@ -128,6 +130,7 @@ function readValues(argv: readonly string[]) {
         local: flag,
         start: flag,
         memory: flag,
+        outliving: flag,
         kernel: flag,
       },
     }).values

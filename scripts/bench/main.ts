@@ -15,6 +15,7 @@ import { compareKernelLayers } from './kernel/comparison.ts'
 import { sweepLatencies } from './latency-sweep.ts'
 import { lineOf, measureRoundTrip, type LinkSpeed } from './link.ts'
 import { measureLocalCost } from './local-cost.ts'
+import { measureOutliving } from './outliving.ts'
 import { measureMemory } from './memory.ts'
 import { newestRcloneName, oursName } from './parties.ts'
 import { linkLine, machine, writeResults } from './report.ts'
@@ -81,6 +82,11 @@ const kinds: Readonly<Record<Mode, Kind>> = {
     heading: 'Memory',
     parties: oursAndRclone,
     run: (command, directory, roster) => measureMemory({ directory, roster, onProgress }),
+  },
+  outliving: {
+    heading: 'Outliving',
+    parties: [],
+    run: ({ rounds }, directory) => measureOutliving({ directory, rounds, onProgress }),
   },
   kernel: {
     heading: 'The kernel layer',
