@@ -81,6 +81,15 @@ async function watchStatus(
 
 const listedPaths = 20
 
+function describeRestarts({ restarts }: StatusReport, now: number): string[] {
+  const last = restarts.at(-1)
+  if (last === undefined) return []
+  const ago = showDuration(Math.max(0, now - Date.parse(last.at)))
+  return [
+    `  started   again ${restarts.length === 1 ? 'once' : `${restarts.length} times`}, last ${ago} ago: ${last.why}`,
+  ]
+}
+
 /** The report for reading. */
 export function describeStatus(report: StatusReport, now = Date.now()): string {
   const { service, silent, cache, bytes } = report
@@ -91,6 +100,7 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     `  endpoint  ${report.endpoint}`,
     ...(report.proxy === undefined ? [] : [`  proxy     ${report.proxy}`]),
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
+    ...describeRestarts(report, now),
     ...(silent === undefined
       ? []
       : [`  silent    for ${showDuration(silent.sinceMs)}: names are shown as they were listed before`]),

@@ -104,6 +104,11 @@ void t.test('status reads well', (t) => {
 `,
   )
   t.match(describeStatus(statusReport()), /everything is uploaded\n$/)
+  const at = '2026-01-02T03:05:05.000Z'
+  t.match(
+    describeStatus(statusReport({ restarts: [{ at, why: 'it was killed' }] }), Date.parse(at) + 5000),
+    /started {3}again once, last 5(\.0)? s ago: it was killed\n/,
+  )
   t.match(
     describeStatus(statusReport({ silent: { sinceMs: 120_000 } })),
     /\n {2}silent {4}for 2 min: names are shown as they were listed before\n/,
