@@ -80,7 +80,10 @@ export interface Served {
   stop(): void
   /** Another process goes on when this one ends, however it ends: then nothing is answered with an error. */
   beKept(): void
-  /** Reads no more requests; resolves when those in hand are answered, or at the latest then. The rest can be had again. */
+  /**
+   * Reads no more requests; resolves when those in hand are answered, or at the latest then. The rest is given up without
+   * an answer, whatever becomes of it here: it can be had again.
+   */
   pause(withinMs: number): Promise<void>
 }
 
@@ -107,6 +110,8 @@ class Connection implements Served {
   readonly #readyPromise = Promise.withResolvers<Agreement>()
   readonly #donePromise = Promise.withResolvers<EndReason>()
   #ended: EndReason | undefined
+  /** Another process answers from now on. */
+  #isPaused = false
 
   constructor({ descriptor, frontEnd, logger, clock = systemClock, agreed }: ServeOptions) {
     this.#descriptor = descriptor
@@ -146,6 +151,8 @@ class Connection implements Served {
     this.#onAnswered = () => this.#inFlight.size === 0 && answered.abort()
     this.#onAnswered()
     await sleep(this.#clock, withinMs, answered.signal).catch(() => undefined)
+    this.#isPaused = true
+    for (const request of this.#inFlight.values()) request.interrupt()
     this.#frontEnd.replying(0)
   }
 
@@ -312,6 +319,8 @@ class Connection implements Served {
   /** False when nobody takes the reply any more. Never blocks: the kernel has the room for it already. */
   #send(request: Request, errno: number): boolean {
     if (this.#ended !== undefined) return false
+    /* whoever goes on knows nothing of it, and nothing of it is to be taken back */
+    if (this.#isPaused) return true
     this.#trace?.answered(request, errno)
     const reply = this.#reply
     const { data, bytes } = reply
