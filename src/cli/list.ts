@@ -48,8 +48,9 @@ async function lineOf(announced: MountRecord): Promise<Line> {
   const bare = { record, reason: undefined, pausedMs: undefined }
   try {
     const report = await askMount(record, { method: 'status' }, { answerWithinMs })
-    /* another mount of the session, elsewhere, has taken up what this one left */
-    if (report.pid !== record.pid) return { ...bare, state: 'ended', pending: undefined }
+    /* another mount of the session, elsewhere, has taken up what this one left; here it is the next daemon */
+    if (report.pid !== record.pid && report.directory !== record.directory)
+      return { ...bare, state: 'ended', pending: undefined }
     const { service } = report
     const bytes = report.paths.reduce((sum, path) => sum + path.bytes, 0)
     const pending = { paths: report.paths.length, bytes }

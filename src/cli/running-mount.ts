@@ -9,12 +9,18 @@ import { ask, type AskOptions } from '../control/control-client.ts'
 import { ControlError, type ControlRequest, type ControlResults } from '../control/protocol.ts'
 import { findMount, type FoundMount, type MountRecord } from '../control/registry.ts'
 import { mountAt, mountWith, ownType } from '../fuse/mount-table.ts'
-import { canonicalPath } from '../mount/mount-point.ts'
+import { sleep, systemClock } from '../clock.ts'
+import { hasKernelState } from '../mount/kernel-state.ts'
+import { canonicalPath, isDeadMount } from '../mount/mount-point.ts'
 import { CommandFailure } from './report-error.ts'
 import { dataDirectories } from './session-arguments.ts'
 
 /** A live daemon answers within a turn of its event loop, with progress at least. */
 export const answerWithinMs = 10_000
+
+/* the next daemon serves within a second or two of the end of the one before */
+const comesBackWithinMs = 20_000
+const lookAgainMs = 50
 
 /** The mount that `path` is, or is in; throws `CommandFailure` when there is none of this user. */
 export async function runningMount(path: string): Promise<FoundMount> {
@@ -41,23 +47,38 @@ function placeOf({ directory, mount }: MountRecord): string {
   return (mount && mountWith(mount)?.directory) ?? directory
 }
 
+type Asked = Pick<MountRecord, 'stateDirectory'> & Partial<Pick<MountRecord, 'directory'>>
+
 /**
- * As `ask`. A daemon that does not answer, and has its session's lock, lives: `silent`, not `notRunning`; it may
- * be out of descriptors, or its socket was taken away.
+ * As `ask`. Where the mount outlives its daemon the next one is waited for, and asked the same. A daemon that does not
+ * answer, and has its session's lock, lives: `silent`, not `notRunning`; it may be out of descriptors, or its socket was
+ * taken away.
  */
 export async function askMount<Method extends ControlRequest['method']>(
-  { stateDirectory }: Pick<MountRecord, 'stateDirectory'>,
+  record: Asked,
   request: Extract<ControlRequest, { readonly method: Method }>,
   options: AskOptions,
 ): Promise<ControlResults[Method]> {
-  try {
-    return await ask(stateDirectory, request, options)
-  } catch (error) {
-    if (!(error instanceof ControlError) || error.code !== 'notRunning') throw error
-    const { isSessionHeld } = await import('../session/session-lock.ts')
-    if (!isSessionHeld(stateDirectory)) throw error
-    throw new ControlError('silent', 'the mount does not answer', { cause: error })
+  const until = systemClock.now() + comesBackWithinMs
+  for (;;) {
+    try {
+      return await ask(record.stateDirectory, request, options)
+    } catch (error) {
+      if (!(error instanceof ControlError) || error.code !== 'notRunning') throw error
+      if (systemClock.now() > until || !(await isKept(record))) {
+        const { isSessionHeld } = await import('../session/session-lock.ts')
+        if (!isSessionHeld(record.stateDirectory)) throw error
+        throw new ControlError('silent', 'the mount does not answer', { cause: error })
+      }
+    }
+    await sleep(systemClock, lookAgainMs, options.signal)
   }
+}
+
+/** Whether somebody starts the next daemon: whoever does holds the kernel's side, without whom it is dead. */
+async function isKept({ stateDirectory, directory }: Asked): Promise<boolean> {
+  if (directory === undefined || !hasKernelState(stateDirectory)) return false
+  return mountAt(directory)?.type === ownType && !(await isDeadMount(directory))
 }
 
 /** What to say of a daemon that is there and does not answer. */

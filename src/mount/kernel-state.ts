@@ -5,7 +5,16 @@
  * Invariant: what stands in it is all there is, or there is no such file: when it cannot be written it is removed, and
  * written anew as soon as it can be. The page cache is enough: no mount survives the machine.
  */
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Clock } from '../clock.ts'
@@ -149,6 +158,11 @@ export class KernelState implements KernelRecordSink {
 
 function fileIn(stateDirectory: string): string {
   return join(stateDirectory, 'kernel-state')
+}
+
+/** Whether somebody could go on with a mount of this session. */
+export function hasKernelState(stateDirectory: string): boolean {
+  return existsSync(fileIn(stateDirectory))
 }
 
 /** What a process before this one wrote down; throws, with the reason in words, where nobody can go on with it. */
