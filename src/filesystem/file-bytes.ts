@@ -298,8 +298,9 @@ export class FileBytes {
 
   modified(node: FileNode): void {
     const nowNs = msToNs(this.#clock.wallMs())
-    if (Object.keys(node.own).length === 0) this.#record?.changed(node)
-    else this.#record?.written(node)
+    /* programs go by it: it does not go back with a process that ends */
+    if (node.own.modifiedNs === nowNs) this.#record?.written(node)
+    else this.#record?.changed(node)
     node.own = { ...node.own, modifiedNs: nowNs, changedNs: nowNs }
   }
 
