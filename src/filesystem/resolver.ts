@@ -102,9 +102,11 @@ export class Resolver {
     if (there !== undefined) this.lost(there)
   }
 
-  /** The node has lost its name; open files go on. */
+  /** The node has lost its name, and with a directory all that is below it; open files go on. */
   lost(node: Node): void {
     if (node.kind === 'file') this.#bytes.nameless.loseName(node, undefined)
+    if (node.kind === 'directory')
+      for (const file of this.#tree.filesBelow(node)) this.#bytes.nameless.loseName(file, undefined)
     this.#tree.detach(node)
   }
 

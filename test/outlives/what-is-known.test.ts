@@ -1,7 +1,10 @@
 /**
  * What only the daemon knew of files when it was killed: times, names that somebody else has taken. Layer: test.
  */
+import * as fs from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { describe } from '../mount/rig.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
 import { fileTimeout, mountOutliving, timeout } from './rig.ts'
@@ -25,4 +28,26 @@ stop('written')
 for fd in (named, nameless): attributes(fd)
 print(times() == before)`,
   )
+})
+
+void t.test('a file is read on in a directory that the agent has removed', python, async (t) => {
+  const mounted = await mountOutliving(t)
+  const scene = await new Stage(mounted).start(
+    `fd = os.open('above/below/file', os.O_RDONLY)
+print(len(os.pread(fd, 300000, 0)))
+stop('open')
+while os.path.exists('above'): time.sleep(0.05)
+stop('gone')
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+print(os.pread(fd, 300000, 0) == b'x' * 300000, os.fstat(fd).st_nlink)`,
+    { 'above/below/file': 'x'.repeat(300_000) },
+  )
+  await scene.at('open')
+  fs.rmSync(join(scene.home, 'above'), { recursive: true })
+  scene.goOn('open')
+  await scene.at('gone')
+  await mounted.kill()
+  scene.goOn('gone')
+  const ended = await scene.ended
+  t.match(ended, { code: 0, stdout: 'True 0\n', stderr: '' }, describe(ended))
 })
