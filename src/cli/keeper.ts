@@ -31,33 +31,57 @@ const unreadyAtMost = 10
 const soonAtMost = 30
 const soonSeconds = 2
 
-/* $1: the mount point; the rest: the daemon's command line */
+/* of what a daemon says; it becomes a variable of the next one's environment */
+const longestWords = 500
+
+/*
+ * $1: the mount point; $2: the same as the kernel's table writes it; $3: the mount's device there; the rest: the daemon's
+ * command line. After the second failure in a row it waits, longer each time: the program may be being replaced, the
+ * memory scarce. Given up, the mount is unmounted, unless it is gone from there or something else lies over it.
+ */
 const script = `
-directory=$1; shift
+directory=$1; place=$2; device=$3; shift 3
 read -r said
 case $said in done) exit 0;; esac
 case $said in crashed*) why="it crashed: \${said#crashed }";; *) why='it was killed';; esac
 exec </dev/null
 unready=0; soon=0
 while [ $unready -lt ${unreadyAtMost} ] && [ $soon -lt ${soonAtMost} ]; do
+  if [ $unready -gt 1 ]; then sleep $((unready / 2)); fi
   began=$(date +%s)
   said=$(${takeoverVariable}=$why "$@" ${words}>&1 1>&2)
   status=$?
-  case $said in *done*) exit 0;; esac
+  case "
+$said
+" in *"
+done
+"*) exit 0;; esac
   if [ $status -gt 128 ]; then why="it was killed by signal $((status - 128))"; else why="it ended with exit code $status"; fi
-  case $said in *crashed*) why="it crashed: \${said##*crashed }";; esac
+  case $said in *"
+crashed "*) why="it crashed: \${said##*
+crashed }";; esac
   if [ $(($(date +%s) - began)) -gt ${soonSeconds} ]; then soon=0; else soon=$((soon + 1)); fi
-  case $said in *up*) unready=0;; *) unready=$((unready + 1));; esac
+  case "
+$said
+" in *"
+up
+"*) unready=0;; *) unready=$((unready + 1));; esac
 done
 echo '{"level":"error","msg":"the daemon ended again and again in short succession: the mount is given up, mount it again"}' >&2
-exec fusermount3 -u -z -- "$directory"
+exec ${fuse}>&- ${watch}>&-
+top=
+while read -r _ _ each _ at _; do
+  if [ "$at" = "$place" ]; then top=$each; fi
+done </proc/self/mountinfo
+if [ "$top" = "$device" ]; then exec fusermount3 -u -z -- "$directory"; fi
 `
 
 /** For a daemon that was started as the first of its mount: makes the shell that starts the next. */
 function keeperFor(daemon: DaemonArguments, directory: string): Keep {
-  return (descriptors) => {
-    const [command = '', ...args] = daemonCommand()
-    const child = spawn('/bin/sh', ['-c', script, 'mount-session-keeper', directory, command, ...args], {
+  return (descriptors, device = '') => {
+    const place = directory.replaceAll(/[ \t\n\\]/g, octal)
+    const args = [directory, place, device, ...daemonCommand()]
+    const child = spawn('/bin/sh', ['-c', script, 'mount-session-keeper', ...args], {
       cwd: '/',
       detached: true,
       env: daemonEnvironment(daemon),
@@ -74,6 +98,8 @@ function keeperFor(daemon: DaemonArguments, directory: string): Keep {
   }
 }
 
+const octal = (character: string): string => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`
+
 /** For a daemon that such a shell has started. */
 function startedByKeeper(daemon: DaemonArguments): Keep {
   return (descriptors) => {
@@ -84,8 +110,8 @@ function startedByKeeper(daemon: DaemonArguments): Keep {
 
 /** For a daemon that took over from a living one: the shell may know another program, and makes way for one of ours. */
 function successorsKeeper(daemon: DaemonArguments, directory: string): Keep {
-  return (descriptors) => {
-    const keeper = keeperFor(daemon, directory)(descriptors)
+  return (descriptors, device) => {
+    const keeper = keeperFor(daemon, directory)(descriptors, device)
     say(words, 'done')
     /* it waits for the end of this, too */
     closeSync(words)
@@ -95,8 +121,10 @@ function successorsKeeper(daemon: DaemonArguments, directory: string): Keep {
 
 function speakingTo(descriptor: number, daemon: DaemonArguments, descriptors: MountDescriptors): Keeper {
   let isDone = false
-  process.on('uncaughtExceptionMonitor', (error) => {
-    if (!isDone) say(descriptor, `crashed ${error.message.split('\n', 1)[0] ?? ''}`)
+  /* anything can be thrown */
+  process.on('uncaughtExceptionMonitor', (error: unknown) => {
+    const [words = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
+    if (!isDone) say(descriptor, `crashed ${words.slice(0, longestWords)}`)
   })
   return {
     done() {

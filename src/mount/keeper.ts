@@ -26,8 +26,8 @@ export interface Successor {
   handOver(): void
 }
 
-/** Begins to keep a mount that is served. */
-export type Keep = (descriptors: MountDescriptors) => Keeper
+/** Begins to keep a mount that is served; `device`: its own in the kernel's mount table. */
+export type Keep = (descriptors: MountDescriptors, device: string | undefined) => Keeper
 
 /** How a mount comes to another process. */
 export interface Takeover extends MountDescriptors {

@@ -117,7 +117,7 @@ export class Mounted implements MountedSession {
     this.#state.describe({ agreed, mount: this.#entry && { id: this.#entry.id, device: this.#entry.device } })
     this.#frontEnd?.recordAnew()
     const { descriptor: fuse, watch } = this.#kernelMount
-    this.#keeper = keep({ fuse, watch })
+    this.#keeper = keep({ fuse, watch }, this.#entry?.device)
     this.#served.beKept()
   }
 
