@@ -27,7 +27,7 @@ const takeoverVariable = 'MOUNT_SESSION_TAKEOVER'
 const turnVariable = 'MOUNT_SESSION_TURN'
 
 /* the mount is given up after so many ends in a row before it served, or so many that each came so soon after its start */
-const unreadyAtMost = 10
+const unreadyAtMost = 8
 const soonAtMost = 30
 const soonSeconds = 2
 
