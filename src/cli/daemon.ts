@@ -12,6 +12,7 @@ import { once } from 'node:events'
 import { closeSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { withCompiled } from './compile-cache.ts'
+import { failpointsAfter } from './failpoint.ts'
 import { openLog } from './log-file.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 
@@ -76,7 +77,11 @@ export function daemonCommand(): readonly string[] {
 }
 
 /** Its environment likewise; it holds nothing that this one's does not. */
-export function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
+export function environmentAfter(daemon: DaemonArguments): NodeJS.ProcessEnv {
+  return { ...daemonEnvironment(daemon), ...failpointsAfter(process.env) }
+}
+
+function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
   return {
     [arenasVariable]: fewArenas,
     ...withCompiled(process.env),

@@ -1,6 +1,7 @@
 /**
  * `MOUNT_SESSION_FAILPOINT=NAME[:N]`: the process kills itself the Nth time (default: the first) that it comes
- * to a named point of the write-back. For crash tests. Layer: cli.
+ * to a named point of the write-back. `NAME[:N],NAME[:N]...`: the first is for this process, and the others in turn for
+ * those that go on with its mount. For crash tests. Layer: cli.
  *
  * Invariant: without the variable nothing is handed down, and the points cost nothing.
  */
@@ -9,8 +10,14 @@ import { CommandFailure } from './report-error.ts'
 
 const variable = 'MOUNT_SESSION_FAILPOINT'
 
+/** The variable for the next process of a mount. */
+export function failpointsAfter(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const [, ...left] = (env[variable] ?? '').split(',')
+  return { [variable]: left.length === 0 ? undefined : left.join(',') }
+}
+
 export function failpointFrom(env: NodeJS.ProcessEnv): Failpoint | undefined {
-  const given = env[variable]
+  const given = env[variable]?.split(',', 1)[0]
   if (given === undefined || given === '') {
     return undefined
   }

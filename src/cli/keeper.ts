@@ -16,7 +16,7 @@ import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import type { Keep, Keeper, MountDescriptors, Successor, Takeover } from '../mount/keeper.ts'
 import { describeFailure } from './report-error.ts'
-import { daemonCommand, daemonEnvironment, type DaemonArguments } from './daemon.ts'
+import { daemonCommand, environmentAfter, type DaemonArguments } from './daemon.ts'
 
 const fuse = 3
 const watch = 4
@@ -84,7 +84,7 @@ function keeperFor(daemon: DaemonArguments, directory: string): Keep {
     const child = spawn('/bin/sh', ['-c', script, 'mount-session-keeper', ...args], {
       cwd: '/',
       detached: true,
-      env: daemonEnvironment(daemon),
+      env: environmentAfter(daemon),
       stdio: ['pipe', process.stdout.fd, process.stderr.fd, descriptors.fuse, descriptors.watch ?? 'ignore'],
     })
     child.unref()
@@ -146,7 +146,7 @@ async function prepare(
   const child = spawn(program, [...args, ...process.argv.slice(2)], {
     cwd: '/',
     detached: true,
-    env: { ...daemonEnvironment(daemon), [takeoverVariable]: 'a restart was asked for', [turnVariable]: '1' },
+    env: { ...environmentAfter(daemon), [takeoverVariable]: 'a restart was asked for', [turnVariable]: '1' },
     stdio: [none, stdout.fd, stderr.fd, device, watcher ?? none, 'pipe', none, none, none, keeper],
   })
   const pipe = (child.stdio as readonly unknown[])[turn] as Readable & Writable

@@ -32,7 +32,9 @@ export class NameChanges {
   }
 
   together<T>(work: () => T, request?: number): T {
+    const { failpoint } = this.#parts
     const results: T[] = []
+    failpoint('naming.before')
     this.#transactFreeing(() => {
       this.#isTogether = true
       try {
@@ -42,6 +44,7 @@ export class NameChanges {
         this.#isTogether = false
       }
     })
+    failpoint('naming.after')
     return results[0] as T
   }
 

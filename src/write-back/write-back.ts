@@ -126,7 +126,12 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     const { failpoint = noFailpoint, timeoutMs } = options
     this.maxFileBytes = options.maxFileBytes
     const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
-    const spool = new Spool(join(directory, 'spool'), journal.newestGeneration(), options.openFiles)
+    const spool = new Spool(
+      join(directory, 'spool'),
+      journal.newestGeneration(),
+      options.openFiles,
+      failpoint,
+    )
     const generations = new Generations(spool, journal, clock, logger, failpoint)
     const staysHere = pathsStaying(options)
     const ledger = new Ledger(

@@ -28,16 +28,19 @@ const calls = ['list', 'download', 'upload', 'delete', 'makeDirectory'] as const
 
 export type Transition = (typeof transitions)[number]
 
+/** `naming`: a request that changes names, all of it; before its reply. */
+const others = ['fetch', 'spool.write', 'spool.unlink', 'naming', 'recovery'] as const
+
 type Moment<Name extends string> = `${Name}.before` | `${Name}.after`
 
 export type FailpointName = Moment<
-  `journal.${Transition}` | `remote.${(typeof calls)[number]}` | 'fetch' | 'spool.unlink' | 'recovery'
+  `journal.${Transition}` | `remote.${(typeof calls)[number]}` | (typeof others)[number]
 >
 
 export const failpointNames: readonly FailpointName[] = [
   ...transitions.map((name) => `journal.${name}` as const),
   ...calls.map((name) => `remote.${name}` as const),
-  ...(['fetch', 'spool.unlink', 'recovery'] as const),
+  ...others,
 ].flatMap((name) => [`${name}.before`, `${name}.after`] as const)
 
 export type Failpoint = (name: FailpointName) => void

@@ -29,6 +29,7 @@ import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import type { OpenFiles } from '../../cache/open-files.ts'
 import type { Digest } from '../record.ts'
+import { type Failpoint, noFailpoint } from './failpoints.ts'
 import { takenAway } from './private-file.ts'
 import { Reserve, reserveName } from './reserve.ts'
 import { SmallFiles, slotBytes, smallFilesIn } from './small-files.ts'
@@ -70,6 +71,7 @@ export function bytesIn(journalDirectory: string): (generation: number) => Uint8
 
 export class Spool {
   readonly #directory: string
+  readonly #failpoint: Failpoint
   readonly #reserve: Reserve
   readonly #openFiles: OpenFiles
   readonly #small: SmallFiles
@@ -82,8 +84,9 @@ export class Spool {
   #newest: number
 
   /** Makes the directory if it is not there. Numbers go on from what it holds and from `newest`. */
-  constructor(directory: string, newest: number, openFiles: OpenFiles) {
+  constructor(directory: string, newest: number, openFiles: OpenFiles, failpoint: Failpoint = noFailpoint) {
     this.#directory = directory
+    this.#failpoint = failpoint
     this.#openFiles = openFiles
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     mkdirSync(join(directory, '..', namesDirectory), { recursive: true, mode: 0o700 })
@@ -194,6 +197,13 @@ export class Spool {
 
   /** Answers how much was taken: less than all of it only when the disk is full. */
   write(generation: number, offset: number, data: Uint8Array): number {
+    this.#failpoint('spool.write.before')
+    const written = this.#write(generation, offset, data)
+    this.#failpoint('spool.write.after')
+    return written
+  }
+
+  #write(generation: number, offset: number, data: Uint8Array): number {
     this.#mayGrow()
     if (this.#isStillSmall(generation, offset + data.length)) {
       if (!this.#small.isThere) throw takenAway('spool')
