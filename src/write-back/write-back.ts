@@ -257,8 +257,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     return copy
   }
 
-  #unnamed(generation: number): SpooledCopy {
-    const { spool } = this.#parts
+  #unnamed(generation: number, { spool } = this.#parts): SpooledCopy {
     return new SpooledCopy(spool, this, { generation, size: spool.size(generation), dirty: false })
   }
 
