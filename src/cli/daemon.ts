@@ -81,7 +81,8 @@ export function environmentAfter(daemon: DaemonArguments): NodeJS.ProcessEnv {
   return { ...daemonEnvironment(daemon), ...failpointsAfter(process.env) }
 }
 
-function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
+/** Of a keeper, which looks after what comes next. */
+export function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
   return {
     [arenasVariable]: fewArenas,
     ...withCompiled(process.env),

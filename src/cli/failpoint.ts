@@ -16,6 +16,9 @@ export function failpointsAfter(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { [variable]: left.length === 0 ? undefined : left.join(',') }
 }
 
+/** The same in a shell, before it starts one. */
+export const nextFailpoint = `case \$${variable} in *,*) ${variable}=\${${variable}#*,};; *) unset ${variable};; esac`
+
 export function failpointFrom(env: NodeJS.ProcessEnv): Failpoint | undefined {
   const given = env[variable]?.split(',', 1)[0]
   if (given === undefined || given === '') {

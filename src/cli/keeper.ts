@@ -15,8 +15,9 @@ import { closeSync, readSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import type { Keep, Keeper, MountDescriptors, Successor, Takeover } from '../mount/keeper.ts'
+import { nextFailpoint } from './failpoint.ts'
 import { describeFailure } from './report-error.ts'
-import { daemonCommand, environmentAfter, type DaemonArguments } from './daemon.ts'
+import { daemonCommand, daemonEnvironment, environmentAfter, type DaemonArguments } from './daemon.ts'
 
 const fuse = 3
 const watch = 4
@@ -48,6 +49,7 @@ exec </dev/null
 unready=0; soon=0
 while [ $unready -lt ${unreadyAtMost} ] && [ $soon -lt ${soonAtMost} ]; do
   if [ $unready -gt 1 ]; then sleep $((unready / 2)); fi
+  ${nextFailpoint}
   began=$(date +%s)
   said=$(${takeoverVariable}=$why "$@" ${words}>&1 1>&2)
   status=$?
@@ -84,7 +86,7 @@ function keeperFor(daemon: DaemonArguments, directory: string): Keep {
     const child = spawn('/bin/sh', ['-c', script, 'mount-session-keeper', ...args], {
       cwd: '/',
       detached: true,
-      env: environmentAfter(daemon),
+      env: daemonEnvironment(daemon),
       stdio: ['pipe', process.stdout.fd, process.stderr.fd, descriptors.fuse, descriptors.watch ?? 'ignore'],
     })
     child.unref()

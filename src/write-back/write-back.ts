@@ -123,15 +123,10 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
 
   private constructor(options: WriteBackOptions) {
     const { directory, boot, files, listings, contents, clock, logger } = options
-    const { failpoint = noFailpoint, timeoutMs } = options
+    const { failpoint = noFailpoint, timeoutMs, openFiles } = options
     this.maxFileBytes = options.maxFileBytes
     const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
-    const spool = new Spool(
-      join(directory, 'spool'),
-      journal.newestGeneration(),
-      options.openFiles,
-      failpoint,
-    )
+    const spool = new Spool(join(directory, 'spool'), journal.newestGeneration(), openFiles, failpoint)
     const generations = new Generations(spool, journal, clock, logger, failpoint)
     const staysHere = pathsStaying(options)
     const ledger = new Ledger(

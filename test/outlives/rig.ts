@@ -44,6 +44,8 @@ export interface Outliving extends MountedEmulator {
   daemon(): number | undefined
   /** The words of every process of this mount, that of the keeper and of commands too. */
   processes(): readonly string[]
+  /** How many daemons have gone on with the mount so far. */
+  restarts(): number
   /** Kills the present daemon and resolves when another one serves. */
   kill(): Promise<void>
   /** Kills the present daemon, and resolves with its number at once: nobody serves then. */
@@ -123,6 +125,7 @@ export async function mountOutliving(
   return {
     ...mounted,
     daemon: () => daemonAfter(),
+    restarts: () => mounted.logged('info').filter((line) => line.includes('"msg":"mounted ')).length - 1,
     processes: () => processes().map(({ pid, words }) => `${pid} ${words}`),
     end,
     kill,
