@@ -73,8 +73,10 @@ export class Filesystem implements FrontEnd {
     const tree = new Tree(onGone, options.rootPath, record)
     const handles = new Handles(record)
     const appended = new Set<number>()
-    const carryOut: CarryOut = ({ request }, work) =>
-      changes.together(work, record === undefined ? undefined : request)
+    const carryOut: CarryOut = ({ request }, work, move) => {
+      if (move !== undefined) record?.moving(request, ...move)
+      return changes.together(work, record === undefined ? undefined : request)
+    }
     const wasCarriedOut = ({ resent, request }: Caller): boolean => resent && changes.wasCarriedOut(request)
     given.walks?.sortedBy((directory, name) => tree.inodeAt(directory, name))
     const view = new View(given, options.ttlMs, specials, options.rootPath)

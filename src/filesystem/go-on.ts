@@ -6,17 +6,19 @@
  */
 import type { FileBytes } from './file-bytes.ts'
 import type { Ground } from './ground.ts'
-import type { Remembered } from './remembered.ts'
+import type { Remembered, RememberedMove } from './remembered.ts'
+import type { Tree } from './tree.ts'
 
 /** `appended` gets the requests whose bytes have come to the end of their file already. */
 export function goOn(
   remembered: Remembered,
-  { tree, handles, specials }: Ground,
+  { tree, handles, specials, changes }: Ground,
   bytes: FileBytes,
   appended: Set<number>,
 ): void {
   tree.restore(remembered, specials)
   handles.restore(remembered, tree)
+  for (const move of remembered.moves) if (changes.wasCarriedOut(move.request)) moveIn(tree, move)
   for (const { id, facts } of remembered.nodes.values()) {
     const node = tree.find(id)
     if (node?.kind === 'file') bytes.nameless.restore(node, facts)
@@ -46,4 +48,23 @@ export function goOn(
     const node = tree.find(id)
     if (node !== undefined) tree.settle(node)
   }
+}
+
+/** As the request did that the process before this one did not come to write down. */
+function moveIn(tree: Tree, { from: [id, name], to }: RememberedMove): void {
+  const directory = tree.find(id)
+  if (directory?.kind !== 'directory') return
+  if (to === undefined) {
+    tree.vacate(directory, name)
+    return
+  }
+  const node = directory.children.get(name)
+  const [newId, newName] = to
+  const newDirectory = tree.find(newId)
+  if (newDirectory?.kind !== 'directory') return
+  tree.vacate(newDirectory, newName)
+  if (node === undefined) return
+  tree.move(node, newDirectory, newName)
+  /* its times have gone along with the name */
+  if (node.kind === 'file') node.own = {}
 }

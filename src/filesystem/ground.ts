@@ -8,13 +8,19 @@ import type { Caller } from './front-end.ts'
 import type { Handles } from './handles.ts'
 import type { KernelRecord } from './kernel-record.ts'
 import type { KernelNews } from './kernel-news.ts'
+import type { DirectoryNode } from './node.ts'
 import type { FilesystemOptions, FilesystemParts } from './options.ts'
 import type { SpecialFile } from './special-file.ts'
 import type { Tree } from './tree.ts'
 import type { View } from './view.ts'
 
-/** Does something, and notes in the same step that it was done for this request. */
-export type CarryOut = <T>(caller: Caller, work: () => T) => T
+type Place = readonly [directory: DirectoryNode, name: string]
+
+/**
+ * Does something, and notes in the same step that it was done for this request. `move`: what has the first name loses
+ * it, for the second one if there is one.
+ */
+export type CarryOut = <T>(caller: Caller, work: () => T, move?: readonly [from: Place, to?: Place]) => T
 
 export interface Ground extends FilesystemParts {
   readonly options: FilesystemOptions

@@ -10,14 +10,16 @@
  *     ["g", node]                                                not alive any more
  *     ["i", place, inode | null]                                 a number that is not the hash of its place
  *     ["a", request, node, offset, length]                       an appending write, and where it goes
+     ["m", request, parent, name, parent, name]                 takes a name, or removes it (0, ""), if the journal
+                                                                says that it was carried out
  *     ["=", request, nodes, handles]                             the end of a reply, and what it counts for
  *
  * Invariant: all that a reply names is with the sink before the reply leaves; nothing is written for one that names
- * nothing new. Lines after the last "=" belong to no reply, and do not count.
+ * nothing new. Lines after the last "=" belong to no reply, and do not count, but for "a" and "m".
  */
 import type { LocalAttributes } from '../write-back/local-changes.ts'
 import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
-import type { FileNode, Handle, Node } from './node.ts'
+import type { DirectoryNode, FileNode, Handle, Node } from './node.ts'
 import { type FileFacts, flagLetters, type HandleFacts, type KernelRecordSink } from './remembered.ts'
 
 /** All that there is to be written down. */
@@ -27,6 +29,8 @@ export interface Known {
   readonly numbers: () => Iterable<readonly [place: string, inode: number]>
   readonly pathOf: (node: Node) => string | undefined
 }
+
+type Place = readonly [directory: DirectoryNode, name: string]
 
 /** Appending writes that may not be answered yet; more than are ever under way at once. */
 const keptAppends = 64
@@ -103,6 +107,12 @@ export class KernelRecord {
       this.#sink.append(line)
     }
     this.#endsInAppend = true
+  }
+
+  /** A name is about to be taken from what has it, and given another one: written down at once. */
+  moving(request: number, [from, name]: Place, to?: Place): void {
+    this.#lines += `${JSON.stringify(['m', request, from.id, name, to?.[0].id ?? 0, to?.[1] ?? ''])}\n`
+    this.#write()
   }
 
   /** Before a file is cut: the last line may not be an append to it any more, by which it would be looked at. */

@@ -109,8 +109,9 @@ export class Naming {
     const { resolver } = this.#parts
     this.#mayChange()
     this.#notSpecial(directory, name)
+    if (this.#parts.wasCarriedOut(caller)) return this.#removed(directory, name, caller)
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
-      if (sight.kind === 'absent') return this.#removed(directory, name, caller, sight.path)
+      if (sight.kind === 'absent') throw this.#missing(directory, name)
       if (sight.kind === 'directory') throw new FilesystemError('isDirectory')
       const over = sight.local === undefined ? sight.listed : undefined
       const { changes, stat, tree, carryOut } = this.#parts
@@ -118,7 +119,7 @@ export class Naming {
         changes.removeFile(sight.path, over)
         stat.directoryChanged(directory)
       }
-      this.loseFile(directory, name, sight, () => carryOut(caller, remove))
+      this.loseFile(directory, name, sight, () => carryOut(caller, remove, [[directory, name]]))
       tree.vacate(directory, name)
       return confirmed(this.#parts, [sight.path], caller)
     })
@@ -128,15 +129,17 @@ export class Naming {
     const { resolver, tree, changes, stat, carryOut } = this.#parts
     this.#mayChange()
     this.#notSpecial(directory, name)
+    if (this.#parts.wasCarriedOut(caller)) return this.#removed(directory, name, caller)
     return resolver.acting([[directory, name]], caller.signal, (sight) => {
-      if (sight.kind === 'absent') return this.#removed(directory, name, caller, sight.path)
+      if (sight.kind === 'absent') throw this.#missing(directory, name)
       if (sight.kind === 'file') throw new FilesystemError('notDirectory')
       return this.empty(directory, name, sight, caller, (isStill) => {
         if (!isStill) return this.removeDirectory(directory, name, caller)
-        carryOut(caller, () => {
+        const remove = (): void => {
           changes.removeDirectory(sight.path, sight.remote)
           stat.directoryChanged(directory)
-        })
+        }
+        carryOut(caller, remove, [[directory, name]])
         tree.vacate(directory, name)
         return confirmed(this.#parts, [sight.path], caller)
       })
@@ -223,12 +226,13 @@ export class Naming {
       throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
   }
 
-  /** What is to be removed is not there; before this process it may have been removed for this very request. */
-  #removed(directory: DirectoryNode, name: string, caller: Caller, path: string): MaybePromise<void> {
-    const { resolver, tree, wasCarriedOut } = this.#parts
-    resolver.absent(directory, name)
-    if (!wasCarriedOut(caller)) throw new FilesystemError('missing', `${name}: no such file or directory`)
-    tree.vacate(directory, name)
-    return confirmed(this.#parts, [path], caller)
+  /** A process before this one has removed it. */
+  #removed(directory: DirectoryNode, name: string, caller: Caller): MaybePromise<void> {
+    return confirmed(this.#parts, [joinPath(this.#parts.tree.path(directory), name)], caller)
+  }
+
+  #missing(directory: DirectoryNode, name: string): FilesystemError {
+    this.#parts.resolver.absent(directory, name)
+    return new FilesystemError('missing', `${name}: no such file or directory`)
   }
 }

@@ -2,8 +2,8 @@
  * What a process before this one wrote down of the kernel's knowledge (`kernel-record.ts`), read back. Layer:
  * filesystem; pure.
  *
- * Invariant: lines count up to the last end of a reply; what follows belongs to a reply that never left, except an
- * appending write, which may have been carried out. A line that cannot be read makes all of it unreadable.
+ * Invariant: lines count up to the last end of a reply; what follows belongs to a reply that never left, except appending
+ * writes and changes of names, which may have been carried out. A line that cannot be read makes all of it unreadable.
  */
 import * as v from 'valibot'
 import type { LocalAttributes } from '../write-back/local-changes.ts'
@@ -76,6 +76,13 @@ export interface RememberedAppend {
   readonly length: number
 }
 
+/** What was at a name has another one, or none, if this request was carried out. */
+export interface RememberedMove {
+  readonly request: number
+  readonly from: readonly [directory: NodeId, name: string]
+  readonly to: readonly [directory: NodeId, name: string] | undefined
+}
+
 export interface Remembered {
   readonly nodes: ReadonlyMap<NodeId, RememberedNode>
   readonly handles: ReadonlyMap<HandleId, RememberedHandle>
@@ -84,6 +91,8 @@ export interface Remembered {
   readonly appends: ReadonlyMap<number, RememberedAppend>
   /** The append that was being carried out when the process ended, if one was. */
   readonly lastAppend: RememberedAppend | undefined
+  /** Changes of names that nothing was written down of since; in their order. */
+  readonly moves: readonly RememberedMove[]
   /** The newest reply, which may not have left: if its request comes again, what it counted for is taken back. */
   readonly lastReply: {
     readonly request: number
@@ -125,6 +134,7 @@ const schemas = {
   c: v.tuple([v.literal('c'), count]),
   i: v.tuple([v.literal('i'), v.string(), v.nullable(count)]),
   a: v.tuple([v.literal('a'), count, count, count, count]),
+  m: v.tuple([v.literal('m'), count, count, v.string(), count, v.string()]),
   '=': v.tuple([v.literal('='), count, v.array(count), v.array(count)]),
 }
 
@@ -138,11 +148,11 @@ export function readRemembered(text: string): Remembered {
     if (!Array.isArray(parsed)) throw new Error('not a line of the kernel record')
     pending.push(parsed)
     if (parsed[0] !== '=') continue
-    for (const line of pending) reader.take(line)
+    for (const line of pending) if (line[0] !== 'm') reader.take(line)
     pending = []
   }
-  /* an append alone is written down without the end of a reply, before it is carried out */
-  for (const line of pending) if (line[0] === 'a') reader.take(line)
+  /* these are written down without the end of a reply, before they are carried out */
+  for (const line of pending) if (line[0] === 'a' || line[0] === 'm') reader.take(line)
   const last = pending.at(-1) ?? []
   return reader.result(last[0] === 'a')
 }
@@ -152,6 +162,7 @@ class Reader {
   readonly #handles = new Map<HandleId, RememberedHandle>()
   readonly #numbers = new Map<string, number>()
   readonly #appends = new Map<number, RememberedAppend>()
+  readonly #moves: RememberedMove[] = []
   #lastReply: Remembered['lastReply'] = { request: 0, nodes: [], handles: [] }
   #lastAppend: RememberedAppend | undefined
   #lastNode: NodeId = 1
@@ -196,6 +207,11 @@ class Reader {
         this.#appends.set(request, this.#lastAppend)
         break
       }
+      case 'm': {
+        const [, request, from, name, to, newName] = v.parse(schemas.m, line)
+        this.#moves.push({ request, from: [from, name], to: to === 0 ? undefined : [to, newName] })
+        break
+      }
       default: {
         const [, request, nodes, handles] = v.parse(schemas['='], line)
         this.#lastReply = { request, nodes, handles }
@@ -209,6 +225,7 @@ class Reader {
       handles: this.#handles,
       numbers: this.#numbers,
       appends: this.#appends,
+      moves: this.#moves,
       lastAppend: endsInAppend ? this.#lastAppend : undefined,
       lastReply: this.#lastReply,
       lastNode: this.#lastNode,

@@ -40,11 +40,10 @@ export class Rename {
       if (resolver.special(directory, name) !== undefined)
         throw new FilesystemError('notPermitted', `${name} belongs to the mount`)
     }
+    if (this.#parts.wasCarriedOut(caller)) return this.#renamed(from, to, caller)
     return resolver.acting([from, to], caller.signal, (source, target) => {
-      if (source.kind === 'absent') {
-        if (this.#parts.wasCarriedOut(caller)) return this.#moved(from, to, source, target, caller)
+      if (source.kind === 'absent')
         throw new FilesystemError('missing', `${from[1]}: no such file or directory`)
-      }
       if (noReplace && target.kind !== 'absent') throw new FilesystemError('exists')
       if (source.path === target.path) return
       if (source.kind === 'file') return this.#file(from, to, source, target, caller)
@@ -67,7 +66,7 @@ export class Rename {
       changes.noteAttributes(target.path, kept)
       this.#directoriesChanged(from[0], to[0])
     }
-    this.#naming.loseFile(...to, target, () => carryOut(caller, move))
+    this.#naming.loseFile(...to, target, () => carryOut(caller, move, [from, to]))
     node.own = {}
     node.shown = undefined
     tree.vacate(...to)
@@ -100,12 +99,13 @@ export class Rename {
       file.shown = undefined
     }
     const over = target.kind === 'directory' ? target.listed : undefined
-    carryOut(caller, () => {
+    const move = (): void => {
       changes.renameDirectory(source.path, target.path, remote, source.remote, over)
       for (const [path, listed] of remote) this.#keepListedTime(joinPath(target.path, path), listedNs(listed))
       changes.noteAttributes(target.path, { changedNs: msToNs(this.#parts.clock.wallMs()) })
       this.#directoriesChanged(from[0], to[0])
-    })
+    }
+    carryOut(caller, move, [from, to])
     this.#foreign.begun(target.path)
     tree.vacate(...to)
     tree.move(node, ...to)
@@ -113,18 +113,10 @@ export class Rename {
     await confirmed(this.#parts, [target.path, source.path], caller)
   }
 
-  /** Was renamed by a process before this one, which may not have come to move the node as well. */
-  #moved(from: Place, to: Place, source: Sight, target: Sight, caller: Caller): MaybePromise<void> {
-    const { tree, bytes } = this.#parts
-    const node = from[0].children.get(from[1])
-    if (node !== undefined) {
-      const replaced = to[0].children.get(to[1])
-      if (replaced?.kind === 'file') bytes.nameless.loseName(replaced, undefined)
-      tree.vacate(...to)
-      tree.move(node, ...to)
-      tree.settle(node)
-    }
-    return confirmed(this.#parts, [target.path, source.path], caller)
+  /** By a process before this one. */
+  #renamed(from: Place, to: Place, caller: Caller): MaybePromise<void> {
+    const paths = [to, from].map(([directory, name]) => joinPath(this.#parts.tree.path(directory), name))
+    return confirmed(this.#parts, paths, caller)
   }
 
   /** All that `stat` shows of a file, so that it shows the same under another name. */

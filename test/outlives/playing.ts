@@ -14,11 +14,12 @@ import type { Outliving } from './rig.ts'
  * stop(NAME) says NAME and waits until the test has done its part, by a file outside the mount.
  * again(...): what a call of libc answers that must not fail.
  */
-const prelude = `import ctypes, errno, fcntl, json, mmap, os, signal, struct, sys, time
+const prelude = `import ctypes, errno, fcntl, hashlib, json, mmap, os, signal, struct, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 def stop(name):
     print('at ' + name, flush=True)
     while not os.path.exists(os.environ['FLAGS'] + '/' + name): time.sleep(0.01)
+def hash(data): return len(data), hashlib.sha256(data).hexdigest()
 def error(call, *args):
     try: call(*args)
     except OSError as problem: return errno.errorcode[problem.errno]
@@ -56,7 +57,7 @@ export interface Play {
 export type Actions = Readonly<Record<string, () => Promise<unknown>>>
 
 export interface PlayOptions {
-  readonly seeds?: Seeds
+  readonly seeds?: Seeds | undefined
   readonly actions?: Actions
 }
 
