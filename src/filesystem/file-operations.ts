@@ -166,7 +166,7 @@ export class FileOperations {
     const given = handleId === undefined ? undefined : handles.get(handleId)
     if (given?.kind === 'file' && given.node === node && given.flags.write)
       return this.#resize(given, size, sight, caller)
-    const own = handles.openFile(node, writeOnly)
+    const own = handles.openFile(node, writeOnly, true)
     const failed = (error: unknown): never => {
       this.release(own.id)
       throw error

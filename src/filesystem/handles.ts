@@ -29,8 +29,9 @@ export class Handles {
     this.#record = record
   }
 
-  openFile(node: FileNode, flags: OpenFlags): FileHandle {
+  openFile(node: FileNode, flags: OpenFlags, isOurs = false): FileHandle {
     const fresh = {
+      isOurs,
       told: { error: undefined },
       retained: undefined,
       begun: false,
@@ -56,7 +57,8 @@ export class Handles {
       if (node === undefined) continue
       const snapshot = pass === undefined ? undefined : DirectorySnapshot.resumed(pass)
       const begun = facts.begun === true
-      const fresh = { told: { error: undefined }, retained: undefined, begun, older: undefined }
+      const told = { error: undefined }
+      const fresh = { isOurs: false, told, retained: undefined, begun, older: undefined }
       const lost = facts.older === true
       if (node.kind === 'directory') this.#keep({ kind: 'directory', id, node, snapshot })
       else if (node.kind === 'file') this.#keep({ kind: 'file', id, node, flags, ...fresh, lost })

@@ -79,15 +79,17 @@ export class KernelRecord {
 
   opened(handle: Handle): void {
     this.changedHandle(handle)
+    if (isOurs(handle)) return
     this.#opened.push(handle.id)
   }
 
   changedHandle(handle: Handle): void {
-    this.#handles.add(handle)
+    if (!isOurs(handle)) this.#handles.add(handle)
     this.#nodes.add(handle.node)
   }
 
   closed(handle: Handle): void {
+    if (isOurs(handle)) return
     this.#handles.delete(handle)
     this.#lines += `["c",${handle.id}]\n`
   }
@@ -111,8 +113,11 @@ export class KernelRecord {
 
   /** A name is about to be taken from what has it, and given another one: written down at once. */
   moving(request: number, [from, name]: Place, to?: Place): void {
-    this.#lines += `${JSON.stringify(['m', request, from.id, name, to?.[0].id ?? 0, to?.[1] ?? ''])}\n`
-    this.#write()
+    const line = `${JSON.stringify(['m', request, from.id, name, to?.[0].id ?? 0, to?.[1] ?? ''])}\n`
+    this.#lines += line
+    if (this.#write()) return
+    this.renew()
+    this.#sink.append(line)
   }
 
   /** Before a file is cut: the last line may not be an append to it any more, by which it would be looked at. */
@@ -151,7 +156,7 @@ export class KernelRecord {
     this.#handles.clear()
     for (const [place, inode] of known.numbers()) this.number(place, inode)
     for (const node of known.nodes()) if (node.id !== rootNode) this.#nodes.add(node)
-    for (const handle of known.handles()) this.#handles.add(handle)
+    for (const handle of known.handles()) if (!isOurs(handle)) this.#handles.add(handle)
     this.#take()
     const lines = this.#lines + end
     this.#lines = ''
@@ -218,6 +223,9 @@ function isEmpty(attributes: LocalAttributes): boolean {
   for (const _name in attributes) return false
   return true
 }
+
+/** Nobody would close it after this process. */
+const isOurs = (handle: Handle): boolean => handle.kind === 'file' && handle.isOurs
 
 function handleLines(handle: Handle): string {
   const start = `["h",${handle.id},${handle.node.id},"${handle.kind}"`

@@ -79,6 +79,8 @@ export interface FileHandle {
   readonly id: HandleId
   readonly node: FileNode
   readonly flags: OpenFlags
+  /** Opened for a request and closed with it: the kernel knows nothing of it. */
+  readonly isOurs: boolean
   /** The background error that this handle's user was told of. */
   readonly told: { error: unknown }
   /** The working copy that it keeps from being put away. */

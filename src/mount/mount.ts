@@ -50,14 +50,11 @@ async function goOn(
 ): Promise<Mounted> {
   const { logger, keep } = dependencies
   const found = readKernelState(makeSessionDirectories(given, given).state)
-  const { header, remembered } = found
+  const { header } = found
   if (header.agreed === undefined)
     throw new SessionError('fuse', `the mount was not served yet: mount ${header.directory} again`)
   const options = { ...given, directory: header.directory }
-  const generations = new Set(
-    [...remembered.nodes.values()].flatMap(({ facts: { generation } }) => generation ?? []),
-  )
-  const session = await openSession(options, { ...dependencies, continued: { ...header, generations } })
+  const session = await openSession(options, { ...dependencies, continued: header })
   try {
     const { Mounted } = await import('./mounted.ts')
     const release = (): void => (watch === undefined ? undefined : closeQuietly(watch))

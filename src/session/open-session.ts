@@ -12,7 +12,6 @@ import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
 import type { PrefetchPart } from '../prefetch/parts.ts'
-import type { WriteBackOptions } from '../write-back/write-back.ts'
 import { withFailpoints, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { releaseReserve } from '../write-back/disk/reserve.ts'
 import type { Assembly } from './assemble.ts'
@@ -61,7 +60,7 @@ export async function openSession(
     failpoint?: Failpoint | undefined
     leaveOut?: ReadonlySet<PrefetchPart> | undefined
     /** A process before this one had it open for a mount that goes on: nothing is asked, nothing sent before `begin`. */
-    continued?: (NonNullable<WriteBackOptions['continued']> & SessionFacts) | undefined
+    continued?: SessionFacts | undefined
   },
 ): Promise<OpenSession> {
   const clock = systemClock
@@ -102,7 +101,7 @@ export async function openSession(
       checkSession: (whileWanted) => checkSameSession(client, options, createdAtMs, whileWanted),
       failpoint,
       leaveOut,
-      continued,
+      continued: continued !== undefined,
     }).finally(letGo)
     closers.push(() => assembly.close())
     return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }

@@ -11,9 +11,9 @@ import { fulfilled, type Desired, type Remote } from './record.ts'
 import { parentOf } from '../remote-path.ts'
 import { SpooledCopy } from './disk/spooled-copy.ts'
 
-/** Fills the ledger. `kept`: generations that stay although no row speaks of them. */
-export async function replay(boot: string, parts: Parts, kept: ReadonlySet<number>): Promise<void> {
-  const { journal, ledger, spool, generations, logger, failpoint } = parts
+/** Fills the ledger. Answers the generations that it speaks of; `sweep` is to follow. */
+export async function replay(boot: string, parts: Parts): Promise<Set<number>> {
+  const { journal, ledger, logger, failpoint } = parts
   failpoint('recovery.before')
   for (const path of journal.setDamagedAside(parts.clock.wallMs()))
     logger.error(
@@ -51,16 +51,22 @@ export async function replay(boot: string, parts: Parts, kept: ReadonlySet<numbe
   }
   for (const record of ledger.records.values()) if (record.attempts.length > 0) markAbove(record.path, parts)
   keepOldNames(lost, parts)
+  const paths = [...ledger.records.values()].length
+  if (paths > 0) logger.info({ paths }, 'an earlier run left changes: they are shown and go on')
+  failpoint('recovery.after')
+  return wanted
+}
+
+/** Puts away what nobody has use for of what an earlier run left in the spool. */
+export function sweep(wanted: ReadonlySet<number>, parts: Parts): void {
+  const { spool, generations } = parts
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
-    if (wanted.has(generation) || kept.has(generation)) continue
+    if (wanted.has(generation)) continue
     const path = spool.nameOf(generation)
     if (path === undefined || spool.size(generation) === 0) generations.discard(generation)
     else setAside({ path, generation }, 'the journal that knew of it is lost', parts)
   }
-  const paths = [...ledger.records.values()].length
-  if (paths > 0) logger.info({ paths }, 'an earlier run left changes: they are shown and go on')
-  failpoint('recovery.after')
 }
 
 /** An upload that was under way may have made the directories above it. */

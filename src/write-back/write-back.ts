@@ -39,7 +39,7 @@ import { Barriers } from './queue/barriers.ts'
 import { settleMs, UploadQueue } from './queue/upload-queue.ts'
 import type { DesiredCopy, PathRecord } from './record.ts'
 import { nameOf } from '../remote-path.ts'
-import { replay } from './replay.ts'
+import { replay, sweep } from './replay.ts'
 import { Ledger } from './state/ledger.ts'
 import { entryOf } from './state/local-entry.ts'
 import { pathsStaying } from './state/local-names.ts'
@@ -77,10 +77,10 @@ export interface WriteBackOptions {
   readonly checkSession?: (signal: AbortSignal) => Promise<void>
   readonly failpoint?: Failpoint | undefined
   /**
-   * A process before this one ended in the middle of a mount that goes on: the generations of the spool that its
-   * nameless files have their bytes in. Nothing is sent before `begin`. Default: what was mounted is over.
+   * A process before this one ended in the middle of a mount that goes on: nothing is sent, and nothing of the spool put
+   * away, before `begin`. Default: what was mounted is over.
    */
-  readonly continued?: { readonly generations: ReadonlySet<number> } | undefined
+  readonly continued?: boolean | undefined
   /** In [0, 1); for jitter. */
   readonly random?: () => number
   /** Hears of states that cannot be, which are faults of this program; default: they are logged as errors. */
@@ -94,6 +94,8 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   readonly #handover: Handover
   readonly #ending = new AbortController()
   #carried: ReadonlySet<number> = new Set()
+  /** Of the spool, what is in use when `begin` comes. */
+  #wanted = new Set<number>()
   #unsubscribe: () => void = () => undefined
   #closing: Promise<void> | undefined
 
@@ -101,17 +103,18 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
   static async open(options: WriteBackOptions): Promise<WriteBack> {
     const writeBack = new WriteBack(options)
     const { journal } = writeBack.#parts
-    const { continued } = options
-    if (continued === undefined) journal.clearCarried()
-    else writeBack.#carried = journal.carried()
-    await replay(options.boot, writeBack.#parts, continued?.generations ?? new Set())
+    const { continued = false } = options
+    if (continued) writeBack.#carried = journal.carried()
+    else journal.clearCarried()
+    writeBack.#wanted = await replay(options.boot, writeBack.#parts)
     writeBack.#unsubscribe = options.listings.subscribe(writeBack)
-    if (continued === undefined) writeBack.begin()
+    if (!continued) writeBack.begin()
     return writeBack
   }
 
   /** Goes on with what was left: once whoever goes on with open files has taken hold of them. */
   begin(): void {
+    sweep(this.#wanted, this.#parts)
     const { ledger, queue, dirtyExpireMs } = this.#parts
     for (const record of [...ledger.records.values()]) {
       const { desired } = record
@@ -246,6 +249,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
 
   adoptUnnamed(generation: number): WorkingCopy | undefined {
     if (!this.#parts.spool.has(generation)) return undefined
+    this.#wanted.add(generation)
     const copy = this.#unnamed(generation)
     // an attempt to upload it may still speak of these bytes
     copy.freeze()

@@ -4,6 +4,7 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { eventually } from '../mount/programs.ts'
 import { describe } from '../mount/rig.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
@@ -12,6 +13,12 @@ import { fileTimeout, mountOutliving, timeout } from './rig.ts'
 t.setTimeout(fileTimeout)
 
 const python = { timeout, ...needs('python3') }
+
+/** Of the spool, what has a file of its own. */
+const spooled = (root: string): readonly string[] =>
+  fs
+    .readdirSync(join(root, 'state'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => /spool\/\d+$/.test(path))
 
 void t.test('the time of the last write stays, of a file with a name and without', python, async (t) => {
   const mounted = await mountOutliving(t)
@@ -46,8 +53,68 @@ print(os.pread(fd, 300000, 0) == b'x' * 300000, os.fstat(fd).st_nlink)`,
   fs.rmSync(join(scene.home, 'above'), { recursive: true })
   scene.goOn('open')
   await scene.at('gone')
+  /* copied in the background: until then nothing but this process has it */
+  t.ok(await eventually(() => spooled(mounted.root).length > 0))
   await mounted.kill()
   scene.goOn('gone')
   const ended = await scene.ended
   t.match(ended, { code: 0, stdout: 'True 0\n', stderr: '' }, describe(ended))
 })
+
+void t.test(
+  'a file that is cut by its name while the kill comes is held open by nobody',
+  python,
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    const scene = await new Stage(mounted).start(
+      `import threading
+cutting = threading.Thread(target=os.truncate, args=('file', 200000))
+stop('ready')
+cutting.start()
+stop('cutting')
+cutting.join()
+print(os.stat('file').st_size)
+os.unlink('file')
+stop('removed')`,
+      { file: 'x'.repeat(300_000) },
+    )
+    await scene.at('ready')
+    const hold = mounted.emulator.hold({ verb: 'download' })
+    scene.goOn('ready')
+    await hold.reached
+    /* with an answer to somebody else, what is known is written down */
+    await mounted.ok('mkdir another; ls another')
+    await mounted.kill()
+    hold.release()
+    scene.goOn('cutting')
+    await scene.at('removed')
+    await mounted.sync()
+    t.ok(await eventually(() => spooled(mounted.root).length === 0), 'nothing is kept of it')
+    scene.goOn('removed')
+    t.match(await scene.ended, { code: 0, stdout: /^200000$/m, stderr: '' })
+  },
+)
+
+void t.test(
+  'the copy of an open file that is as the service has it is not left behind',
+  python,
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    const scene = await new Stage(mounted).start(
+      `fd = os.open('file', os.O_RDWR | os.O_CREAT)
+os.write(fd, b'x' * 300000)
+os.fsync(fd)
+stop('written')
+print(os.pread(fd, 1, 299999))
+os.close(fd)
+stop('closed')`,
+    )
+    await scene.at('written')
+    await mounted.kill()
+    scene.goOn('written')
+    await scene.at('closed')
+    t.ok(await eventually(() => spooled(mounted.root).length === 0), 'nothing is kept of it')
+    scene.goOn('closed')
+    t.match(await scene.ended, { code: 0, stderr: '' })
+  },
+)
