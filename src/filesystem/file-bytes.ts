@@ -144,6 +144,7 @@ export class FileBytes {
     for (const handle of node.handles) {
       if (!handle.begun) continue
       handle.lost = true
+      this.#record?.changedHandle(handle)
       this.#news.pages(node.id)
     }
   }
@@ -271,7 +272,7 @@ export class FileBytes {
     if (!isOpen) this.#loseBegun(node, sight)
     node.shown = sight.listed
     if (isSame) return
-    if (isOpen) this.#record?.changed(node)
+    if (node.handles.size > 0) this.#record?.changed(node)
     this.changedElsewhere(sight.path, sight.listed)
     node.own = {}
     node.pagesOf = undefined

@@ -8,7 +8,7 @@ import { eventually } from '../mount/programs.ts'
 import { describe } from '../mount/rig.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { fileTimeout, mountOutliving, timeout } from './rig.ts'
+import { fileTimeout, kills, mountOutliving, timeout } from './rig.ts'
 
 t.setTimeout(fileTimeout)
 
@@ -116,5 +116,27 @@ stop('closed')`,
     t.ok(await eventually(() => spooled(mounted.root).length === 0), 'nothing is kept of it')
     scene.goOn('closed')
     t.match(await scene.ended, { code: 0, stderr: '' })
+  },
+)
+
+void t.test(
+  'a file that the agent replaces after a kill is not given in parts of both',
+  python,
+  async (t) => {
+    const mounted = await mountOutliving(t)
+    const scene = await new Stage(mounted).start(
+      `fd = os.open('file', os.O_RDONLY)
+print(os.pread(fd, 4, 0))
+stop('reading')
+while os.stat('file').st_size != 200000: time.sleep(0.05)
+print(error(os.pread, fd, 4, 100000))`,
+      { file: 'x'.repeat(300_000) },
+    )
+    await scene.at('reading')
+    await mounted.kill()
+    fs.writeFileSync(join(scene.home, 'file'), 'y'.repeat(200_000))
+    scene.goOn('reading')
+    const ended = await scene.ended
+    t.match(ended, { code: 0, stdout: kills === 0 ? 'none' : 'ESTALE', stderr: '' }, describe(ended))
   },
 )
