@@ -1,26 +1,14 @@
 /**
- * The file in which a mount writes down what the kernel knows of it, so that another process can go on with it. Layer:
- * mount; the lines are `kernel-record.ts`'s, after one of JSON that says what else has to be known.
+ * The file in which a mount writes down what the kernel knows of it, so that another process can go on with it, as who
+ * goes on reads it. Layer: mount; the lines are `kernel-record.ts`'s, after one of JSON that says what else has to be
+ * known.
  *
- * Invariant: what stands in it is all there is, or there is no such file: when it cannot be written it is removed, and
- * written anew as soon as it can be. The page cache is enough: no mount survives the machine.
+ * Invariant: what cannot be read as a whole is not gone on with. Loads nothing native, so that commands can look for it.
  */
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import type { Clock } from '../clock.ts'
-import { mapFile, type MappedFile } from '../fuse/libc.ts'
-import { type KernelRecordSink, readRemembered, type Remembered } from '../filesystem/remembered.ts'
-import type { Logger } from '../log.ts'
+import { readRemembered, type Remembered } from '../filesystem/remembered.ts'
 
 /** What a newer program must be able to read; to be raised when an older one could not. */
 export const kernelStateVersion = 1
@@ -49,114 +37,8 @@ export interface KernelStateFound {
   readonly remembered: Remembered
 }
 
-/** So much room is kept behind what is written anew, and as much again as that is long. */
-const roomBytes = 1024 * 1024
-const tryAgainMs = 10_000
-
-export class KernelState implements KernelRecordSink {
-  readonly #file: string
-  readonly #clock: Clock
-  readonly #logger: Logger
-  #header: KernelStateHeader
-  /** Stored to, it is in the file: no system call for each reply. Zeros are behind what was written. */
-  #mapped: MappedFile | undefined
-  #end = 0
-  #failedAt: number | undefined
-  #isOver = false
-
-  constructor(
-    stateDirectory: string,
-    given: KernelStateHeader,
-    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-  ) {
-    this.#file = fileIn(stateDirectory)
-    this.#header = given
-    this.#clock = clock
-    this.#logger = logger
-  }
-
-  get header(): KernelStateHeader {
-    return this.#header
-  }
-
-  /** Counts with what is written anew next. */
-  describe(known: Partial<KernelStateHeader>): void {
-    this.#header = { ...this.#header, ...known }
-  }
-
-  /** False once somebody has removed the file. */
-  isThere(): boolean {
-    return this.#mapped === undefined || statSync(this.#file, { throwIfNoEntry: false }) !== undefined
-  }
-
-  append(lines: string): boolean {
-    if (this.#isOver) return true
-    if (this.#mapped === undefined) return this.#clock.now() - (this.#failedAt ?? -Infinity) < tryAgainMs
-    const { bytes } = this.#mapped
-    /* three bytes for each of UTF-16 are the most there can be */
-    const isRoom =
-      this.#end + 3 * lines.length < bytes.length || this.#end + Buffer.byteLength(lines) < bytes.length
-    if (isRoom) this.#end += bytes.write(lines, this.#end)
-    return isRoom
-  }
-
-  replace(lines: string): void {
-    if (this.#isOver) return
-    const fresh = `${this.#file}.new`
-    const text = `${JSON.stringify(this.#header)}\n${lines}`
-    const end = Buffer.byteLength(text)
-    let fd: number | undefined
-    try {
-      fd = openSync(fresh, 'w+', 0o600)
-      const bytes = Buffer.alloc(2 * end + roomBytes)
-      bytes.write(text)
-      /* all of it now: a store that finds no room on the disk would end this process */
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
-      const mapped = mapFile(fd, bytes.length)
-      if (mapped === undefined) throw new Error(`${fresh}: its filesystem cannot map it`)
-      renameSync(fresh, this.#file)
-      this.#unmap()
-      this.#mapped = mapped
-      this.#end = end
-      this.#failedAt = undefined
-    } catch (error) {
-      this.#failed(error)
-    } finally {
-      if (fd !== undefined) closeSync(fd)
-    }
-  }
-
-  /** Nobody is to go on with the mount. Any number of times. */
-  end(): void {
-    if (this.#isOver) return
-    this.leave()
-    rmSync(this.#file, { force: true })
-  }
-
-  /** This process goes, another goes on: the file stays as it is. */
-  leave(): void {
-    this.#isOver = true
-    this.#unmap()
-  }
-
-  #failed(error: unknown): void {
-    if (this.#failedAt === undefined)
-      this.#logger.warn(
-        { err: error },
-        'what the kernel knows cannot be written down: until it can be, the mount ends if this process does',
-      )
-    this.#failedAt = this.#clock.now()
-    this.#unmap()
-    for (const file of [this.#file, `${this.#file}.new`]) rmSync(file, { force: true })
-  }
-
-  #unmap(): void {
-    this.#mapped?.unmap()
-    this.#mapped = undefined
-  }
-}
-
-function fileIn(stateDirectory: string): string {
+/** Where it lies. */
+export function fileIn(stateDirectory: string): string {
   return join(stateDirectory, 'kernel-state')
 }
 
