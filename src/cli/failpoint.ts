@@ -5,6 +5,7 @@
  *
  * Invariant: without the variable nothing is handed down, and the points cost nothing.
  */
+import { writeSync } from 'node:fs'
 import { failpointNames, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { CommandFailure } from './report-error.ts'
 
@@ -33,6 +34,8 @@ export function failpointFrom(env: NodeJS.ProcessEnv): Failpoint | undefined {
     if (name !== wanted || --left > 0) {
       return
     }
+    /* to the log of a daemon */
+    writeSync(process.stderr.fd, `${JSON.stringify({ level: 'info', msg: `killed at ${name}` })}\n`)
     process.kill(process.pid, 'SIGKILL')
     /* the signal is there when the call returns; not one step further */
     for (;;);

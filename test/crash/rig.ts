@@ -21,6 +21,7 @@ import {
   workplace,
   type Workplace,
 } from '../mount/rig.ts'
+import { isSealed, journalsIn } from './journals.ts'
 import { after, possible, sorted, type Operation, type Tree } from './operations.ts'
 import { damageSpooled, spooledIn, spooledText } from '../write-back/spooled-files.ts'
 
@@ -97,21 +98,12 @@ export class MortalMount {
 
   /** Whether the journal says what the spool must hold of a file. */
   isSealed(path: string): boolean {
-    for (const file of this.#journals()) {
-      const database = new DatabaseSync(file, { readOnly: true })
-      try {
-        const row = database.prepare('SELECT crc32 FROM paths WHERE path = ?').get(path)
-        if (typeof row?.['crc32'] === 'number') return true
-      } finally {
-        database.close()
-      }
-    }
-    return false
+    return isSealed(this.work.root, path)
   }
 
   /** As after a power cut: rows of another boot, and a spool that did not come to the disk as it was. */
   damage(how: 'short' | 'zeroed'): void {
-    for (const file of this.#journals()) {
+    for (const file of journalsIn(this.work.root)) {
       const database = new DatabaseSync(file)
       database.exec("UPDATE paths SET boot = 'another'")
       database.close()
@@ -121,12 +113,6 @@ export class MortalMount {
         damageSpooled(directory, name, how === 'short' ? text.slice(0, 2) : '\0'.repeat(text.length))
       }
     }
-  }
-
-  #journals(): string[] {
-    const state = join(this.work.root, 'state')
-    const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
-    return names.filter((name) => name.endsWith('journal.db')).map((name) => join(state, name))
   }
 
   /** Makes these changes, which must all be answered. */

@@ -214,7 +214,7 @@ for (const part of [inTurn.slice(0, half), inTurn.slice(half)])
       for (const [name, { code, seeds }] of part) {
         t.comment(name)
         await stage.alike(t, `${code}\n${shows}`, { seeds })
-        if (kills > 0) t.equal(mounted.restarts(), ++ends, 'it was killed where it was to be')
+        if (kills > 0) t.equal(mounted.killedAt().length, ++ends, 'it was killed where it was to be')
       }
       await mounted.sync()
       t.strictSame(treeOf(mounted.emulator.home), treeOf(local), 'the service has the same')

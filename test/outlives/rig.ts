@@ -44,8 +44,8 @@ export interface Outliving extends MountedEmulator {
   daemon(): number | undefined
   /** The words of every process of this mount, that of the keeper and of commands too. */
   processes(): readonly string[]
-  /** How many daemons have gone on with the mount so far. */
-  restarts(): number
+  /** The failpoints that daemons have been killed at, in their order. */
+  killedAt(): readonly string[]
   /** Kills the present daemon and resolves when another one serves. */
   kill(): Promise<void>
   /** Kills the present daemon, and resolves with its number at once: nobody serves then. */
@@ -125,7 +125,8 @@ export async function mountOutliving(
   return {
     ...mounted,
     daemon: () => daemonAfter(),
-    restarts: () => mounted.logged('info').filter((line) => line.includes('"msg":"mounted ')).length - 1,
+    killedAt: () =>
+      mounted.logged('info').flatMap((line) => /"msg":"killed at (.*)"/.exec(line)?.slice(1) ?? []),
     processes: () => processes().map(({ pid, words }) => `${pid} ${words}`),
     end,
     kill,
