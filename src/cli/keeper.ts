@@ -96,7 +96,8 @@ function keeperFor(daemon: DaemonArguments, directory: string): Keep {
     pipe.on('error', () => undefined)
     child.on('error', () => undefined)
     const { fd } = (pipe as unknown as { readonly _handle: { readonly fd: number } })._handle
-    return speakingTo(fd, daemon, descriptors)
+    /* after its end the number is given to something else */
+    return speakingTo(() => (pipe.destroyed ? undefined : fd), daemon, descriptors)
   }
 }
 
@@ -106,7 +107,7 @@ const octal = (character: string): string => `\\${character.charCodeAt(0).toStri
 function startedByKeeper(daemon: DaemonArguments): Keep {
   return (descriptors) => {
     say(words, 'up')
-    return speakingTo(words, daemon, descriptors)
+    return speakingTo(() => words, daemon, descriptors)
   }
 }
 
@@ -121,25 +122,30 @@ function successorsKeeper(daemon: DaemonArguments, directory: string): Keep {
   }
 }
 
-function speakingTo(descriptor: number, daemon: DaemonArguments, descriptors: MountDescriptors): Keeper {
+/** `listener`: where it hears; undefined once it has ended. */
+function speakingTo(
+  listener: () => number | undefined,
+  daemon: DaemonArguments,
+  descriptors: MountDescriptors,
+): Keeper {
   let isDone = false
   /* anything can be thrown */
   process.on('uncaughtExceptionMonitor', (error: unknown) => {
     const [words = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
-    if (!isDone) say(descriptor, `crashed ${words.slice(0, longestWords)}`)
+    if (!isDone) say(listener(), `crashed ${words.slice(0, longestWords)}`)
   })
   return {
     done() {
-      if (!isDone) say(descriptor, 'done')
+      if (!isDone) say(listener(), 'done')
       isDone = true
     },
-    prepare: (command) => prepare(command, descriptor, daemon, descriptors),
+    prepare: (command) => prepare(command, listener(), daemon, descriptors),
   }
 }
 
 async function prepare(
   [program = '', ...args]: readonly string[],
-  keeper: number,
+  keeper: number | undefined,
   daemon: DaemonArguments,
   { fuse: device, watch: watcher }: MountDescriptors,
 ): Promise<Successor> {
@@ -149,7 +155,7 @@ async function prepare(
     cwd: '/',
     detached: true,
     env: { ...environmentAfter(daemon), [takeoverVariable]: 'a restart was asked for', [turnVariable]: '1' },
-    stdio: [none, stdout.fd, stderr.fd, device, watcher ?? none, 'pipe', none, none, none, keeper],
+    stdio: [none, stdout.fd, stderr.fd, device, watcher ?? none, 'pipe', none, none, none, keeper ?? none],
   })
   const pipe = (child.stdio as readonly unknown[])[turn] as Readable & Writable
   pipe.on('error', () => undefined)
@@ -206,7 +212,8 @@ export function takeoverFrom(env: NodeJS.ProcessEnv): Takeover | undefined {
   return { fuse, watch, why, isHandedOver: env[turnVariable] !== undefined }
 }
 
-function say(descriptor: number, line: string): void {
+function say(descriptor: number | undefined, line: string): void {
+  if (descriptor === undefined) return
   try {
     writeSync(descriptor, `${line}\n`)
   } catch {
