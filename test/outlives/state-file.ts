@@ -8,14 +8,18 @@ import { join } from 'node:path'
 
 type Header = Readonly<Record<string, unknown>>
 
-/** Changes its first line. `root`: of the workplace. */
-export function damageState({ root }: { readonly root: string }, change: (header: Header) => Header): void {
+/** Of the only session that is mounted there. `root`: of the workplace. */
+export function stateDirectory({ root }: { readonly root: string }): string {
   const state = join(root, 'state')
-  const name = fs
-    .readdirSync(state, { recursive: true, encoding: 'utf8' })
-    .find((each) => each.endsWith('/kernel-state'))
-  if (name === undefined) throw new Error('there is no state of a mount')
-  const file = join(state, name)
+  const names = fs.readdirSync(state, { recursive: true, encoding: 'utf8' })
+  const found = names.find((each) => each.endsWith('/kernel-state'))
+  if (found === undefined) throw new Error('there is no state of a mount')
+  return join(state, found, '..')
+}
+
+/** Changes its first line. */
+export function damageState(mounted: { readonly root: string }, change: (header: Header) => Header): void {
+  const file = join(stateDirectory(mounted), 'kernel-state')
   const [first = '', ...rest] = fs.readFileSync(file, 'utf8').split('\n')
   fs.writeFileSync(file, [JSON.stringify(change(JSON.parse(first) as Header)), ...rest].join('\n'))
 }
