@@ -150,6 +150,8 @@ export class FrontEndSubject implements Subject {
       case 'forget':
         this.#calls.forget()
         return 'ok'
+      case 'kill':
+        return 'ok'
       case 'crash':
         await this.restart()
         return 'ok'

@@ -3,7 +3,7 @@
  * for as long, with new seeds; `MODEL_SEED` begins with that one.
  */
 import t from 'tap'
-import { startMount } from './mount-subject.ts'
+import { startMount, startOutliving } from './mount-subject.ts'
 import { programs, type Weights } from './operations.ts'
 import { explore } from './run.ts'
 
@@ -25,10 +25,12 @@ const runs = [
     seeds: 1,
     length: 150,
   },
+  { name: 'that outlives its daemons', weights: { ...alone, kill: 2 }, seeds: 2, length: 200 },
   { name: 'with an agent that changes the same tree', weights: accompanied, seeds: 3, length: 200 },
 ] as const
 
 const start = await startMount(t)
+const startKilled = await startOutliving(t)
 
 for (const { name, weights, seeds, length } of runs) {
   await t.test(
@@ -39,7 +41,13 @@ for (const { name, weights, seeds, length } of runs) {
       let steps = 0
       for (let at = 0; at < seeds || performance.now() < end; at++) {
         const seed = firstSeed + at
-        const failure = await explore(start, seed, weights, (count) => count >= length, seed % 4 === 0)
+        const failure = await explore(
+          'kill' in weights ? startKilled : start,
+          seed,
+          weights,
+          (count) => count >= length,
+          seed % 4 === 0,
+        )
         steps += length
         if (failure !== undefined) return t.fail(failure)
       }

@@ -10,7 +10,15 @@ import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { spawn } from 'node:child_process'
-import { type Mounted, type MountedEmulator, mountEmulator, type Teardown, treeOf } from '../mount/rig.ts'
+import {
+  type Mounted,
+  type MountedEmulator,
+  mountEmulator,
+  type MountOptions,
+  type Teardown,
+  treeOf,
+} from '../mount/rig.ts'
+import { mountOutliving } from '../outlives/rig.ts'
 import { bytesOf, type ForeignChange, type Operation, scratchPattern } from './operations.ts'
 import { digestOf } from './entries.ts'
 import type { Subject } from './run.ts'
@@ -21,18 +29,35 @@ const answerLimitMs = 60_000
 const unmountLimitMs = 150_000
 const ttlMs = 200
 
+const options: MountOptions = {
+  emulator: { latencyMs: 1, seedFiles: false },
+  args: [`--local-names=${scratchPattern}`, `--ttl=${ttlMs / 1000}`],
+}
+
 /** Many runs share one mount, each in an emptied directory. */
 export async function startMount(t: Teardown): Promise<() => Promise<Subject>> {
-  const mounted = await mountEmulator(t, {
-    emulator: { latencyMs: 1, seedFiles: false },
-    args: [`--local-names=${scratchPattern}`, `--ttl=${ttlMs / 1000}`],
+  const mounted = await mountEmulator(t, options)
+  return runsOn(mounted, () => undefined)
+}
+
+/** The same on a mount that outlives its daemon. */
+export async function startOutliving(t: Teardown): Promise<() => Promise<Subject>> {
+  const mounted = await mountOutliving(t, options)
+  return runsOn(mounted, (afterMs) => {
+    const pid = mounted.daemon()
+    if (pid === undefined) return
+    if (afterMs === 0) mounted.end(pid)
+    else setTimeout(() => mounted.end(pid), afterMs)
   })
+}
+
+function runsOn(mounted: MountedEmulator, kill: (afterMs: number) => void): () => Promise<Subject> {
   const daemon = { pid: mounted.pid }
   let runs = 0
   return async () => {
     const name = `run-${++runs}`
     await mounted.ok(`mkdir ${name}`)
-    return new MountSubject(mounted, daemon, name)
+    return new MountSubject(mounted, daemon, name, kill)
   }
 }
 
@@ -44,8 +69,15 @@ class MountSubject implements Subject {
   readonly #remote: string
   #driver: Driver
   readonly #daemon: { pid: number }
+  readonly #kill: (afterMs: number) => void
 
-  constructor(mounted: MountedEmulator, daemon: { pid: number }, name: string) {
+  constructor(
+    mounted: MountedEmulator,
+    daemon: { pid: number },
+    name: string,
+    kill: (afterMs: number) => void,
+  ) {
+    this.#kill = kill
     this.#mounted = mounted
     this.#directory = join(mounted.directory, name)
     this.#remote = join(mounted.emulator.home, name)
@@ -57,6 +89,9 @@ class MountSubject implements Subject {
     switch (operation.do) {
       case 'pass':
         await new Promise((resolve) => setTimeout(resolve, Math.min(operation.ms, 200)))
+        return 'ok'
+      case 'kill':
+        this.#kill(operation.afterMs)
         return 'ok'
       case 'crash':
         await this.#crash()

@@ -83,6 +83,8 @@ export type Circumstance =
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'forget' }
   | { readonly do: 'crash' }
+  /** The daemon is killed, after so many milliseconds of what comes next, and another goes on with the mount. */
+  | { readonly do: 'kill'; readonly afterMs: number }
   /** Unmounted when all is on the service, and mounted again. */
   | { readonly do: 'remount' }
   /** The next calls of a verb that changes something fail; `first` and `late` change it all the same. */
@@ -267,6 +269,8 @@ export class Generator {
         return { do: kind, slot: this.#pick([slot, ...tree.openDirectorySlots()]) }
       case 'pass':
         return { do: kind, ms: this.#pick([50, 100, 500, 1000, 2000, 5000, 11_000, 61_000]) }
+      case 'kill':
+        return { do: kind, afterMs: this.#pick([0, 0, 1, 2, 5, 10, 20, 50]) }
       case 'fault': {
         const verb = this.#pick(['upload', 'remove', 'makeDirectory'] as const)
         const applied = this.#pick(['never', 'first', 'late'] as const)

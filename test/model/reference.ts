@@ -288,6 +288,7 @@ export class Reference {
       case 'pass':
       case 'forget':
       case 'crash':
+      case 'kill':
       case 'remount':
       case 'fault':
       case 'refuse':
