@@ -85,14 +85,14 @@ export class Stage {
   }
 
   /** The program, on the mount, in a directory of its own. */
-  async start(code: string, seeds: Seeds = {}): Promise<Running & Scene> {
+  async start(code: string, seeds: Seeds = {}, limitMs = 120_000): Promise<Running & Scene> {
     const name = await this.#prepare(seeds)
     const flags = join(this.#mounted.root, `${name}-flags`)
     fs.mkdirSync(flags)
     const script = join(this.#mounted.root, `${name}.py`)
     fs.writeFileSync(script, prelude + code)
     const env = { ...this.#mounted.env, FLAGS: flags }
-    const running = this.#mounted.startSh(`cd ${name}; exec python3 ${script}`, { env, limitMs: 120_000 })
+    const running = this.#mounted.startSh(`cd ${name}; exec python3 ${script}`, { env, limitMs })
     const state = { isOver: false }
     const over = running.ended.then(() => (state.isOver = true))
     const stops = (text: string): string[] =>

@@ -88,8 +88,9 @@ void t.test(
   { timeout: timeout + times * 15_000, ...needs('python3') },
   async (t) => {
     const mounted = await mountOutliving(t, { emulator: { latencyMs: 10 } })
+    const limitMs = timeout + times * 10_000
     const theirs = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * i) % 253))
-    const scene = await new Stage(mounted).start(load, { theirs })
+    const scene = await new Stage(mounted).start(load, { theirs }, limitMs)
     await scene.at('enough')
     const pids = new Set([mounted.pid])
     for (let time = 0; time < times; time++) {
