@@ -18,6 +18,7 @@
  * nothing new. Lines after the last "=" belong to no reply, and do not count, but for "a" and "m".
  */
 import type { LocalAttributes } from '../write-back/local-changes.ts'
+import { isSameIdentity } from './file-bytes.ts'
 import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
 import type { DirectoryNode, FileNode, Handle, Node } from './node.ts'
 import { type FileFacts, flagLetters, type HandleFacts, type KernelRecordSink } from './remembered.ts'
@@ -234,11 +235,13 @@ function handleLines(handle: Handle): string {
       const flags = Object.entries(flagLetters)
         .filter(([flag]) => handle.flags[flag as keyof OpenFlags])
         .map(([, letter]) => letter)
-      const { retained, begun, older } = handle
+      const { retained, begun, older, node } = handle
+      /* one that could not be proven was fetched again, which may well have brought the same bytes */
+      const isOther = older !== undefined && !(node.shown && isSameIdentity(older.listed, node.shown))
       const facts: HandleFacts = {
         ...(retained === undefined ? {} : { retained: true }),
         ...(begun ? { begun } : {}),
-        ...(older === undefined ? {} : { older: true }),
+        ...(isOther ? { older: true } : {}),
       }
       return `${start},"${flags.join('')}",${JSON.stringify(facts)}]\n`
     }

@@ -338,3 +338,22 @@ except OSError as error:
   /* of what it was, only what the kernel has is left */
   t.match(await scene.ended, { code: 0, stdout: /old|Stale file handle/, stderr: '' })
 })
+
+void t.test('a file that was fetched twice as it could not be proven is read on', python, async (t) => {
+  const mounted = await mountOutliving(t, { args: ['--ttl', '0.1'] })
+  fs.mkdirSync(join(mounted.root, 'local'))
+  for (const above of [mounted.emulator.home, join(mounted.root, 'local')]) {
+    fs.writeFileSync(join(above, 'fresh'), large)
+    /* what was changed this very moment proves nothing, and for a minute nothing else will either */
+    fs.utimesSync(join(above, 'fresh'), Date.now() / 1000, Date.now() / 1000 + 60)
+  }
+  await new Stage(mounted).alike(
+    t,
+    `fd = os.open('../fresh', os.O_RDONLY)
+first = os.read(fd, 1000)
+time.sleep(0.3)
+print(hash(read('../fresh')))
+stop('fetched')
+print(hash(first + os.read(fd, 4000000)))`,
+  )
+})
