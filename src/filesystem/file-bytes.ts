@@ -18,6 +18,7 @@ import { orDirectory } from './failures.ts'
 import type { MaybePromise } from './front-end.ts'
 import type { FileHandle, FileNode } from './node.ts'
 import type { Ground } from './ground.ts'
+import { isSameIdentity } from './identity.ts'
 import { HeldContent } from './held-content.ts'
 import { release, retain } from './keepers.ts'
 import type { KernelRecord } from './kernel-record.ts'
@@ -354,11 +355,6 @@ export class FileBytes {
     }
     throw error
   }
-}
-
-/** Whether a newer listing shows what an older one did, as far as the service tells. */
-export function isSameIdentity(a: RemoteEntry, b: RemoteEntry): boolean {
-  return a.size === b.size && a.modifiedSeconds === b.modifiedSeconds && a.isDirectory === b.isDirectory
 }
 
 function lost({ node }: FileHandle): FilesystemError {

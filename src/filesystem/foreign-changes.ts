@@ -10,7 +10,7 @@ import { seenBy, type Listing, type ListingObserver } from '../cache/listings.ts
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalEntry } from '../write-back/local-changes.ts'
 import { msToNs } from './attributes.ts'
-import { isSameIdentity } from './file-bytes.ts'
+import { isSameIdentity } from './identity.ts'
 import type { FileSight } from './view.ts'
 import type { Workbench } from './workbench.ts'
 

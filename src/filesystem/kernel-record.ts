@@ -18,7 +18,7 @@
  * nothing new. Lines after the last "=" belong to no reply, and do not count, but for "a" and "m".
  */
 import type { LocalAttributes } from '../write-back/local-changes.ts'
-import { isSameIdentity } from './file-bytes.ts'
+import { isSameIdentity } from './identity.ts'
 import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
 import type { DirectoryNode, FileNode, Handle, Node } from './node.ts'
 import { type FileFacts, flagLetters, type HandleFacts, type KernelRecordSink } from './remembered.ts'
