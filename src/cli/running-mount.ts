@@ -19,7 +19,7 @@ import { dataDirectories } from './session-arguments.ts'
 export const answerWithinMs = 10_000
 
 /* the next daemon serves within a second or two of the end of the one before */
-const comesBackWithinMs = 20_000
+const comesBackWithinMs = 5_000
 const lookAgainMs = 50
 
 /** The mount that `path` is, or is in; throws `CommandFailure` when there is none of this user. */
