@@ -10,8 +10,8 @@
  *     ["g", node]                                                not alive any more
  *     ["i", place, inode | null]                                 a number that is not the hash of its place
  *     ["a", request, node, offset, length]                       an appending write, and where it goes
-     ["m", request, parent, name, parent, name]                 takes a name, or removes it (0, ""), if the journal
-                                                                says that it was carried out
+ *     ["m", request, parent, name, parent, name]                 another name, or none (0, ""), for what has the first,
+ *                                                                if the journal says that it was carried out
  *     ["=", request, nodes, handles]                             the end of a reply, and what it counts for
  *
  * Invariant: all that a reply names is with the sink before the reply leaves; nothing is written for one that names
