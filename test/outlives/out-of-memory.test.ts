@@ -13,15 +13,36 @@ import { fileTimeout, kills, mountOutliving, type Outliving, timeout } from './r
 
 t.setTimeout(fileTimeout)
 
-const groups = '/sys/fs/cgroup'
-const subtree = join(groups, 'cgroup.subtree_control')
+/** Control groups that limit memory, by their version. */
+const versions = [
+  {
+    root: '/sys/fs/cgroup/memory',
+    limit: 'memory.limit_in_bytes',
+    noLimit: '-1',
+    /* of what is wanted from then on */
+    little: '3M',
+    events: 'memory.oom_control',
+    isThere: () => fs.existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes'),
+  },
+  {
+    root: '/sys/fs/cgroup',
+    limit: 'memory.max',
+    noLimit: 'max',
+    little: '20M',
+    events: 'memory.events',
+    isThere: () => {
+      const subtree = '/sys/fs/cgroup/cgroup.subtree_control'
+      return fs.existsSync(subtree) && fs.readFileSync(subtree, 'utf8').includes('memory')
+    },
+  },
+]
+const groups = versions.find(({ isThere }) => isThere())
 
 /** Why no control group with a limit of memory can be made; undefined: one can. */
 function whyNoGroup(): string | undefined {
   if (kills === 0) return 'nothing is to be killed'
   if (process.getuid?.() !== 0) return 'needs root'
-  if (!fs.existsSync(subtree)) return 'no control groups of version 2'
-  return fs.readFileSync(subtree, 'utf8').includes('memory') ? undefined : 'they limit no memory'
+  return groups === undefined ? 'no control groups that limit memory' : undefined
 }
 
 const noGroup = whyNoGroup()
@@ -65,18 +86,20 @@ void t.test(
   'ended by the kernel as its control group has no memory left',
   { timeout, ...(noGroup === undefined ? needs('python3') : { skip: noGroup }) },
   async (t) => {
+    if (groups === undefined) return
     const mounted = await mountOutliving(t)
-    const group = join(groups, `mount-session-test-${process.pid}`)
+    const { limit, noLimit, little, events } = groups
+    const group = join(groups.root, `mount-session-test-${process.pid}`)
     const write = (file: string, text: string): void => fs.writeFileSync(join(group, file), text)
     fs.mkdirSync(group)
     t.teardown(() => eventually(() => (removeGroup(group), !fs.existsSync(group))))
     await through(t, mounted, (pid) => {
-      write('memory.max', 'max')
+      write(limit, noLimit)
       if (fs.existsSync(join(group, 'memory.swap.max'))) write('memory.swap.max', '0')
       write('cgroup.procs', String(pid))
-      write('memory.max', '20M')
+      write(limit, little)
     })
-    t.match(fs.readFileSync(join(group, 'memory.events'), 'utf8'), /^oom_kill 3$/m)
+    t.match(fs.readFileSync(join(group, events), 'utf8'), /^oom_kill 3$/m)
     const { restarts } = await mounted.status()
     t.strictSame([...new Set(restarts.slice(1).map(({ why }) => why))], ['it was killed by signal 9'])
   },
