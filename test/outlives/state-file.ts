@@ -17,9 +17,13 @@ export function stateDirectory({ root }: { readonly root: string }): string {
   return join(state, found, '..')
 }
 
-/** Changes its first line. */
+/** Changes its first line in place, at the same length: the daemon has mapped the file, and would end if it were cut. */
 export function damageState(mounted: { readonly root: string }, change: (header: Header) => Header): void {
   const file = join(stateDirectory(mounted), 'kernel-state')
-  const [first = '', ...rest] = fs.readFileSync(file, 'utf8').split('\n')
-  fs.writeFileSync(file, [JSON.stringify(change(JSON.parse(first) as Header)), ...rest].join('\n'))
+  const [first = ''] = fs.readFileSync(file, 'utf8').split('\n', 1)
+  const changed = JSON.stringify(change(JSON.parse(first) as Header)).padEnd(first.length)
+  if (Buffer.byteLength(changed) !== Buffer.byteLength(first)) throw new Error('it is longer than it was')
+  const descriptor = fs.openSync(file, 'r+')
+  fs.writeSync(descriptor, changed, 0)
+  fs.closeSync(descriptor)
 }
