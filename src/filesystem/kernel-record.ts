@@ -140,8 +140,9 @@ export class KernelRecord {
     if (this.#isEmpty) return
     this.#take()
     const end = this.#endOf(request)
-    this.#lines += end
-    if (!this.#write()) this.#renew(end)
+    if (!this.#sink.append(this.#lines + end)) this.#renew(end)
+    this.#lines = ''
+    this.#endsInAppend = false
   }
 
   /** Writes all of it anew. */
@@ -177,9 +178,15 @@ export class KernelRecord {
   }
 
   #endOf(request: number): string {
+    const { length } = this.#lookedUp
+    if (this.#opened.length === 0 && length < 2) {
+      /* most of them: nothing, or one look-up */
+      const one = length === 0 ? '' : this.#lookedUp.pop()
+      return `["=",${request},[${one}],[]]\n`
+    }
     const end = `["=",${request},[${this.#lookedUp.join()}],[${this.#opened.join()}]]\n`
-    if (this.#lookedUp.length > 0) this.#lookedUp = []
-    if (this.#opened.length > 0) this.#opened = []
+    this.#lookedUp = []
+    this.#opened = []
     return end
   }
 
