@@ -28,8 +28,11 @@ export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | '
   readonly leaveOut?: ReadonlySet<PrefetchPart> | undefined
 }
 
-/** What follows so soon in the directory that was just read is the same program going in. */
-const atOnceMs = 25
+/**
+ * What follows so soon in the directory that was just read is the same program going in: nobody reads a listing
+ * and types a name of it as fast, and a program on a busy machine waits for a processor no longer.
+ */
+const atOnceMs = 250
 /** Steps further apart are somebody typing; a walk that takes none for so long is over. */
 const stepMs = 2_000
 /** Walks at a time, and directories whose last steps are remembered. */

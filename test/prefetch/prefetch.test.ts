@@ -171,6 +171,18 @@ void t.test('one file among a thousand is one download', async (t) => {
   t.equal(rig.files.count('download'), 2)
 })
 
+void t.test(
+  'a program that waits for a processor before the first file goes through all the same',
+  async (t) => {
+    const rig = new WalkRig(t.testdir())
+    rig.plant(1, 100)
+    await rig.readDirectory('tree/dir0000')
+    rig.clock.advance(150)
+    await rig.cat('tree/dir0000/file0000')
+    t.ok(rig.files.count('download') >= 50, `${rig.files.count('download')} so far`)
+  },
+)
+
 void t.test('two neighbours fetch little ahead, a row of them more and more', async (t) => {
   const rig = new WalkRig(t.testdir())
   rig.plant(1, 200)

@@ -88,7 +88,7 @@ export class WalkRig {
   }
 
   async pause(): Promise<void> {
-    this.clock.advance(100)
+    this.clock.advance(300)
     await new Promise(setImmediate)
   }
 }
