@@ -7,7 +7,6 @@
  * Invariant: for the life of the mount a name keeps its number until it is removed, a renamed file takes its
  * number along, and no two live files have the same one.
  */
-import { hash } from 'node:crypto'
 
 export const rootInode = 1
 
@@ -120,8 +119,26 @@ function placeOf(directory: number, name: string): string {
   return `${directory}/${name}`
 }
 
-/** 53 bits: what a double holds exactly. */
+/**
+ * 53 bits, what a double holds exactly: two hashes of 32 bits, multiplied and mixed. It is computed for every name
+ * that is listed, and need not withstand anybody: a number that is taken is not given out again.
+ */
 function hashed(place: string, salt: number): number {
-  const digest = hash('sha1', salt === 0 ? place : `${place}/${salt}`, 'buffer')
-  return digest.readUInt32LE(0) + (digest.readUInt32LE(4) & 0x1f_ffff) * 2 ** 32
+  let one = 0x811c_9dc5 ^ salt
+  let other = 0x41c6_ce57 ^ salt
+  for (let i = 0; i < place.length; i++) {
+    const code = place.charCodeAt(i)
+    one = Math.imul(one ^ code, 0x9e37_79b1)
+    other = Math.imul(other ^ code, 0x85eb_ca77)
+  }
+  const low = mixed(one) ^ mixed(other + 0x27d4_eb2f)
+  const high = mixed(other ^ low)
+  return (low >>> 0) + (high & 0x1f_ffff) * 2 ** 32
+}
+
+/** A bijection in which each bit of the result depends on each bit of what is given. */
+function mixed(bits: number): number {
+  let result = Math.imul(bits ^ (bits >>> 16), 0x85eb_ca6b)
+  result = Math.imul(result ^ (result >>> 13), 0xc2b2_ae35)
+  return result ^ (result >>> 16)
 }

@@ -21,6 +21,7 @@ import type { LocalAttributes } from '../write-back/local-changes.ts'
 import { isSameIdentity } from './identity.ts'
 import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
 import type { DirectoryNode, FileNode, Handle, Node } from './node.ts'
+import { RecordLines } from './record-lines.ts'
 import { type FileFacts, flagLetters, type HandleFacts, type KernelRecordSink } from './remembered.ts'
 
 /** All that there is to be written down. */
@@ -33,17 +34,19 @@ export interface Known {
 
 type Place = readonly [directory: DirectoryNode, name: string]
 
+/** Nodes that one reply names; room for more is not kept. */
+const keptRoom = 1024
 /** Appending writes that may not be answered yet; more than are ever under way at once. */
 const keptAppends = 64
 
 export class KernelRecord {
   readonly #sink: KernelRecordSink
-  readonly #nodes = new Set<Node>()
+  readonly #nodes = new NotedNodes()
   readonly #handles = new Set<Handle>()
   readonly #generations = new WeakMap<FileNode, number>()
-  #lines = ''
-  #lookedUp: NodeId[] = []
-  #opened: HandleId[] = []
+  readonly #lines = new RecordLines()
+  readonly #lookedUp: NodeId[] = []
+  readonly #opened: HandleId[] = []
   #appends: string[] = []
   #endsInAppend = false
   #known: Known | undefined
@@ -75,7 +78,7 @@ export class KernelRecord {
 
   gone(node: Node): void {
     this.#nodes.delete(node)
-    this.#lines += `["g",${node.id}]\n`
+    this.#lines.ascii('["g",').number(node.id).ascii(']\n')
   }
 
   opened(handle: Handle): void {
@@ -92,11 +95,11 @@ export class KernelRecord {
   closed(handle: Handle): void {
     if (isOurs(handle)) return
     this.#handles.delete(handle)
-    this.#lines += `["c",${handle.id}]\n`
+    this.#lines.ascii('["c",').number(handle.id).ascii(']\n')
   }
 
   number(place: string, inode: number | undefined): void {
-    this.#lines += `${JSON.stringify(['i', place, inode ?? null])}\n`
+    this.#lines.text(`${JSON.stringify(['i', place, inode ?? null])}\n`)
   }
 
   /** A write to the end of a file is about to be carried out: written down at once. */
@@ -104,21 +107,13 @@ export class KernelRecord {
     const line = `["a",${request},${node},${offset},${length}]\n`
     this.#appends.push(line)
     if (this.#appends.length > keptAppends) this.#appends.shift()
-    this.#lines += line
-    if (!this.#write()) {
-      this.renew()
-      this.#sink.append(line)
-    }
+    this.#now(line)
     this.#endsInAppend = true
   }
 
   /** A name is about to be taken from what has it, and given another one: written down at once. */
   moving(request: number, [from, name]: Place, to?: Place): void {
-    const line = `${JSON.stringify(['m', request, from.id, name, to?.[0].id ?? 0, to?.[1] ?? ''])}\n`
-    this.#lines += line
-    if (this.#write()) return
-    this.renew()
-    this.#sink.append(line)
+    this.#now(`${JSON.stringify(['m', request, from.id, name, to?.[0].id ?? 0, to?.[1] ?? ''])}\n`)
   }
 
   /** Before a file is cut: the last line may not be an append to it any more, by which it would be looked at. */
@@ -131,7 +126,7 @@ export class KernelRecord {
   keepNow(): void {
     if (this.#isEmpty) return
     this.#take()
-    this.#lines += '["=",0,[],[]]\n'
+    this.#end(0, [], [])
     if (!this.#write()) this.renew()
   }
 
@@ -139,70 +134,75 @@ export class KernelRecord {
   replying(request: number): void {
     if (this.#isEmpty) return
     this.#take()
-    const end = this.#endOf(request)
-    if (!this.#sink.append(this.#lines + end)) this.#renew(end)
-    this.#lines = ''
-    this.#endsInAppend = false
+    this.#end(request, this.#lookedUp, this.#opened)
+    if (!this.#write()) this.#renew(request, this.#lookedUp, this.#opened)
+    this.#lookedUp.length = 0
+    this.#opened.length = 0
   }
 
   /** Writes all of it anew. */
   renew(): void {
-    this.#renew('["=",0,[],[]]\n')
+    this.#renew(0, [], [])
   }
 
-  #renew(end: string): void {
+  #renew(request: number, lookedUp: readonly NodeId[], opened: readonly HandleId[]): void {
     const known = this.#known
     if (known === undefined) return
-    this.#lines = this.#appends.join('')
-    this.#nodes.clear()
+    this.#lines.clear()
+    this.#lines.text(this.#appends.join(''))
+    this.#nodes.take(() => undefined)
     this.#handles.clear()
     for (const [place, inode] of known.numbers()) this.number(place, inode)
-    for (const node of known.nodes()) if (node.id !== rootNode) this.#nodes.add(node)
+    for (const node of known.nodes()) this.#nodes.add(node)
     for (const handle of known.handles()) if (!isOurs(handle)) this.#handles.add(handle)
     this.#take()
-    const lines = this.#lines + end
-    this.#lines = ''
+    this.#end(request, lookedUp, opened)
+    this.#sink.replace(this.#lines)
+    this.#lines.clear()
     this.#endsInAppend = false
-    this.#sink.replace(lines)
   }
 
   get #isEmpty(): boolean {
-    return this.#lines === '' && this.#nodes.size === 0 && this.#handles.size === 0
+    return this.#lines.length === 0 && this.#nodes.length === 0 && this.#handles.size === 0
   }
 
   #take(): void {
-    for (const node of this.#nodes) if (node.id !== rootNode) this.#lines += this.#nodeLine(node)
-    for (const handle of this.#handles) this.#lines += handleLines(handle)
-    this.#nodes.clear()
+    this.#nodes.take((node) => this.#nodeLine(node))
+    if (this.#handles.size === 0) return
+    for (const handle of this.#handles) this.#lines.text(handleLines(handle))
     this.#handles.clear()
   }
 
-  #endOf(request: number): string {
-    const { length } = this.#lookedUp
-    if (this.#opened.length === 0 && length < 2) {
-      /* most of them: nothing, or one look-up */
-      const one = length === 0 ? '' : this.#lookedUp.pop()
-      return `["=",${request},[${one}],[]]\n`
-    }
-    const end = `["=",${request},[${this.#lookedUp.join()}],[${this.#opened.join()}]]\n`
-    this.#lookedUp = []
-    this.#opened = []
-    return end
+  #end(request: number, lookedUp: readonly NodeId[], opened: readonly HandleId[]): void {
+    this.#lines.ascii('["=",').number(request)
+    this.#lines.ascii(',').numbers(lookedUp).ascii(',').numbers(opened).ascii(']\n')
+  }
+
+  /** What is said now belongs to no reply. */
+  #now(line: string): void {
+    this.#lines.text(line)
+    if (this.#write()) return
+    this.renew()
+    this.#lines.text(line)
+    this.#write()
   }
 
   /** False: it has to be written anew. */
   #write(): boolean {
-    const lines = this.#lines
-    this.#lines = ''
+    const isWritten = this.#sink.append(this.#lines)
+    this.#lines.clear()
     this.#endsInAppend = false
-    return this.#sink.append(lines)
+    return isWritten
   }
 
-  #nodeLine(node: Node): string {
+  #nodeLine(node: Node): void {
     const { id, inode, kind, parent, name, lookups } = node
     const facts = node.kind === 'file' ? this.#factsOf(node) : undefined
-    const start = `["n",${id},${inode},"${kind}",${parent?.id ?? 0},${JSON.stringify(name)},${lookups}`
-    return facts === undefined ? `${start}]\n` : `${start},${JSON.stringify(facts)}]\n`
+    const lines = this.#lines.ascii('["n",').number(id).ascii(',').number(inode)
+    lines.ascii(kinds[kind]).number(parent?.id ?? 0)
+    lines.ascii(',').string(name).ascii(',').number(lookups)
+    if (facts !== undefined) lines.ascii(',').text(JSON.stringify(facts))
+    lines.ascii(']\n')
   }
 
   /** What is only known here, of a file that is open, or that has no name any more. */
@@ -226,10 +226,43 @@ export class KernelRecord {
 }
 
 const rootNode: NodeId = 1
+const kinds = { file: ',"file",', directory: ',"directory",', special: ',"special",' } as const
 
 function isEmpty(attributes: LocalAttributes): boolean {
   for (const _name in attributes) return false
   return true
+}
+
+/** Each node once. A set would make a new table for every reply. */
+class NotedNodes {
+  readonly #nodes: Node[] = []
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  add(node: Node): void {
+    if (node.isNoted || node.id === rootNode) return
+    node.isNoted = true
+    this.#nodes[this.#length++] = node
+  }
+
+  delete(node: Node): void {
+    node.isNoted = false
+  }
+
+  /** All of them, which are none any more. */
+  take(visit: (node: Node) => void): void {
+    for (let at = 0; at < this.#length; at++) {
+      const node = this.#nodes[at]
+      if (node?.isNoted !== true) continue
+      node.isNoted = false
+      visit(node)
+    }
+    this.#length = 0
+    if (this.#nodes.length > keptRoom) this.#nodes.length = 0
+  }
 }
 
 /** Nobody would close it after this process. */

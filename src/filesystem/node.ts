@@ -27,6 +27,8 @@ interface NodeBase {
   /** Answers that named it and were not taken back. */
   lookups: number
   readonly handles: Set<Handle>
+  /** Something of it is still to be written down for whoever goes on (`kernel-record.ts`). */
+  isNoted: boolean
 }
 
 export interface DirectoryNode extends NodeBase {

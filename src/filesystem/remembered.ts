@@ -9,13 +9,14 @@ import * as v from 'valibot'
 import type { LocalAttributes } from '../write-back/local-changes.ts'
 import type { HandleId, NodeId, OpenFlags } from './front-end.ts'
 import type { RemoteEntry } from '../client/session-files.ts'
+import type { RecordLines } from './record-lines.ts'
 
 /** Where the lines go, each with its newline. */
 export interface KernelRecordSink {
   /** Adds to what is there; false: there is no room, all of it is to be written anew. Never throws. */
-  append(lines: string): boolean
+  append(lines: RecordLines): boolean
   /** In place of all that is there. Never throws. */
-  replace(lines: string): void
+  replace(lines: RecordLines): void
 }
 
 export interface FileFacts {

@@ -28,6 +28,7 @@ export class Tree {
     name: '',
     lookups: 1,
     handles: new Set(),
+    isNoted: false,
     children: new Map(),
   }
   readonly #numbers: InodeNumbers
@@ -47,7 +48,7 @@ export class Tree {
     this.#numbers.restore(numbers)
     this.#last = lastNode
     for (const { id, inode, kind, name, lookups, facts } of nodes.values()) {
-      const base = { id, inode, parent: undefined, name, lookups, handles: new Set<never>() }
+      const base = { id, inode, parent: undefined, name, lookups, handles: new Set<never>(), isNoted: false }
       const special = kind === 'special' ? specials.get(name) : undefined
       if (kind === 'directory') this.#nodes.set(id, { ...base, kind, children: new Map() })
       else if (special !== undefined) this.#nodes.set(id, { ...base, kind: 'special', file: special })
@@ -241,12 +242,17 @@ export class Tree {
     return undefined
   }
 
-  #base(
-    directory: DirectoryNode,
-    name: string,
-  ): Pick<DirectoryNode, 'id' | 'inode' | 'parent' | 'name' | 'lookups' | 'handles'> {
+  #base(directory: DirectoryNode, name: string): Omit<DirectoryNode, 'kind' | 'children'> {
     const inode = this.#numbers.claim(directory.inode, name)
-    return { id: this.#last + 1, inode, parent: directory, name, lookups: 0, handles: new Set() }
+    return {
+      id: this.#last + 1,
+      inode,
+      parent: directory,
+      name,
+      lookups: 0,
+      handles: new Set(),
+      isNoted: false,
+    }
   }
 
   #add<N extends Node>(node: N): N {
@@ -263,6 +269,7 @@ function newFile(): Omit<FileNode, 'id' | 'inode' | 'parent' | 'name' | 'lookups
     ...{
       kind: 'file',
       handles: new Set(),
+      isNoted: false,
       shown: undefined,
       replaced: false,
       own: {},

@@ -39,6 +39,9 @@ const nativeMunmap = libc.func('int munmap(void *address, size_t length)') as un
   address: unknown,
   length: number,
 ) => number
+const nativeAllocate = libc.func(
+  'int posix_fallocate(int fd, int64_t offset, int64_t length)',
+) as unknown as (fd: number, offset: number, length: number) => number
 const nativeFlock = libc.func('int flock(int fd, int operation)') as unknown as (
   fd: number,
   operation: number,
@@ -94,6 +97,12 @@ export function duplicateOnto(from: number, to: number): void {
   if (nativeDup3(from, to, closeOnExec) < 0) throw failure('dup3')
 }
 
+/** Makes an open file so many bytes long, for which the disk has room from then on; throws where it has none. */
+export function allocate(fd: number, length: number): void {
+  const errno = nativeAllocate(fd, 0, length)
+  if (errno !== 0) throw failure('posix_fallocate', errno)
+}
+
 export interface MappedFile {
   /** What is stored here is in the file at once, whatever becomes of this process. Not to be touched after `unmap`. */
   readonly bytes: Buffer
@@ -136,6 +145,6 @@ export function closeQuietly(fd: number): void {
   }
 }
 
-function failure(call: string): Error {
-  return new Error(`${call} failed with errno ${koffi.errno()}`)
+function failure(call: string, errno = koffi.errno()): Error {
+  return new Error(`${call} failed with errno ${errno}`)
 }

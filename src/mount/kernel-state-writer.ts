@@ -4,15 +4,16 @@
  * Invariant: what stands in it is all there is, or there is no such file: when it cannot be written it is removed, and
  * written anew as soon as it can be. The page cache is enough: no mount survives the machine.
  */
-import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
+import type { RecordLines } from '../filesystem/record-lines.ts'
 import type { KernelRecordSink } from '../filesystem/remembered.ts'
-import { mapFile, type MappedFile } from '../fuse/libc.ts'
+import { allocate, mapFile, type MappedFile } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import { fileIn, type KernelStateHeader } from './kernel-state.ts'
 
 /** So much room is kept behind what is written anew, and as much again as that is long. */
-const roomBytes = 1024 * 1024
+const roomBytes = 4 * 1024 * 1024
 const tryAgainMs = 10_000
 
 export class KernelState implements KernelRecordSink {
@@ -51,31 +52,31 @@ export class KernelState implements KernelRecordSink {
     return this.#mapped === undefined || statSync(this.#file, { throwIfNoEntry: false }) !== undefined
   }
 
-  append(lines: string): boolean {
+  append(lines: RecordLines): boolean {
     if (this.#isOver) return true
     if (this.#mapped === undefined) return this.#clock.now() - (this.#failedAt ?? -Infinity) < tryAgainMs
     const { bytes } = this.#mapped
-    /* three bytes for each of UTF-16 are the most there can be */
-    const isRoom =
-      this.#end + 3 * lines.length < bytes.length || this.#end + Buffer.byteLength(lines) < bytes.length
-    if (isRoom) this.#end += bytes.write(lines, this.#end)
-    return isRoom
+    if (this.#end + lines.length >= bytes.length) return false
+    lines.copyTo(bytes, this.#end)
+    this.#end += lines.length
+    return true
   }
 
-  replace(lines: string): void {
+  replace(lines: RecordLines): void {
     if (this.#isOver) return
     const fresh = `${this.#file}.new`
-    const text = `${JSON.stringify(this.#header)}\n${lines}`
-    const end = Buffer.byteLength(text)
+    const header = Buffer.from(`${JSON.stringify(this.#header)}\n`)
+    const end = header.length + lines.length
     let fd: number | undefined
     try {
       fd = openSync(fresh, 'w+', 0o600)
-      const bytes = Buffer.alloc(2 * end + roomBytes)
-      bytes.write(text)
+      const size = 2 * end + roomBytes
       /* all of it now: a store that finds no room on the disk would end this process */
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
-      const mapped = mapFile(fd, bytes.length)
+      allocate(fd, size)
+      const mapped = mapFile(fd, size)
       if (mapped === undefined) throw new Error(`${fresh}: its filesystem cannot map it`)
+      header.copy(mapped.bytes)
+      lines.copyTo(mapped.bytes, header.length)
       renameSync(fresh, this.#file)
       this.#unmap()
       this.#mapped = mapped
