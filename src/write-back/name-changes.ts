@@ -237,6 +237,8 @@ export class NameChanges {
     const before = record.desired
     ledger.change(record, { desired })
     if (before.is !== 'file') return
+    const stays = desired.is === 'file' && desired.from === 'spool' ? desired.copy : undefined
+    if (before.from === 'spool' && before.copy !== stays) this.#unname(before.copy.generation)
     if (before.from === 'spool' && before.copy.record === record) {
       this.#afterwards.push(() => {
         if (
@@ -254,6 +256,15 @@ export class NameChanges {
         if (source) queue.wake(source)
       })
     }
+  }
+
+  /** At once: what has a name and no row would be taken for what a lost journal had known. */
+  #unname(generation: number): void {
+    const { spool } = this.#parts
+    const path = spool.nameOf(generation)
+    if (path === undefined) return
+    spool.unname(generation)
+    this.#takeBack.push(() => spool.name(generation, path))
   }
 
   /** What was listed of its name was in another directory, which is gone. */

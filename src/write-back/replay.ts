@@ -59,12 +59,17 @@ export async function replay(boot: string, parts: Parts): Promise<Set<number>> {
 
 /** Puts away what nobody has use for of what an earlier run left in the spool. */
 export function sweep(wanted: ReadonlySet<number>, parts: Parts): void {
-  const { spool, generations } = parts
+  const { spool, generations, ledger } = parts
+  const hasNewer = (path: string, generation: number): boolean => {
+    const { desired } = ledger.records.get(path) ?? {}
+    return desired?.is === 'file' && desired.from === 'spool' && desired.copy.generation > generation
+  }
   // what only an attempt still speaks of goes with it
   for (const generation of spool.generations()) {
     if (wanted.has(generation)) continue
     const path = spool.nameOf(generation)
-    if (path === undefined || spool.size(generation) === 0) generations.discard(generation)
+    const isOver = path === undefined || spool.size(generation) === 0 || hasNewer(path, generation)
+    if (isOver) generations.discard(generation)
     else setAside({ path, generation }, 'the journal that knew of it is lost', parts)
   }
 }

@@ -35,6 +35,8 @@ export class Ledger {
   readonly #pin: (generation: number) => () => void
   readonly #pinned = new Map<PathRecord, readonly (() => void)[]>()
   #undo: (() => void)[] | undefined
+  /** Of the transaction that is under way: what its generations are, once that is written down. */
+  readonly #named: (readonly [generation: number, path: string])[] = []
 
   /**
    * `staysHere`: whether what is new at a path never travels. `pin`: the generation's file stays until the
@@ -60,11 +62,13 @@ export class Ledger {
     this.#undo = undo
     try {
       this.#journal.transaction(changes)
+      for (const [generation, path] of this.#named) this.#name(generation, path)
     } catch (error) {
       for (const back of undo.reverse()) back()
       throw localFailure('', error)
     } finally {
       this.#undo = undefined
+      this.#named.length = 0
     }
   }
 
@@ -245,7 +249,10 @@ export class Ledger {
     const ageMs = doubtSince === undefined ? undefined : this.#clock.now() - doubtSince
     const since = ageMs === undefined ? undefined : Math.round(this.#clock.wallMs() - ageMs)
     this.#journal.save({ ...state, doubtSince: since }, spooled, point)
-    if (spooled) this.#name(spooled.generation, state.path)
+    if (spooled === undefined) return
+    // a name that comes before what it speaks of would be taken for what a lost journal had known
+    if (this.#undo) this.#named.push([spooled.generation, state.path])
+    else this.#name(spooled.generation, state.path)
   }
 
   #rememberAttributes(path: string, attributes: LocalAttributes | undefined): void {
