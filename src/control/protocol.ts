@@ -33,6 +33,21 @@ export interface Leftover {
   readonly error?: string | undefined
 }
 
+/** One session of a mount of all sessions of an agent. */
+export interface SessionReport {
+  readonly session: string
+  /**
+   * - `open`: its changes travel, its files are cached; `resting`: it is opened again when a program goes in
+   * - `refused`: it cannot be opened, for `reason`
+   */
+  readonly state: 'opening' | 'open' | 'resting' | 'refused'
+  readonly reason?: string | undefined
+  /** Whether it accepts calls, where it is open. */
+  readonly service?: StatusReport['service'] | undefined
+  /** How many paths the service has not confirmed. */
+  readonly paths: number
+}
+
 export interface StatusReport {
   readonly version: string
   readonly pid: number
@@ -40,9 +55,12 @@ export interface StatusReport {
   /** The proxy on the way to it, without credentials. */
   readonly proxy?: string | undefined
   readonly agent: string
-  readonly session: string
+  /** undefined: all sessions of the agent are mounted, and what follows is about those that are open, together. */
+  readonly session?: string | undefined
   /** The part of the session that is mounted; undefined: all of it. */
   readonly subdirectory?: string | undefined
+  /** Of a mount of all sessions: those that programs have gone into. */
+  readonly sessions?: readonly SessionReport[] | undefined
   readonly directory: string
   readonly readOnly: boolean
   /** When the mount began, ISO 8601. */
@@ -55,7 +73,7 @@ export interface StatusReport {
     | { readonly state: 'paused'; readonly reason: string; readonly sinceMs: number }
   /** The service does not answer, and has not for so long: names are shown as they were listed before. */
   readonly silent?: { readonly sinceMs: number } | undefined
-  /** Everything that the service has not confirmed. */
+  /** Everything that the service has not confirmed; paths from the mount point. */
   readonly paths: readonly Leftover[]
   /** What is neither uploaded nor shown, and stays here until `mount-session recover` exports or discards it. */
   readonly setAside: readonly { readonly path: string; readonly reason: string }[]

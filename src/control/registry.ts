@@ -20,7 +20,8 @@ const recordSchema = v.object({
   stateDirectory: v.string(),
   pid: v.number(),
   agent: v.string(),
-  session: v.string(),
+  /** undefined: all sessions of the agent are. */
+  session: v.optional(v.string()),
   /** The part of the session that is mounted; undefined: all of it. */
   subdirectory: v.optional(v.string()),
   /** Names at the top that are the mount's own: `.logs`. */

@@ -60,9 +60,17 @@ export interface MountOptions
   extends
     SessionAddress,
     DataDirectories,
-    Omit<OptionValues, keyof RunOptions | keyof SessionAddress | 'ignoreFrom'> {
+    Omit<OptionValues, keyof RunOptions | keyof SessionAddress | 'ignoreFrom' | 'sessionStatus'> {
   /** The mount point. */
   readonly directory: string
+}
+
+/** The same of a mount of all sessions of an agent. */
+export interface AgentMountOptions extends Omit<MountOptions, 'session' | 'subdirectory'> {
+  readonly session?: undefined
+  readonly subdirectory?: undefined
+  /** Only those in this status are shown; default: all. */
+  readonly sessionStatus?: string | undefined
 }
 
 /** How the command line itself runs. */

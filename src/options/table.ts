@@ -108,6 +108,13 @@ export const options = {
     help: 'mount this directory of the session alone, as AGENT/SESSION:PATH does',
     parse: directoryPath,
   },
+  sessionStatus: {
+    mountOption: 'status',
+    argument: 'STATUS',
+    group: 'Mount',
+    help: 'of an agent: show only the sessions that the service says are in this status: active, idle, …',
+    parse: text,
+  },
   readOnly: { mountOption: 'ro', group: 'Mount', help: 'mount read-only', parse: on },
   noExec: { mountOption: 'noexec', group: 'Mount', help: 'no file can be run', parse: on },
   sync: {
