@@ -70,7 +70,7 @@ export class Filesystem implements FrontEnd {
     const news = new KernelNews(given.kernelCache)
     const record = recordSink && new KernelRecord(recordSink)
     const onGone = (file: FileNode): void => bytes.nameless.letGo(file)
-    const tree = new Tree(onGone, options.rootPath, record)
+    const tree = new Tree(onGone, options, record)
     const handles = new Handles(record)
     const appended = new Set<number>()
     const carryOut: CarryOut = ({ request }, work, move) => {

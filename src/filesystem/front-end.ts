@@ -208,10 +208,10 @@ export interface FrontEnd {
 
   statistics(): Statistics
 
-  /** A request that a process before this one has read comes again, before it is called. */
-  comesAgain(request: number): void
-  /** The reply to a request is about to leave; 0: none is, but what was taken back is to be written down. */
-  replying(request: number): void
+  /** A request about a node that a process before this one has read comes again, before it is called. */
+  comesAgain(request: number, node: NodeId): void
+  /** The reply to a request about a node is about to leave; 0: none is, but what was taken back is to be written down. */
+  replying(request: number, node: NodeId): void
 
   /** Where a node is now, '' for the root; undefined when it has no name (any more). For log lines: sends nothing. */
   pathOf(node: NodeId): string | undefined

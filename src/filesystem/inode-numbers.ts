@@ -8,7 +8,8 @@
  * number along, and no two live files have the same one.
  */
 
-export const rootInode = 1
+/** The root's where nobody says otherwise; no name gets it. */
+export const usualRootInode = 1
 
 export class InodeNumbers {
   readonly #onNumber: (place: string, number: number | undefined) => void
@@ -109,7 +110,7 @@ export class InodeNumbers {
 
   #isFree(number: number, place: string): boolean {
     const owner = this.#owners.get(number)
-    return number > rootInode && (owner === undefined || owner === place)
+    return number > usualRootInode && (owner === undefined || owner === place)
   }
 }
 

@@ -37,6 +37,8 @@ export interface FilesystemOptions {
   readonly readOnly: boolean
   /** The directory of the session that is the root; default '', its home. */
   readonly rootPath?: string | undefined
+  /** The inode number that programs see of the root, by which all others are given out; default 1. */
+  readonly rootInode?: number | undefined
   /** Owner of what has none of its own. */
   readonly uid: number
   readonly gid: number

@@ -6,7 +6,7 @@
  */
 import { FilesystemError } from './errors.ts'
 import type { NodeId } from './front-end.ts'
-import { InodeNumbers, rootInode } from './inode-numbers.ts'
+import { InodeNumbers, usualRootInode } from './inode-numbers.ts'
 import type { KernelRecord } from './kernel-record.ts'
 import type { DirectoryNode, FileNode, Node, SpecialNode } from './node.ts'
 import type { Remembered } from './remembered.ts'
@@ -20,25 +20,34 @@ export class Tree {
   readonly #record: KernelRecord | undefined
   /** What of the session the root is; '' for all of it. */
   readonly rootPath: string
-  readonly root: DirectoryNode = {
-    kind: 'directory',
-    id: rootId,
-    inode: rootInode,
-    parent: undefined,
-    name: '',
-    lookups: 1,
-    handles: new Set(),
-    isNoted: false,
-    children: new Map(),
-  }
+  readonly root: DirectoryNode
   readonly #numbers: InodeNumbers
-  readonly #nodes = new Map<NodeId, Node>([[rootId, this.root]])
+  readonly #nodes = new Map<NodeId, Node>()
   #last: NodeId = rootId
 
   /** `onGone` is told of a file that is not alive any more; `record` of all that the kernel knows of nodes. */
-  constructor(onGone: (file: FileNode) => void, rootPath = '', record?: KernelRecord) {
+  constructor(
+    onGone: (file: FileNode) => void,
+    {
+      rootPath = '',
+      rootInode = usualRootInode,
+    }: { readonly rootPath?: string | undefined; readonly rootInode?: number | undefined } = {},
+    record?: KernelRecord,
+  ) {
     this.#onGone = onGone
     this.#record = record
+    this.root = {
+      kind: 'directory',
+      id: rootId,
+      inode: rootInode,
+      parent: undefined,
+      name: '',
+      lookups: 1,
+      handles: new Set(),
+      isNoted: false,
+      children: new Map(),
+    }
+    this.#nodes.set(rootId, this.root)
     this.#numbers = new InodeNumbers((place, number) => record?.number(place, number))
     this.rootPath = rootPath
   }
@@ -131,7 +140,7 @@ export class Tree {
 
   /** The same of a directory that may not be alive either. */
   inodeAt(path: string, name: string): number {
-    let inode = rootInode
+    let inode = this.root.inode
     let node: DirectoryNode | undefined = this.root
     for (const part of (pathBelow(this.rootPath, path) ?? '').split('/').filter((each) => each !== '')) {
       const child: Node | undefined = node?.children.get(part)

@@ -153,7 +153,7 @@ class Connection implements Served {
     await sleep(this.#clock, withinMs, answered.signal).catch(() => undefined)
     this.#isPaused = true
     for (const request of this.#inFlight.values()) request.interrupt()
-    this.#frontEnd.replying(0)
+    this.#frontEnd.replying(0, 0)
   }
 
   readonly #stopAtExit = (): void => this.stop()
@@ -177,7 +177,7 @@ class Connection implements Served {
       if (length <= 0) break // also for errors: the event loop meets them as well
     }
     /* what was forgotten had no reply */
-    this.#frontEnd.replying(0)
+    this.#frontEnd.replying(0, 0)
   }
 
   #look(): number {
@@ -218,7 +218,7 @@ class Connection implements Served {
 
   #call(operation: Implemented, request: Request): void {
     if (request.opcode === Opcode.flush) this.#abandonReads(request)
-    if (request.resent) this.#frontEnd.comesAgain(request.request)
+    if (request.resent) this.#frontEnd.comesAgain(request.request, request.node)
     try {
       const input = operation.decode(this.#frame)
       this.#trace?.arrived(request, input)
@@ -329,7 +329,7 @@ class Connection implements Served {
       reply.length += data.length
       reply.data = undefined
     }
-    this.#frontEnd.replying(request.request)
+    this.#frontEnd.replying(request.request, request.node)
     reply.finish(errno, request.uniqueLow, request.uniqueHigh)
     try {
       if (reply.data === undefined) writeSync(this.#descriptor, bytes, 0, reply.length)

@@ -1,11 +1,9 @@
 /**
- * A session mounted: serves the kernel what `session-filesystem.ts` answers, unmounts. Layer: mount.
+ * A session, or all of an agent, mounted: serves the kernel what it answers, unmounts. Layer: mount.
  *
  * Invariant: whatever ends the mount, changes that the service has not confirmed stay in the journal; after a
  * plain umount(8) the process goes on until they are sent or nothing moves any more.
  */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { sleep } from '../clock.ts'
 import { startControlServer } from '../control/control-server.ts'
 import type { ControlHandlers, Leftover, Progress, StatusReport } from '../control/protocol.ts'
@@ -15,17 +13,15 @@ import { unmountKernel } from '../fuse/fusermount.ts'
 import type { KernelMount } from '../fuse/kernel-mount.ts'
 import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
 import { mountAt, mountWith, type MountEntry } from '../fuse/mount-table.ts'
-import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { Logger } from '../log.ts'
-import type { MountOptions } from '../options/mount-options.ts'
-import type { OpenSession } from '../session/open-session.ts'
+import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
 import { SessionError } from '../session/session-error.ts'
 import type { Keep, Keeper, Successor } from './keeper.ts'
 import { type KernelStateFound, kernelStateVersion } from './kernel-state.ts'
 import { KernelState } from './kernel-state-writer.ts'
 import { asSessionError } from './mount-point.ts'
 import { drainAndUnmount, type MountedSession, type WaitOptions } from './mounted-session.ts'
-import { SessionFilesystem } from './session-filesystem.ts'
+import type { Mountable, RecordedFrontEnd } from './mountable.ts'
 import { StateWatch } from './state-watch.ts'
 
 /* the kernel ends a mount at once, unless another one of the same filesystem is left */
@@ -44,17 +40,24 @@ export interface Outliving {
   readonly continued?: (KernelStateFound & { readonly why: string }) | undefined
 }
 
+/** When the mount began, which other processes may have served before, and how often another one went on with it. */
+export type Lives = Pick<StatusReport, 'mountedAt' | 'restarts'>
+
+/** `lives`: for its status. */
+export type MakeMountable = (lives: () => Lives) => Mountable
+
 export class Mounted implements MountedSession {
   readonly done: Promise<void>
-  readonly #options: MountOptions
-  readonly #session: OpenSession
+  readonly #options: MountOptions | AgentMountOptions
   readonly #logger: Logger
-  readonly #filesystem: SessionFilesystem
+  readonly #filesystem: Mountable
   readonly #served: Served
   readonly #kernelMount: KernelMount
   /** undefined: this mount ends with this process. */
   readonly #state: KernelState | undefined
-  #frontEnd: Filesystem | undefined
+  /** Where nothing is written down of it. */
+  readonly #mountedAt: string
+  #frontEnd: RecordedFrontEnd | undefined
   #keeper: Keeper | undefined
   readonly #ending = new AbortController()
   /** As the kernel lists it, from the moment when it is served. */
@@ -62,12 +65,12 @@ export class Mounted implements MountedSession {
   readonly #closers: (() => Promise<void> | void)[] = []
 
   static async start(
-    options: MountOptions,
-    session: OpenSession,
+    options: MountOptions | AgentMountOptions,
+    make: MakeMountable,
     kernelMount: KernelMount,
     outliving: Outliving,
   ): Promise<Mounted> {
-    const mounted = new Mounted(options, session, kernelMount, outliving)
+    const mounted = new Mounted(options, make, kernelMount, outliving)
     const agreed = await mounted.#served.ready
     mounted.#entry = mounted.#findEntry(outliving)
     mounted.#beKept(agreed, outliving)
@@ -76,30 +79,34 @@ export class Mounted implements MountedSession {
   }
 
   private constructor(
-    options: MountOptions,
-    session: OpenSession,
+    options: MountOptions | AgentMountOptions,
+    make: MakeMountable,
     kernelMount: KernelMount,
     { logger, keep, continued }: Outliving,
   ) {
     this.#options = options
-    this.#session = session
     this.#logger = logger
     this.#kernelMount = kernelMount
-    const state = keep && newState(options, session, continued, logger)
-    this.#state = state
-    const lives = state && (() => ({ mountedAt: state.header.mountedAt, restarts: state.header.restarts }))
-    const filesystem = new SessionFilesystem(session, options, logger, lives)
+    const filesystem = make(() => this.#lives)
     this.#filesystem = filesystem
-    const memory = { recordSink: this.#state, remembered: continued?.remembered }
+    const state = keep && newState(options.directory, filesystem, continued, logger)
+    this.#state = state
+    this.#mountedAt = new Date(filesystem.clock.wallMs()).toISOString()
+    const memory = { recordSink: state, remembered: continued?.remembered }
     this.#served = serve({
       descriptor: kernelMount.descriptor,
       frontEnd: (kernelCache) => (this.#frontEnd = filesystem.frontEnd(kernelCache, memory)),
       logger,
       agreed: continued?.header.agreed,
     })
-    if (continued !== undefined) session.changes.begin()
+    if (continued !== undefined) filesystem.begin()
     this.done = this.#finish()
     this.done.catch(() => undefined)
+  }
+
+  get #lives(): Lives {
+    const { mountedAt = this.#mountedAt, restarts = [] } = this.#state?.header ?? {}
+    return { mountedAt, restarts }
   }
 
   /** By the kernel's own number where it was mounted by another process: it may have been moved since. */
@@ -126,40 +133,35 @@ export class Mounted implements MountedSession {
   #endForGood(): void {
     this.#keeper?.done()
     this.#state?.end()
+    this.#filesystem.endForGood()
   }
 
   async #announce(): Promise<void> {
-    const { stateRoot, agent, session } = this.#options
-    const stateDirectory = this.#session.directories.state
+    const { stateRoot, agent, session, directory, subdirectory } = this.#options
+    const { stateDirectory, stateParts, specials, clock } = this.#filesystem
     const control = await startControlServer(stateDirectory, this.#handlers(), this.#logger)
     this.#closers.push(() => control.close())
-    const journal = join(stateDirectory, 'journal', 'journal.db')
-    const { lock } = this.#session
     const watch = new StateWatch(
       stateDirectory,
       [
-        { name: 'lock', isThere: () => lock.isThere(), renew: () => lock.renew() },
         { name: 'control socket', isThere: () => control.isThere(), renew: () => control.renew() },
-        { name: 'journal', isThere: () => existsSync(journal), renew: undefined },
+        ...stateParts,
         {
           name: 'kernel state',
           isThere: () => this.#state?.isThere() ?? true,
           renew: () => this.#frontEnd?.recordAnew(),
         },
       ],
-      { clock: this.#session.clock, logger: this.#logger },
+      { clock, logger: this.#logger },
     )
     this.#closers.push(() => watch.close())
     const mount = this.#entry && { id: this.#entry.id, device: this.#entry.device }
-    const { directory, subdirectory } = this.#options
-    const { specials } = this.#filesystem
     const owner = { pid: process.pid, agent, session }
-    const record = { directory, mount, stateDirectory, ...owner, subdirectory, specials }
+    const record = { directory, mount, stateDirectory, ...owner, subdirectory, specials: [...specials] }
     this.#closers.push(announceMount(stateRoot, record))
   }
 
   #handlers(): ControlHandlers {
-    const { changes } = this.#session
     return {
       status: () => {
         this.#refuseWhenClosed()
@@ -167,9 +169,9 @@ export class Mounted implements MountedSession {
       },
       sync: (path, signal, onProgress) => this.sync(path, { signal, onProgress }),
       unmount: (force, signal, onProgress) => drainAndUnmount(this, force, signal, onProgress),
-      retry: () => changes.retry(),
+      retry: () => this.#filesystem.retry(),
       restart: (command) => this.#restart(command),
-      discard: (path) => changes.discardWithin(this.#filesystem.remotePath(path)),
+      discard: (path) => this.#filesystem.discard(path),
     }
   }
 
@@ -221,7 +223,7 @@ export class Mounted implements MountedSession {
   /** The kernel ends it with its last mount, which may be another than the one that we made. */
   async #endOfKernelSide(directory: string): Promise<void> {
     const ended = new AbortController()
-    const late = sleep(this.#session.clock, endWithinMs, ended.signal)
+    const late = sleep(this.#filesystem.clock, endWithinMs, ended.signal)
     const hasEnded = await Promise.race([
       this.#served.done.then(() => true),
       late.then(
@@ -278,17 +280,17 @@ export class Mounted implements MountedSession {
 }
 
 function newState(
-  { directory }: MountOptions,
-  { directories, clock, createdAtMs, agentVersion }: OpenSession,
+  directory: string,
+  { stateDirectory, clock, facts }: Mountable,
   continued: Outliving['continued'],
   logger: Logger,
 ): KernelState {
   const now = new Date(clock.wallMs()).toISOString()
-  const fresh = { version: kernelStateVersion, directory, mountedAt: now, createdAtMs, agentVersion } as const
+  const fresh = { version: kernelStateVersion, directory, mountedAt: now, ...facts } as const
   const { header = { ...fresh, restarts: [] }, why } = continued ?? {}
   const restarts =
     why === undefined ? header.restarts : [...header.restarts, { at: now, why }].slice(-keptRestarts)
-  return new KernelState(directories.state, { ...header, restarts }, { clock, logger })
+  return new KernelState(stateDirectory, { ...header, restarts }, { clock, logger })
 }
 
 function waitFor({ signal, onProgress }: WaitOptions): [AbortSignal, (progress: Progress) => void] {

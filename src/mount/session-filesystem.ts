@@ -4,12 +4,13 @@
  *
  * Invariant: knows of no kernel: whoever serves the front end, at whatever place, brings that along.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
+import { existsSync, readFileSync } from 'node:fs'
 import { Filesystem } from '../filesystem/filesystem.ts'
+import type { Clock } from '../clock.ts'
 import type { KernelCache } from '../filesystem/front-end.ts'
-import type { FilesystemOptions, FilesystemParts } from '../filesystem/options.ts'
+import type { FilesystemOptions } from '../filesystem/options.ts'
 import type { Logger } from '../log.ts'
 import { consoleStream } from '../logs/console-stream.ts'
 import { LogFollower } from '../logs/follow-logs.ts'
@@ -19,8 +20,10 @@ import type { MountOptions } from '../options/mount-options.ts'
 import type { OptionValues } from '../options/table.ts'
 import { joinPath } from '../remote-path.ts'
 import { leftoversOf, progressOf } from '../session/leftovers.ts'
-import type { OpenSession } from '../session/open-session.ts'
+import type { OpenSession, SessionFacts } from '../session/open-session.ts'
 import { WriteBackError } from '../write-back/local-changes.ts'
+import type { KernelMemory, Mountable } from './mountable.ts'
+import type { StatePart } from './state-watch.ts'
 import { StatusSpecialFile } from './status-special-file.ts'
 
 const progressIntervalMs = 200
@@ -30,7 +33,7 @@ const renameListingMs = 2000
 
 type Lives = () => Pick<StatusReport, 'mountedAt' | 'restarts'>
 
-export class SessionFilesystem {
+export class SessionFilesystem implements Mountable {
   readonly #options: MountOptions
   readonly #session: OpenSession
   readonly #logger: Logger
@@ -39,13 +42,12 @@ export class SessionFilesystem {
   readonly #lives: Lives
   #closing: Promise<void> | undefined
 
-  /** `lives`: of the mount, which other processes may have served before; default: it began with this one. */
-  constructor(session: OpenSession, options: MountOptions, logger: Logger, lives?: Lives) {
+  /** `lives`: of the mount. */
+  constructor(session: OpenSession, options: MountOptions, logger: Logger, lives: Lives) {
     this.#options = options
     this.#session = session
     this.#logger = logger
-    const mountedAt = new Date(session.clock.wallMs()).toISOString()
-    this.#lives = lives ?? (() => ({ mountedAt, restarts: [] }))
+    this.#lives = lives
     this.#logFile = new LogFile({
       directory: join(session.directories.cache, 'logs'),
       maxBytes: options.logBytes,
@@ -59,14 +61,35 @@ export class SessionFilesystem {
     })
   }
 
-  /** Names at the top that hide what the session has under them. */
+  get clock(): Clock {
+    return this.#session.clock
+  }
+
+  get stateDirectory(): string {
+    return this.#session.directories.state
+  }
+
+  get facts(): SessionFacts {
+    const { createdAtMs, agentVersion } = this.#session
+    return { createdAtMs, agentVersion }
+  }
+
+  get stateParts(): readonly StatePart[] {
+    const { lock, directories } = this.#session
+    const journal = join(directories.state, 'journal', 'journal.db')
+    return [
+      { name: 'lock', isThere: () => lock.isThere(), renew: () => lock.renew() },
+      { name: 'journal', isThere: () => existsSync(journal), renew: undefined },
+    ]
+  }
+
+  /** They hide what the session has under these names. */
   get specials(): [logs: string, status: string] {
     const { special } = this.#options
     return [`${special}logs`, `${special}status`]
   }
 
-  /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. */
-  frontEnd(kernelCache: KernelCache, memory: Pick<FilesystemParts, 'recordSink' | 'remembered'>): Filesystem {
+  frontEnd(kernelCache: KernelCache, memory: KernelMemory, rootInode?: number): Filesystem {
     const { listings, contents, changes, walks, clock, createdAtMs } = this.#session
     const [logs, status] = this.specials
     const specialFiles = [
@@ -85,7 +108,7 @@ export class SessionFilesystem {
         specialFiles,
         ...memory,
       },
-      filesystemOptions(this.#options, createdAtMs),
+      { ...filesystemOptions(this.#options, createdAtMs), rootInode },
     )
   }
 
@@ -124,13 +147,28 @@ export class SessionFilesystem {
     }
   }
 
+  begin(): void {
+    this.#session.changes.begin()
+  }
+
+  endForGood(): void {
+    /* what is to be gone with it is gone with `close` */
+  }
+
+  retry(): number {
+    return this.#session.changes.retry()
+  }
+
+  discard(path: string): number | Promise<number> {
+    return this.#session.changes.discardWithin(this.#remotePath(path))
+  }
+
   /** What the service calls a path of the mount. */
-  remotePath(path: string): string {
+  #remotePath(path: string): string {
     const { subdirectory = '' } = this.#options
     return path === '' ? subdirectory : joinPath(subdirectory, path)
   }
 
-  /** As `MountedSession.drain`. */
   async drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
     const { changes } = this.#session
     try {
@@ -144,17 +182,14 @@ export class SessionFilesystem {
     return leftoversOf(changes.status())
   }
 
-  /** As `ControlHandlers.sync`. */
   async sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
-    await this.#reporting(onProgress, this.#session.changes.barrier(this.remotePath(path), signal))
+    await this.#reporting(onProgress, this.#session.changes.barrier(this.#remotePath(path), signal))
   }
 
-  /** The console is not followed any more. Any number of times. */
   async stopLogs(): Promise<void> {
     await this.#follower.stop()
   }
 
-  /** Any number of times. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
