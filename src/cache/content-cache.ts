@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache'
 import type { RemoteEntry, SessionFiles } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
+import { CacheRoom, diskBytes, heldBytes, type Lodger } from './cache-room.ts'
 import { judge, type ProofRules } from './content-proof.ts'
 import { CacheDiskError, type Content, type Contents } from './contents.ts'
 import { DiskStore } from './disk-store.ts'
@@ -33,35 +34,29 @@ export interface ContentCacheOptions {
   /** See `ProofRules`. */
   readonly contentTtlMs?: number | undefined
   readonly immutable?: boolean | undefined
-  /** Bytes on the disk, exceeded only by what is open. */
+  /** Bytes on the disk, exceeded only by what is open; for a room of its own. */
   readonly maxBytes: number
+  /** The room that it shares with other caches, whose directories lie on the same disk; default: one of its own. */
+  readonly room?: CacheRoom | undefined
   /** Bytes of the disk that stay free; default 256 MiB. */
   readonly reserveBytes?: number
   /** How long a read waits without a byte, in milliseconds; default 20,000. */
   readonly stallMs?: number
 }
 
-/** Small contents that nobody holds stay in memory up to so many bytes together. */
-const memoryBytes = 32 * 1024 * 1024
-
 /** So many files whose download is longer than they are listed are remembered by that. */
 const maxLonger = 4096
-
-/** What the disk takes for a file, at least. */
-const blockBytes = 4096
 
 export class ContentCache implements Contents {
   readonly #options: ContentCacheOptions
   readonly #rules: ProofRules
   readonly #store: DiskStore
   readonly #around: ContentSurroundings
-  readonly #maxBytes: number
+  /** Has those current contents that are whole and that nobody holds. */
+  readonly #room: CacheRoom
+  readonly #lodger: Lodger
   /** The current content of each path. */
   readonly #current = new Map<string, StreamedContent>()
-  /** Those of them that are whole and that nobody holds. */
-  readonly #idle: LRUCache<string, StreamedContent>
-  /** Those of them that are in memory. */
-  readonly #small: LRUCache<string, StreamedContent>
   /** All that somebody holds, current or not. */
   readonly #held = new Set<StreamedContent>()
   /** How long a file really is, where that is not what its entry says. */
@@ -69,6 +64,7 @@ export class ContentCache implements Contents {
     max: maxLonger,
   })
   readonly #observers = new Set<(path: string) => void>()
+  #isClosed = false
   /** Opens served by a content that was there, and those that made a new one; for display. */
   hits = 0
   misses = 0
@@ -77,7 +73,17 @@ export class ContentCache implements Contents {
     const { clock, directory, openFiles, ttlMs, ownTtlMs, contentTtlMs, immutable } = options
     this.#options = options
     this.#rules = { ttlMs, ownTtlMs, contentTtlMs, immutable }
-    this.#store = new DiskStore(directory, openFiles, clock, options.reserveBytes ?? 256 * 1024 * 1024)
+    this.#room = options.room ?? new CacheRoom(options.maxBytes)
+    const reserveBytes = options.reserveBytes ?? 256 * 1024 * 1024
+    this.#store = new DiskStore(directory, openFiles, clock, reserveBytes, this.#room.look)
+    this.#lodger = {
+      held: this.#held,
+      idleBytes: 0,
+      forget: (content) => this.#forget(content),
+      spill: (content) => this.#spill(content),
+      removed: () => this.#store.removed(),
+    }
+    this.#room.enter(this.#lodger)
     this.#around = {
       files: options.files,
       clock,
@@ -88,22 +94,6 @@ export class ContentCache implements Contents {
       onChanged: (path) => this.#observers.forEach((observer) => observer(path)),
       onSettled: (content) => this.#settled(content),
     }
-    this.#maxBytes = options.maxBytes
-    // after: what forgets a content deletes it from both again, which must not come in the midst of an eviction
-    this.#idle = new LRUCache({
-      maxSize: this.#maxBytes,
-      sizeCalculation: diskBytes,
-      disposeAfter: (content, _path, reason) => {
-        if (reason === 'evict') this.#forget(content)
-      },
-    })
-    this.#small = new LRUCache({
-      maxSize: memoryBytes,
-      sizeCalculation: (content) => Math.max(1, content.size),
-      disposeAfter: (content, _path, reason) => {
-        if (reason === 'evict') this.#spill(content)
-      },
-    })
   }
 
   subscribe(observer: (path: string) => void): () => void {
@@ -168,9 +158,21 @@ export class ContentCache implements Contents {
 
   /** Bytes that the cached contents have on the disk, for display. */
   get bytes(): number {
-    let bytes = this.#idle.calculatedSize
-    for (const content of this.#held) bytes += diskBytes(content)
-    return bytes
+    return this.#lodger.idleBytes + heldBytes(this.#lodger)
+  }
+
+  /**
+   * Ends what is under way and keeps nothing any more. A room that others share is given back when it resolves, but
+   * for what somebody still holds; what lies in a room of its own goes at the next start.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const content of this.#held) content.stop()
+    this.#store.closeFiles()
+    if (this.#options.room === undefined) return
+    for (const content of [...this.#current.values()]) this.#forget(content)
+    this.#room.leave(this.#lodger)
+    await this.#store.removed()
   }
 
   #serves(content: StreamedContent, listed: RemoteEntry, seen: Seen, inMs: number): boolean {
@@ -200,10 +202,7 @@ export class ContentCache implements Contents {
     content.retain()
     content.readers += 1
     this.#held.add(content)
-    if (this.#current.get(content.path) === content) {
-      this.#idle.delete(content.path)
-      this.#small.delete(content.path)
-    }
+    if (this.#current.get(content.path) === content) this.#room.take(content)
     return new OpenContent(content, priority, () => this.#released(content))
   }
 
@@ -226,14 +225,9 @@ export class ContentCache implements Contents {
     this.#held.delete(content)
     content.file.close()
     if (this.#current.get(content.path) !== content) return
-    const isKept = content.complete && diskBytes(content) <= this.#maxBytes
-    if (!isKept) {
-      this.#forget(content)
-      return
-    }
-    this.#idle.set(content.path, content)
-    if (content.file.isInMemory) this.#small.set(content.path, content)
-    this.#trim()
+    const isKept = !this.#isClosed && content.complete && diskBytes(content) <= this.#room.maxBytes
+    if (isKept) this.#room.keep(this.#lodger, content)
+    else this.#forget(content)
   }
 
   /** From memory to the disk; where that fails it is not worth keeping. */
@@ -249,31 +243,18 @@ export class ContentCache implements Contents {
   /** It is not the current content of its path any more. */
   #forget(content: StreamedContent): void {
     this.#current.delete(content.path)
-    this.#idle.delete(content.path)
-    this.#small.delete(content.path)
+    this.#room.take(content)
     if (content.readers === 0) this.#held.delete(content)
     content.release()
   }
 
-  /** What is open counts too: the others make way for it. */
-  #trim(): void {
-    let excess = this.bytes - this.#maxBytes
-    while (excess > 0 && this.#idle.size > 0) {
-      this.#idle.pop()
-      excess = this.bytes - this.#maxBytes
-    }
-  }
-
   async #makeRoom(bytes: number): Promise<void> {
-    this.#trim()
+    this.#room.trim()
     while (!(await this.#store.hasRoom(bytes))) {
-      if (this.#idle.pop() === undefined)
+      const lodger = this.#room.makeWay()
+      if (lodger === undefined)
         throw new CacheDiskError('diskFull', 'the disk under the cache directory has only its reserve left')
+      await lodger.removed()
     }
   }
-}
-
-function diskBytes(content: StreamedContent): number {
-  const bytes = Math.max(content.size, content.file.received)
-  return Math.max(1, Math.ceil(bytes / blockBytes)) * blockBytes
 }

@@ -15,23 +15,40 @@ import type { OpenFiles } from './open-files.ts'
 const lookBytes = 64 * 1024 * 1024
 const lookMs = 5_000
 
+/** What is known of the room on a disk: one for all who write to it. */
+export interface DiskLook {
+  /** So many bytes may be written before the next look. */
+  creditBytes: number
+  /** `Clock.now()` of the last one. */
+  at: number
+}
+
 export class DiskStore {
   readonly openFiles: OpenFiles
   readonly #directory: string
   readonly #clock: Clock
   readonly #reserveBytes: number
+  readonly #look: DiskLook
+  /** Begins the names of its files: another may have had the directory before, whose are not all gone yet. */
+  readonly #prefix: string
   #made = 0
-  #credit = 0
-  #lookedAt = -Infinity
   readonly #doomed: string[] = []
   #removing: Promise<void> | undefined
 
   /** `reserveBytes` of the disk stay free. */
-  constructor(directory: string, openFiles: OpenFiles, clock: Clock, reserveBytes: number) {
+  constructor(
+    directory: string,
+    openFiles: OpenFiles,
+    clock: Clock,
+    reserveBytes: number,
+    look: DiskLook = { creditBytes: 0, at: -Infinity },
+  ) {
     this.openFiles = openFiles
     this.#directory = directory
     this.#clock = clock
     this.#reserveBytes = reserveBytes
+    this.#look = look
+    this.#prefix = `${clock.order()}.`
     rmSync(directory, { recursive: true, force: true })
     makeDirectory(directory)
   }
@@ -39,7 +56,7 @@ export class DiskStore {
   /** The path of a file that is not there yet. */
   newPath(): string {
     this.#made += 1
-    return join(this.#directory, String(this.#made))
+    return join(this.#directory, this.#prefix + String(this.#made))
   }
 
   /** A file with the bytes of `file`: the same inode where the disk allows it, else a copy. */
@@ -64,24 +81,35 @@ export class DiskStore {
     this.#removing ??= this.#removeAll()
   }
 
+  /** Resolves when what was to be removed is; undefined: nothing is under way. */
+  removed(): Promise<void> | undefined {
+    return this.#removing
+  }
+
+  /** None of its files stays open; one that is used later is opened again. */
+  closeFiles(): void {
+    this.openFiles.closeBelow(this.#directory)
+  }
+
   async #removeAll(): Promise<void> {
     for (let path = this.#doomed.pop(); path !== undefined; path = this.#doomed.pop())
       await unlink(path).catch(() => undefined)
-    this.#lookedAt = -Infinity
+    this.#look.at = -Infinity
     this.#removing = undefined
   }
 
   /** Whether `bytes` more leave the reserve alone; they count as used then. */
   async hasRoom(bytes: number): Promise<boolean> {
-    if (this.#credit < bytes || this.#clock.now() - this.#lookedAt > lookMs) {
+    const look = this.#look
+    if (look.creditBytes < bytes || this.#clock.now() - look.at > lookMs) {
       await this.#removing
       if (!existsSync(this.#directory)) makeDirectory(this.#directory)
       const disk = await statfs(this.#directory)
-      this.#lookedAt = this.#clock.now()
-      this.#credit = Math.min(disk.bavail * disk.bsize - this.#reserveBytes, Math.max(lookBytes, bytes))
+      look.at = this.#clock.now()
+      look.creditBytes = Math.min(disk.bavail * disk.bsize - this.#reserveBytes, Math.max(lookBytes, bytes))
     }
-    if (this.#credit < bytes) return false
-    this.#credit -= bytes
+    if (look.creditBytes < bytes) return false
+    look.creditBytes -= bytes
     return true
   }
 }

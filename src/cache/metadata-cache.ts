@@ -136,6 +136,16 @@ export class MetadataCache implements Listings {
     if (requests !== undefined) requests.running.outdated = true
   }
 
+  /** Ends what is under way, for everybody who waits for it. */
+  close(): void {
+    const requests = [...this.#requests.values()]
+    this.#requests.clear()
+    for (const { running, next } of requests) {
+      running.cancel()
+      next?.cancel()
+    }
+  }
+
   /** Sends a request, or joins one; `wait` waits for its answer. */
   async #ask<T>(
     directory: string,

@@ -7,6 +7,7 @@
  */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
+import { join, sep } from 'node:path'
 import PQueue from 'p-queue'
 
 /* Node's threads: more at once would only wait for them */
@@ -66,8 +67,10 @@ export class OpenFiles {
     if (file.lent === 0) this.#close(path, file)
   }
 
-  closeAll(): void {
-    for (const path of this.#open.keys()) this.close(path)
+  /** The same for all files in a directory, and in those below it. */
+  closeBelow(directory: string): void {
+    const start = join(directory, sep)
+    for (const path of this.#open.keys()) if (path.startsWith(start)) this.close(path)
   }
 
   #use(path: string, flags: number | string): OpenFile {

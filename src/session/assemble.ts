@@ -5,6 +5,7 @@
  * Invariant: what is handed out is whole: nothing has to be wired to it later, who wants to hear of listings
  * and contents subscribes.
  */
+import type { CacheRoom } from '../cache/cache-room.ts'
 import { ContentCache } from '../cache/content-cache.ts'
 import { MetadataCache } from '../cache/metadata-cache.ts'
 import { OpenFiles } from '../cache/open-files.ts'
@@ -23,7 +24,7 @@ export interface Assembly {
   readonly contents: ContentCache
   readonly changes: WriteBack
   readonly walks: Prefetch
-  /** Stops sending and fetching; what is not confirmed stays in the journal. */
+  /** Stops sending and fetching; what is not confirmed stays in the journal, what is shared is given back. */
   close(): Promise<void>
 }
 
@@ -39,8 +40,11 @@ export interface AssemblyOptions
   readonly journalDirectory: string
   /** Of downloaded content, for this process alone: what is in it is removed. */
   readonly contentDirectory: string
-  /** Of both together, at once. */
+  /** Of both together, at once; for open files of its own. */
   readonly maxOpenFiles: number
+  /** The open files of both and the room of the contents, where other sessions share them; default: its own. */
+  readonly openFiles?: OpenFiles | undefined
+  readonly room?: CacheRoom | undefined
 }
 
 /** Names that the cached listings hold together; some 25 MB. */
@@ -51,7 +55,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { clock, logger, ttlMs } = options
   const files = new SameNames(options.files, logger)
   const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxCachedNames })
-  const openFiles = new OpenFiles(options.maxOpenFiles)
+  const { openFiles = new OpenFiles(options.maxOpenFiles) } = options
   const contents = new ContentCache({
     ...options,
     files,
@@ -60,13 +64,17 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     directory: options.contentDirectory,
     maxBytes: options.cacheBytes,
   })
-  const changes = await WriteBack.open({
+  const opening = WriteBack.open({
     ...options,
     files,
     listings,
     contents,
     openFiles,
     directory: options.journalDirectory,
+  })
+  const changes = await opening.catch(async (error: unknown) => {
+    await contents.close()
+    throw error
   })
   const walks = new Prefetch({
     listings,
@@ -84,6 +92,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     async close() {
       walks.stop()
       await changes.close()
+      listings.close()
+      await contents.close()
     },
   }
 }

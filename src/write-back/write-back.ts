@@ -53,7 +53,7 @@ export interface WriteBackOptions {
   readonly files: SessionFiles
   readonly listings: Listings
   readonly contents: Contents
-  /** Shared with whoever else keeps files open; all are closed with it. */
+  /** Shared with whoever else keeps files open. */
   readonly openFiles: OpenFiles
   readonly clock: Clock
   readonly logger: Logger

@@ -15,17 +15,22 @@ import { MemoryFiles, type MemoryFilesOptions } from '../contract/memory-files.t
 import { FakeClock } from '../fake-clock.ts'
 
 export class Rig {
-  readonly clock = new FakeClock()
+  readonly clock: FakeClock
   readonly files: MemoryFiles
   readonly listings: MetadataCache
   readonly contents: ContentCache
   readonly directory: string
   readonly changed: string[] = []
 
-  constructor(directory: string, options: Partial<ContentCacheOptions> = {}, files: MemoryFilesOptions = {}) {
+  constructor(
+    directory: string,
+    options: Partial<ContentCacheOptions> = {},
+    files: MemoryFilesOptions = {},
+    clock = new FakeClock(),
+  ) {
     this.directory = directory
+    this.clock = clock
     this.files = new MemoryFiles({ clock: this.clock, chunkBytes: 10, ...files })
-    const { clock } = this
     const ttlMs = options.ttlMs ?? 2_000
     this.listings = new MetadataCache({
       files: this.files,

@@ -7,7 +7,7 @@ import { OpenFiles } from '../../src/cache/open-files.ts'
 function setup(t: Test, names: readonly string[]) {
   const directory = t.testdir(Object.fromEntries(names.map((name) => [name, name])))
   const files = new OpenFiles(2)
-  t.teardown(() => files.closeAll())
+  t.teardown(() => files.closeBelow(directory))
   const path = (name: string): string => join(directory, name)
   const read = (descriptor: number): string => {
     const bytes = Buffer.alloc(10)

@@ -311,7 +311,7 @@ export class Spool {
 
   close(): void {
     this.#reserve.release()
-    this.#openFiles.closeAll()
+    this.#openFiles.closeBelow(this.#directory)
     this.#small.close()
   }
 
