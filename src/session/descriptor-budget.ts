@@ -5,7 +5,7 @@
  *     40        8/15 of the rest                3/15         4/15: copies (3/15), the control socket, the console
  *
  * Invariant: the parts together are no more than the limit, from the smallest one on that a mount can live with
- * (56). Node has raised the soft limit to the hard one when it started.
+ * (56, and 10 for each more session). Node has raised the soft limit to the hard one when it started.
  */
 import { readFileSync } from 'node:fs'
 
@@ -21,14 +21,16 @@ export interface DescriptorBudget {
 
 /** Event loops, the journal, the log, the lock, the socket, the kernel's connection: 36 in a mount at rest. */
 const own = 40
+/* journal, small files and lock are 7, its console and the file of that */
+const perMoreSession = 10
 /* a download, a listing, four downloads that nobody reads on and that rest, an upload and the file that it sends */
 const perCall = 8
 /* with more, files are hardly ever opened again */
 const mostOpenFiles = 512
 
-/** `limit`: descriptors; default: what this process may have. */
-export function descriptorBudget(limit = descriptorLimit()): DescriptorBudget {
-  const part = (limit - own) / 15
+/** `limit`: descriptors; default: what this process may have. `sessions`: so many are open at once, at most. */
+export function descriptorBudget(limit = descriptorLimit(), sessions = 1): DescriptorBudget {
+  const part = (limit - own - (sessions - 1) * perMoreSession) / 15
   return {
     calls: Math.max(1, Math.floor((part * 8) / perCall)),
     openFiles: Math.min(mostOpenFiles, Math.max(4, Math.floor(part * 3))),

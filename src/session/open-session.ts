@@ -2,7 +2,7 @@
  * Everything of a session that does not need a mount: the client, the caches and the write-back, under the
  * session's lock. Layer: session; the mount and `recover` stand on it.
  *
- * Invariant: whoever has it open has the session's lock, and no part outlives `close`.
+ * Invariant: whoever has it open has the session's lock, and no part of its own outlives `close`.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,13 +15,13 @@ import type { PrefetchPart } from '../prefetch/parts.ts'
 import { withFailpoints, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { releaseReserve } from '../write-back/disk/reserve.ts'
 import type { Assembly } from './assemble.ts'
-import { CallStatistics } from './call-statistics.ts'
-import { asSessionError, checkSameSession, checkSession, newClient } from './connect.ts'
-import { descriptorBudget, withinBudget } from './descriptor-budget.ts'
+import type { CallStatistics } from './call-statistics.ts'
+import { asSessionError, checkSameSession, checkSession } from './connect.ts'
+import { withinBudget } from './descriptor-budget.ts'
 import { makeSessionDirectories, type SessionDirectories } from './directories.ts'
 import { guardAgainstNamesake } from './namesake.ts'
-import { RememberedLevels } from './remembered-levels.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
+import { newSharedParts, type SharedParts } from './shared-parts.ts'
 
 /** What the service said of the session. */
 export interface SessionFacts {
@@ -54,6 +54,7 @@ export async function openSession(
     failpoint,
     leaveOut,
     continued,
+    shared,
   }: {
     logger: Logger
     signal?: AbortSignal | undefined
@@ -61,29 +62,27 @@ export async function openSession(
     leaveOut?: ReadonlySet<PrefetchPart> | undefined
     /** A process before this one had it open for a mount that goes on: nothing is asked, nothing sent before `begin`. */
     continued?: SessionFacts | undefined
+    /** What it has in common with other sessions, made by these options; default: its own, closed with it. */
+    shared?: SharedParts | undefined
   },
 ): Promise<OpenSession> {
   const clock = systemClock
-  const budget = descriptorBudget()
-  const options = withinBudget(given, budget)
-  const statistics = new CallStatistics()
-  const directories = makeSessionDirectories(options, options)
-  const lock = takeLock(directories.state, options.directory)
+  const directories = makeSessionDirectories(given, given)
+  const lock = takeLock(directories.state, given.directory)
   const closers: (() => Promise<void> | void)[] = [() => lock.release()]
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    const levels = new RememberedLevels(options.cacheRoot, options.endpoint, logger)
-    const client = newClient(options, { clock, logger, levels: levels.get(), onCall: statistics.record })
-    closers.push(async () => {
-      levels.set(client.levels)
-      await client.close()
-    })
+    const parts = shared ?? newSharedParts(given, { clock, logger })
+    if (shared === undefined) closers.push(() => parts.close())
+    const { client, statistics, budget } = parts
+    const options = withinBudget(given, budget)
     /* loaded while the first request is under way */
-    const [{ createdAtMs, agentVersion }, { assemble }] = await Promise.all([
+    const [{ createdAtMs, agentVersion }, { assemble }, caches] = await Promise.all([
       continued ?? checkSession(client, options, signal),
       import('./assemble.ts'),
+      shared?.caches(),
     ])
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)
@@ -91,6 +90,7 @@ export async function openSession(
     const letGo = guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger, failpoint })
     const assembly = await assemble({
       ...options,
+      ...caches,
       files: failpoint ? withFailpoints(files, failpoint) : files,
       clock,
       logger,
@@ -107,6 +107,6 @@ export async function openSession(
     return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }
   } catch (error) {
     await close()
-    throw asSessionError(error, options)
+    throw asSessionError(error, given)
   }
 }

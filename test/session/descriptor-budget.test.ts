@@ -7,15 +7,18 @@ void t.test('calls at once and open files follow the limit of descriptors', (t) 
   t.same(descriptorBudget(256), { calls: 14, openFiles: 43 })
   t.same(descriptorBudget(64), { calls: 1, openFiles: 4 })
   t.same(descriptorBudget(10), { calls: 1, openFiles: 4 })
+  t.same(descriptorBudget(1024, 21), { calls: 52, openFiles: 156 }, 'with 21 sessions')
   t.end()
 })
 
 void t.test('the parts of the budget fit into the limit', (t) => {
   const ownAtRest = 36
-  for (let limit = 56; limit < 5000; limit++) {
-    const { calls, openFiles } = descriptorBudget(limit)
-    const used = ownAtRest + 8 * calls + openFiles
-    if (used > limit) t.fail(`${limit}: ${used} of them`)
+  for (const more of [0, 1, 20]) {
+    for (let limit = 56 + 10 * more; limit < 5000; limit++) {
+      const { calls, openFiles } = descriptorBudget(limit, 1 + more)
+      const used = ownAtRest + 10 * more + 8 * calls + openFiles
+      if (used > limit) t.fail(`${limit}, ${more} sessions more: ${used} of them`)
+    }
   }
   t.end()
 })
