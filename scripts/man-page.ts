@@ -88,7 +88,8 @@ export function manPage(version: string): string {
   const lines = [
     `.TH MOUNT\\-SESSION 1 "" "mount\\-session ${version}" "User Commands"`,
     ...['.SH NAME', 'mount\\-session \\- the sandbox of a hosted\\-agent session as a directory'],
-    ...['.SH SYNOPSIS', synopsis('mount-session [OPTIONS] AGENT/SESSION DIR')],
+    ...['.SH SYNOPSIS', synopsis('mount-session [OPTIONS] AGENT/SESSION[:PATH] DIR')],
+    ...['.br', synopsis('mount-session [OPTIONS] AGENT/ DIR')],
     ...commandRows.flatMap(([, row]) => ['.br', synopsis(`mount-session ${row.usage}`)]),
     '.SH DESCRIPTION',
     roff(
@@ -96,6 +97,11 @@ export function manPage(version: string): string {
         "mount answers; it goes on in the background until it is unmounted. The agent's console is DIR/.logs, the state of " +
         'the mount DIR/.status. A write that was answered is on the local disk until the service has confirmed it; fsync(2) ' +
         'returns when the service has the file.',
+    ),
+    '.PP',
+    roff(
+      'AGENT/SESSION:PATH mounts one directory of the session. AGENT/ mounts all sessions of the agent: each is a ' +
+        'directory in DIR, with its own .logs and .status; -o status=active shows those in that status alone.',
     ),
     '.PP',
     roff('The commands below work on a mount, or without any on the service.'),

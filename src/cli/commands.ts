@@ -54,7 +54,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
   if (first !== '' && !first.startsWith('-') && !first.includes('/')) {
     const { UsageError } = await import('./usage-error.ts')
-    throw new UsageError(`"${first}" is neither a command nor of the form AGENT/SESSION`)
+    throw new UsageError(`"${first}" is neither a command nor of the form AGENT/SESSION or AGENT/`)
   }
   return (await mount()).run(argv)
 }

@@ -5,8 +5,8 @@
  */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import type { MountOptions, RunOptions } from '../options/mount-options.ts'
-import { optionRows } from '../options/table.ts'
+import type { AgentMountOptions, MountOptions, RunOptions } from '../options/mount-options.ts'
+import { optionRows, type OptionValues } from '../options/table.ts'
 import { helpWidth, parseCommand } from './command-line.ts'
 import {
   addFlags,
@@ -18,11 +18,11 @@ import {
   type Environment,
 } from './session-arguments.ts'
 import { commandRows } from './table/command-list.ts'
-import { parseTarget } from './targets.ts'
+import { parseAllOf, parseTarget } from './targets.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface MountCommand {
-  readonly options: MountOptions
+  readonly options: MountOptions | AgentMountOptions
   readonly run: RunOptions
 }
 
@@ -38,6 +38,8 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
     logFile,
     traceFile,
     ignoreFrom,
+    subdirectory,
+    sessionStatus,
     ...mountValues
   } = values
   const absolute = (file: string | undefined): string | undefined =>
@@ -49,7 +51,7 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
       caFile: absolute(values.caFile),
       ignore: ignoredPaths({ ignore: mountValues.ignore, ignoreFrom }, cwd),
       endpoint,
-      ...addressed(address, mountValues.subdirectory),
+      ...addressed(address, { subdirectory, sessionStatus }),
       directory: resolve(cwd, directory),
       ...dataDirectories(env),
     },
@@ -57,12 +59,31 @@ export function parseMountCommand(argv: readonly string[], env: Environment, cwd
   }
 }
 
-/** `AGENT/SESSION`, or `AGENT/SESSION:PATH`, which says what `-o subdir` does. */
+type Addressed =
+  | Pick<MountOptions, 'agent' | 'session' | 'subdirectory'>
+  | Pick<AgentMountOptions, 'agent' | 'session' | 'sessionStatus'>
+
+/**
+ * `AGENT/SESSION`, or `AGENT/SESSION:PATH`, which says what `-o subdir` does; or `AGENT/`, all sessions, of which
+ * `-o status` chooses.
+ */
 function addressed(
   text: string,
-  subdirectory: string | undefined,
-): Pick<MountOptions, 'agent' | 'session' | 'subdirectory'> {
+  { subdirectory, sessionStatus }: Pick<OptionValues, 'subdirectory' | 'sessionStatus'>,
+): Addressed {
+  const all = parseAllOf(text)
+  if (all !== undefined) {
+    if (subdirectory !== undefined)
+      throw new UsageError(
+        `${text} is all sessions, -o subdir=${subdirectory} a directory of one: give ${text}SESSION, or leave out -o subdir`,
+      )
+    return { agent: all, session: undefined, sessionStatus }
+  }
   const { agent, session, path } = parseTarget(text)
+  if (sessionStatus !== undefined)
+    throw new UsageError(
+      `-o status=${sessionStatus} chooses among all sessions of an agent: give ${agent}/, or leave it out`,
+    )
   if (path !== '' && subdirectory !== undefined && path !== subdirectory)
     throw new UsageError(`${text} and -o subdir=${subdirectory} are two directories: give one of them`)
   return { agent, session, subdirectory: path === '' ? subdirectory : path }
@@ -70,10 +91,16 @@ function addressed(
 
 function mountCommand(): Command {
   const command = new Command('mount-session')
-    .usage('[options] AGENT/SESSION[:PATH] DIR')
-    .argument('<AGENT/SESSION[:PATH]>', 'the session to mount, or one directory of it')
+    .usage('[options] AGENT/SESSION[:PATH] DIR\n       mount-session [options] AGENT/ DIR')
+    .argument(
+      '<AGENT/SESSION[:PATH]>',
+      'the session to mount, or one directory of it; AGENT/: all sessions of the agent',
+    )
     .argument('<DIR>', 'an empty directory')
-    .description("Mounts the sandbox of a hosted-agent session at DIR; the agent's console is DIR/.logs.")
+    .description(
+      "Mounts the sandbox of a hosted-agent session at DIR; the agent's console is DIR/.logs. With AGENT/ each session " +
+        'of the agent is a directory in DIR, its console DIR/SESSION/.logs.',
+    )
   addFlags(command, () => true)
   command
     .addOption(

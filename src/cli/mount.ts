@@ -1,11 +1,13 @@
 /**
- * `mount-session [options] AGENT/SESSION DIR`. Layer: cli.
+ * `mount-session [options] AGENT/SESSION DIR`, or `AGENT/ DIR`. Layer: cli.
  *
  * Invariant: returns 0 only when the mount answers. Whatever can be checked without the service is checked
  * here, before a daemon is spawned; the daemon runs this same function and stays.
  */
 import { extname, join } from 'node:path'
-import { makeSessionDirectories } from '../session/directories.ts'
+import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
+import { showAddress } from '../options/show-address.ts'
+import { makeAgentDirectories, makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
 import { awaitTurn, keepOf, takeoverFrom } from './keeper.ts'
@@ -15,7 +17,7 @@ import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
 import { readKernelState } from '../mount/kernel-state.ts'
 import { prepareMountPoint } from '../mount/mount-point.ts'
-import { serve } from './serve.ts'
+import { type Mount, serve } from './serve.ts'
 import { prefetchPartsLeftOut } from './without-prefetch.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -34,19 +36,22 @@ export async function run(argv: readonly string[]): Promise<number> {
   /* by the daemon's starter, too, whose error is seen */
   const trace =
     run.traceFile === undefined ? undefined : openTrace(run.traceFile, { isNew: takeover === undefined })
-  const { state } = makeSessionDirectories(options, options)
+  const { state } =
+    options.session === undefined
+      ? makeAgentDirectories(options, options)
+      : makeSessionDirectories(options, options)
   const logFile = run.logFile ?? (run.foreground ? undefined : join(state, 'mount.log'))
   if (readiness === undefined && !run.foreground) {
     return becomeDaemon({
       entry: join(import.meta.dirname, `main${extname(import.meta.filename)}`),
       argv,
       cwd,
-      shown: [`${options.agent}/${options.session}`, options.directory],
+      shown: [showAddress(options), options.directory],
       logFile: logFile ?? join(state, 'mount.log'),
     })
   }
-  const [{ mountSession }, { createLogger }, { duplicateOnto }] = await Promise.all([
-    import('../mount/mount.ts'),
+  const [mount, { createLogger }, { duplicateOnto }] = await Promise.all([
+    loadMount(options),
     import('./log-output.ts'),
     import('../fuse/libc.ts'),
   ])
@@ -57,14 +62,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     for (const to of isOwnFile ? [descriptor] : [process.stdout.fd, descriptor]) duplicateOnto(from, to)
   }
   const forTests = { failpoint: failpointFrom(process.env), leaveOut: prefetchPartsLeftOut(process.env) }
-  const mountWithKeeper: typeof mountSession = (wanted, dependencies) =>
-    mountSession(wanted, { ...dependencies, ...forTests, takeover, keep })
   if (takeover !== undefined) awaitTurn(() => readKernelState(state))
   /* in the foreground whoever started it sees it end */
   const isKept = readiness !== undefined && options.restart === 'on'
   const keep = isKept ? keepOf(takeover, readiness, directory) : undefined
   return serve(options, {
-    mountSession: mountWithKeeper,
+    mount: (dependencies) => mount({ ...dependencies, ...forTests, takeover, keep }),
     logger: createLogger({
       level: run.logLevel,
       descriptor,
@@ -79,4 +82,13 @@ export async function run(argv: readonly string[]): Promise<number> {
       },
     },
   })
+}
+
+async function loadMount(options: MountOptions | AgentMountOptions): Promise<Mount> {
+  if (options.session === undefined) {
+    const { mountAgent } = await import('../mount/mount-agent.ts')
+    return (dependencies) => mountAgent(options, dependencies)
+  }
+  const { mountSession } = await import('../mount/mount.ts')
+  return (dependencies) => mountSession(options, dependencies)
 }

@@ -14,23 +14,30 @@
 import type { Leftover } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import { drainAndUnmount } from '../mount/mounted-session.ts'
-import type { MountedSession, MountSession } from '../mount/mounted-session.ts'
-import type { MountOptions } from '../options/mount-options.ts'
+import type { MountDependencies, MountedSession } from '../mount/mounted-session.ts'
+import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
+import { showMounted } from '../options/show-address.ts'
 import type { Readiness } from './daemon.ts'
 import { showProgress } from './progress.ts'
 import { describeFailure } from './report-error.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** Mounts what is to be served; rejects with `SessionError`. */
+export type Mount = (dependencies: MountDependencies) => Promise<MountedSession>
+
 export interface ServeDependencies {
-  readonly mountSession: MountSession
+  readonly mount: Mount
   readonly logger: Logger
   /** Told once how the start went; undefined in the foreground, where the error itself is thrown. */
   readonly readiness: Readiness | undefined
 }
 
 /** Resolves with the exit code. In the foreground a failure to mount rejects; a daemon reports it. */
-export async function serve(options: MountOptions, dependencies: ServeDependencies): Promise<number> {
+export async function serve(
+  options: MountOptions | AgentMountOptions,
+  dependencies: ServeDependencies,
+): Promise<number> {
   const { logger, readiness } = dependencies
   const starting = new AbortController()
   let onSignal = (name: string): void => starting.abort(new Error(`stopped by ${name}`))
@@ -39,7 +46,7 @@ export async function serve(options: MountOptions, dependencies: ServeDependenci
     process.on(name, listener)
   }
   try {
-    const mounted = await dependencies.mountSession(options, { logger, signal: starting.signal })
+    const mounted = await dependencies.mount({ logger, signal: starting.signal })
     const stopping = stopOnSignals(mounted, logger, readiness === undefined)
     onSignal = stopping.onSignal
     if (starting.signal.aborted) {
@@ -48,7 +55,7 @@ export async function serve(options: MountOptions, dependencies: ServeDependenci
     /* relative names are done with; whatever the daemon was started from may be unmounted */
     process.chdir('/')
     readiness?.ready()
-    logger.info({ directory: options.directory }, `mounted ${options.agent}/${options.session}`)
+    logger.info({ directory: options.directory }, `mounted ${showMounted(options)}`)
     const exitCode = await Promise.race([ended(mounted, logger), stopping.atOnce])
     /* a mount that was detached may count as done */
     return stopping.isAtOnce() ? await stopping.atOnce : exitCode

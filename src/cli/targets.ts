@@ -1,5 +1,6 @@
 /**
- * What a command is about, as it is written: an agent, `AGENT/SESSION`, or `AGENT/SESSION:PATH`. Layer: cli.
+ * What a command is about, as it is written: an agent, `AGENT/` for all its sessions, `AGENT/SESSION`, or
+ * `AGENT/SESSION:PATH`. Layer: cli.
  *
  * Invariant: the first colon ends the session's name (neither agents nor sessions have one in theirs); a path is
  * taken from the session's home whether it begins with a slash or not.
@@ -32,6 +33,11 @@ export function parseTarget(text: string, command?: string): Target {
     path: parts.join('/'),
     isDirectory: written.endsWith('/'),
   }
+}
+
+/** The agent of `AGENT/`, which stands for all its sessions; undefined where it is written otherwise. */
+export function parseAllOf(text: string): string | undefined {
+  return /^([^/:]+)\/$/.exec(text)?.[1]
 }
 
 /** The name of an agent by itself; throws `UsageError` of `command`. */

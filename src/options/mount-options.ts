@@ -15,6 +15,9 @@ export interface SessionAddress {
   readonly userIdentity: string | undefined
 }
 
+/** The same of all sessions of an agent. */
+export type AgentAddress = Omit<SessionAddress, 'session'>
+
 /** Where this user's data lies: absolute, made when needed with mode 0700. */
 export interface DataDirectories {
   /** `$XDG_STATE_HOME/mount-session` */

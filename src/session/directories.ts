@@ -1,25 +1,26 @@
 /**
- * Where a session's data lies on this machine. Layer: below the composition root; the command line asks
- * only for the default place of the log.
+ * Where a session's data lies on this machine, and that of a mount of all sessions of an agent. Layer: session; the
+ * command line asks what there is.
  *
- * Invariant: two addresses share a directory only when they are the same session seen by the same identity.
+ * Invariant: two addresses share a directory only when they are the same session, or agent, seen by the same identity.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
+import type { AgentAddress, DataDirectories, SessionAddress } from '../options/mount-options.ts'
 import { makeOwnDirectory } from './own-directory.ts'
 
 const addressFile = 'session.json'
+const agentFile = 'agent.json'
 
-const addressSchema = v.object({
+const agentSchema = v.object({
   endpoint: v.pipe(v.string(), v.url()),
   agent: v.string(),
-  session: v.string(),
   isolationKey: v.optional(v.string()),
   userIdentity: v.optional(v.string()),
 })
+const addressSchema = v.object({ ...agentSchema.entries, session: v.string() })
 
 export interface SessionDirectories {
   /** Journal, spool, lock, control socket, log: must survive. */
@@ -30,8 +31,7 @@ export interface SessionDirectories {
 
 /** The directories of a session; neither need exist yet. */
 export function sessionDirectories(address: SessionAddress, roots: DataDirectories): SessionDirectories {
-  const key = sessionKey(address)
-  return { state: join(roots.stateRoot, 'sessions', key), cache: join(roots.cacheRoot, 'sessions', key) }
+  return directoriesIn('sessions', sessionKey(address), roots)
 }
 
 /**
@@ -39,12 +39,40 @@ export function sessionDirectories(address: SessionAddress, roots: DataDirectori
  * `unusableDirectory`.
  */
 export function makeSessionDirectories(address: SessionAddress, roots: DataDirectories): SessionDirectories {
-  const directories = sessionDirectories(address, roots)
+  const { endpoint, agent, session, isolationKey, userIdentity } = address
+  const whose = { endpoint, agent, session, isolationKey, userIdentity }
+  return make(sessionDirectories(address, roots), roots, addressFile, whose)
+}
+
+/**
+ * The directories of a mount of all sessions of an agent: what is its own (lock, control socket, log). Each session
+ * has its changes where they are when it is mounted by itself. Neither need exist yet.
+ */
+export function agentDirectories(address: AgentAddress, roots: DataDirectories): SessionDirectories {
+  return directoriesIn('agents', agentKey(address), roots)
+}
+
+/** The same, as `makeSessionDirectories`. */
+export function makeAgentDirectories(address: AgentAddress, roots: DataDirectories): SessionDirectories {
+  const { endpoint, agent, isolationKey, userIdentity } = address
+  const whose = { endpoint, agent, isolationKey, userIdentity }
+  return make(agentDirectories(address, roots), roots, agentFile, whose)
+}
+
+function directoriesIn(kind: string, key: string, roots: DataDirectories): SessionDirectories {
+  return { state: join(roots.stateRoot, kind, key), cache: join(roots.cacheRoot, kind, key) }
+}
+
+function make(
+  directories: SessionDirectories,
+  roots: DataDirectories,
+  name: string,
+  whose: object,
+): SessionDirectories {
   for (const directory of [roots.stateRoot, directories.state]) makeOwnDirectory(directory, 'XDG_STATE_HOME')
   for (const directory of [roots.cacheRoot, directories.cache]) makeOwnDirectory(directory, 'XDG_CACHE_HOME')
-  const { endpoint, agent, session, isolationKey, userIdentity } = address
-  const file = join(directories.state, addressFile)
-  const text = JSON.stringify({ endpoint, agent, session, isolationKey, userIdentity })
+  const file = join(directories.state, name)
+  const text = JSON.stringify(whose)
   // on a full disk nothing could be written, and what is there is right already
   if (readText(file) === text) return directories
   writeFileSync(`${file}.new`, text, { mode: 0o600 })
@@ -56,9 +84,34 @@ export function makeSessionDirectories(address: SessionAddress, roots: DataDirec
 export function knownSessions(stateRoot: string): readonly SessionAddress[] {
   const sessions = join(stateRoot, 'sessions')
   return namesIn(sessions).flatMap((key) => {
-    const address = readAddress(join(sessions, key, addressFile))
+    const address = readAs(join(sessions, key, addressFile), (json) => {
+      const { endpoint, agent, session, isolationKey, userIdentity } = v.parse(addressSchema, json)
+      return { endpoint, agent, session, isolationKey, userIdentity }
+    })
     return address === undefined ? [] : [address]
   })
+}
+
+/** Every agent that was mounted as a whole. */
+export function knownAgents(stateRoot: string): readonly AgentAddress[] {
+  const agents = join(stateRoot, 'agents')
+  return namesIn(agents)
+    .map((key) => readAgent(join(agents, key)))
+    .filter((agent) => agent !== undefined)
+}
+
+/** Whose the state directory of an agent's mount is; undefined where it does not say. */
+export function readAgent(stateDirectory: string): AgentAddress | undefined {
+  return readAs(join(stateDirectory, agentFile), (json) => {
+    const { endpoint, agent, isolationKey, userIdentity } = v.parse(agentSchema, json)
+    return { endpoint, agent, isolationKey, userIdentity }
+  })
+}
+
+/** Those of them that a mount of all sessions of an agent has. */
+export function knownSessionsOf(address: AgentAddress, stateRoot: string): readonly SessionAddress[] {
+  const key = agentKey(address)
+  return knownSessions(stateRoot).filter((session) => agentKey(session) === key)
 }
 
 function namesIn(directory: string): readonly string[] {
@@ -79,13 +132,9 @@ function readText(file: string): string | undefined {
   }
 }
 
-function readAddress(file: string): SessionAddress | undefined {
+function readAs<Address>(file: string, parse: (json: unknown) => Address): Address | undefined {
   try {
-    const { endpoint, agent, session, isolationKey, userIdentity } = v.parse(
-      addressSchema,
-      JSON.parse(readFileSync(file, 'utf8')),
-    )
-    return { endpoint, agent, session, isolationKey, userIdentity }
+    return parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch {
     /* a log was opened there and the mount then refused */
     return undefined
@@ -94,12 +143,20 @@ function readAddress(file: string): SessionAddress | undefined {
 
 /** A name for (endpoint, agent, session, identity), safe as the name of a file. */
 export function sessionKey(address: SessionAddress): string {
-  const identity = [
-    new URL(address.endpoint).href.replace(/\/+$/, ''),
-    address.agent,
-    address.session,
-    address.isolationKey ?? null,
-    address.userIdentity ?? null,
-  ]
+  const { endpoint, agent, session, isolationKey = null, userIdentity = null } = address
+  return keyOf([plainUrl(endpoint), agent, session, isolationKey, userIdentity])
+}
+
+/** The same of (endpoint, agent, identity). */
+function agentKey(address: AgentAddress): string {
+  const { endpoint, agent, isolationKey = null, userIdentity = null } = address
+  return keyOf([plainUrl(endpoint), agent, isolationKey, userIdentity])
+}
+
+function plainUrl(endpoint: string): string {
+  return new URL(endpoint).href.replace(/\/+$/, '')
+}
+
+function keyOf(identity: readonly (string | null)[]): string {
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 24)
 }

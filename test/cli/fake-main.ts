@@ -7,15 +7,15 @@ import { becomeDaemon, readinessPipe } from '../../src/cli/daemon.ts'
 import { createLogger } from '../../src/cli/log-output.ts'
 import { parseMountCommand } from '../../src/cli/mount-arguments.ts'
 import { reportError } from '../../src/cli/report-error.ts'
-import { serve } from '../../src/cli/serve.ts'
+import { type Mount, serve } from '../../src/cli/serve.ts'
 import { SessionError } from '../../src/session/session-error.ts'
-import type { MountedSession, MountSession } from '../../src/mount/mounted-session.ts'
+import type { MountedSession } from '../../src/mount/mounted-session.ts'
 import { leftover, statusReport } from '../control/rig.ts'
 
 const [mode = '', logFile = '', stay] = process.argv.slice(2)
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
-const mountSession: MountSession = (_options, { signal }) => {
+const mount: Mount = ({ signal }) => {
   switch (mode) {
     case 'refuse':
       return Promise.reject(new SessionError('unknownSession', 'there is no session "s"'))
@@ -84,7 +84,7 @@ try {
   } else {
     const { options } = parseMountCommand(['a/s', '/mnt/s', '--endpoint', 'https://x.example'], {}, '/')
     process.exitCode = await serve(options, {
-      mountSession,
+      mount,
       logger: createLogger({ level: 'info', descriptor: 2 }),
       readiness,
     })

@@ -100,6 +100,25 @@ void t.test('-o takes lists, switches that are taken back, escaped commas, and r
   t.end()
 })
 
+void t.test('AGENT/ is all sessions of the agent, of which -o status chooses', (t) => {
+  const { options } = parse('triage/ d -o status=active,ro')
+  t.match(options, { agent: 'triage', directory: '/work/d', sessionStatus: 'active', readOnly: true })
+  t.equal(options.session, undefined)
+  t.equal(options.subdirectory, undefined)
+  t.equal(parse('a/s:x/ d').options.subdirectory, 'x')
+  t.notOk('sessionStatus' in parse('a/s d').options)
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['triage/ d -o subdir=x', /-o subdir=x a directory of one: give triage\/SESSION, or leave out -o subdir/],
+    ['a/s d -o status=active', /-o status=active chooses among all sessions of an agent: give a\/, or leave/],
+    ['triage d', /"triage" is not of the form AGENT\/SESSION/],
+    ...['triage// d', '/ d', '/s d', 'a:b/ d', 'triage/:x d'].map(
+      (line) => [line, /not of the form/] as const,
+    ),
+  ]
+  for (const [line, message] of refused) t.throws(() => parse(line), { name: 'UsageError', message }, line)
+  t.end()
+})
+
 void t.test('a token must not go over plain http to another machine', (t) => {
   t.throws(() => parse('a/s d --endpoint http://far.example'), {
     name: 'SessionError',
