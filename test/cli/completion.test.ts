@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { makeAgentDirectories } from '../../src/session/directories.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { needs } from '../programs/installed.ts'
 
@@ -111,7 +112,7 @@ void t.test('fish completes them', needs('fish'), async (t) => {
 })
 
 void t.test('what is offered depends on the words before', async (t) => {
-  const { env } = await place(t)
+  const { env, home, emulator } = await place(t)
   const offered = async (...words: readonly string[]): Promise<readonly string[]> => {
     const program = join(root, 'src/cli/main.ts')
     const { stdout, stderr } = await promisify(execFile)(
@@ -132,6 +133,14 @@ void t.test('what is offered depends on the words before', async (t) => {
   t.strictSame(await offered('-o', 'ttl=5s,sh'), ['ttl=5s,show-special', ':'])
   t.strictSame(await offered('demo-agent/demo-session-0001', 'x'), [':directory'])
   t.strictSame(await offered('demo-agent/'), ['demo-agent/demo-session-0001', ':'])
+  t.strictSame(await offered('demo-agent/', '-o', 'status'), ['status=', ':nospace'])
+  makeAgentDirectories(
+    { endpoint: emulator.endpoint, agent: 'whole-agent', isolationKey: undefined, userIdentity: undefined },
+    { stateRoot: join(home, '.local/state/mount-session'), cacheRoot: join(home, '.cache/mount-session') },
+  )
+  t.strictSame(await offered('whole'), ['whole-agent/', ':nospace'])
+  t.strictSame(await offered('recover', 'whole'), ['whole-agent/', ':nospace'])
+  t.strictSame(await offered('whole-agent/', ''), [':directory'])
   t.strictSame(await offered('unmount', '--', '--f'), [':directory'], 'after -- there are only words')
   t.strictSame(await offered('demo-agent/', '--endpoint', 'http://127.0.0.1:9/api/projects/x', ''), [
     ':directory',

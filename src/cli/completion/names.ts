@@ -6,9 +6,10 @@
 import { systemClock } from '../../clock.ts'
 import { listMounts } from '../../control/registry.ts'
 import { silentLogger } from '../../log.ts'
+import { showMounted } from '../../options/show-address.ts'
 import { optionRows } from '../../options/table.ts'
 import type { SessionClient } from '../../client/session-client.ts'
-import { knownSessions } from '../../session/directories.ts'
+import { knownAgents, knownSessions } from '../../session/directories.ts'
 import { serviceOptionsOf } from '../service.ts'
 import { dataDirectories, readValues } from '../session-arguments.ts'
 import { commandRows } from '../table/command-list.ts'
@@ -52,16 +53,17 @@ export async function namesFor(
 }
 
 function mounts(): readonly Candidate[] {
-  return listMounts(dataDirectories(process.env).stateRoot).map(({ directory, agent, session }) => ({
-    text: directory,
-    help: `${agent}/${session}`,
+  return listMounts(dataDirectories(process.env).stateRoot).map((record) => ({
+    text: record.directory,
+    help: showMounted(record),
   }))
 }
 
 /** Those of whom something is known on this machine: the service does not list agents. */
 function agents(ending: string): readonly Candidate[] {
   const { stateRoot } = dataDirectories(process.env)
-  const names = [...listMounts(stateRoot), ...knownSessions(stateRoot)].map(({ agent }) => agent)
+  const known = [...listMounts(stateRoot), ...knownSessions(stateRoot), ...knownAgents(stateRoot)]
+  const names = known.map(({ agent }) => agent)
   return [...new Set(names)].map((agent) => ({ text: `${agent}${ending}`, help: 'agent' }))
 }
 
