@@ -7,6 +7,8 @@
 import { ControlError } from '../control/protocol.ts'
 import { listMounts, type MountRecord } from '../control/registry.ts'
 import { mountWith } from '../fuse/mount-table.ts'
+import { showMounted } from '../options/show-address.ts'
+import { knownSessionsOf, readAgent, sessionDirectories } from '../session/directories.ts'
 import { showBytes, showDuration } from './amounts.ts'
 import { readCommand } from './command-line.ts'
 import { printable, styled, table, writeJson } from './output.ts'
@@ -65,18 +67,26 @@ async function lineOf(announced: MountRecord): Promise<Line> {
   }
 }
 
-async function pendingOfDead({ stateDirectory }: MountRecord): Promise<Line['pending']> {
+async function pendingOfDead({ session, stateDirectory }: MountRecord): Promise<Line['pending']> {
   const { waitingPaths } = await import('../session/waiting-paths.ts')
   try {
-    return { paths: waitingPaths(stateDirectory).length, bytes: undefined }
+    const states = session === undefined ? await statesLeftBy(stateDirectory) : [stateDirectory]
+    return { paths: states.reduce((sum, state) => sum + waitingPaths(state).length, 0), bytes: undefined }
   } catch {
     /* somebody takes it up this moment */
     return undefined
   }
 }
 
-function nameOf({ agent, session, subdirectory }: MountRecord): string {
-  return `${agent}/${session}${subdirectory === undefined ? '' : `:${subdirectory}`}`
+/** Of the sessions of an agent that was mounted; what another process has by now is its business. */
+async function statesLeftBy(stateDirectory: string): Promise<readonly string[]> {
+  const { isSessionHeld } = await import('../session/session-lock.ts')
+  const roots = dataDirectories(process.env)
+  const agent = readAgent(stateDirectory)
+  const sessions = agent === undefined ? [] : knownSessionsOf(agent, roots.stateRoot)
+  return sessions
+    .map((address) => sessionDirectories(address, roots).state)
+    .filter((state) => !isSessionHeld(state))
 }
 
 function cells({ record, state, reason, pausedMs, pending }: Line): readonly string[] {
@@ -84,19 +94,15 @@ function cells({ record, state, reason, pausedMs, pending }: Line): readonly str
   const amount = paths === undefined ? '-' : String(paths)
   const size = bytes === undefined || paths === 0 ? '' : ` (${showBytes(bytes)})`
   return [
-    printable(nameOf(record)),
+    printable(showMounted(record)),
     printable(record.directory),
     `${amount}${size}`,
     describeState(record, state, reason, pausedMs),
   ]
 }
 
-function describeState(
-  { agent, session, pid }: MountRecord,
-  state: State,
-  reason = '',
-  pausedMs = 0,
-): string {
+function describeState(record: MountRecord, state: State, reason = '', pausedMs = 0): string {
+  const { pid } = record
   switch (state) {
     case 'ready':
       return styled('green', 'ready')
@@ -105,7 +111,7 @@ function describeState(
     case 'detached':
       return `${styled('yellow', 'detached')}: pid ${pid} uploads what is left`
     case 'ended':
-      return `${styled('red', 'ended')}: its daemon was killed: mount ${agent}/${session} again`
+      return `${styled('red', 'ended')}: its daemon was killed: mount ${showMounted(record)} again`
     case 'silent':
       return `${styled('red', 'silent')}: its daemon (pid ${pid}) does not answer`
     default:
@@ -116,7 +122,8 @@ function describeState(
 function asJson({ record, state, reason, pausedMs, pending }: Line): object {
   const { agent, session, subdirectory, directory, pid } = record
   return {
-    ...{ agent, session, subdirectory: subdirectory ?? null, directory, pid, state, reason: reason ?? null },
+    ...{ agent, session: session ?? null, subdirectory: subdirectory ?? null },
+    ...{ directory, pid, state, reason: reason ?? null },
     pausedSeconds: pausedMs === undefined ? null : Math.round(pausedMs / 1000),
     pending: pending?.paths ?? null,
     pendingBytes: pending?.bytes ?? null,

@@ -4,8 +4,9 @@
  * Invariant: touches nothing in DIR and so answers while reads and uploads hang.
  */
 import { ControlError } from '../control/protocol.ts'
-import type { Leftover, StatusReport } from '../control/protocol.ts'
+import type { Leftover, SessionReport, StatusReport } from '../control/protocol.ts'
 import type { MountRecord } from '../control/registry.ts'
+import { showMounted } from '../options/show-address.ts'
 import { showBytes, showCount, showDuration } from './amounts.ts'
 import { readCommand } from './command-line.ts'
 import { interruption } from './interruption.ts'
@@ -45,7 +46,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof ControlError && error.code === 'notRunning') {
       throw new CommandFailure(
-        `the daemon of ${record.directory} (pid ${record.pid}) has ended: mount ${record.agent}/${record.session} again`,
+        `the daemon of ${record.directory} (pid ${record.pid}) has ended: mount ${showMounted(record)} again`,
       )
     }
     if (error instanceof ControlError && error.code === 'silent') {
@@ -96,7 +97,7 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
   const mountedFor = showDuration(Math.max(0, now - Date.parse(report.mountedAt)))
   const bytesLeft = report.paths.reduce((sum, path) => sum + path.bytes, 0)
   const lines = [
-    `${report.agent}/${report.session}${report.subdirectory === undefined ? '' : `:${report.subdirectory}`} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
+    `${showMounted(report)} at ${report.directory}${report.readOnly ? ' (read-only)' : ''}`,
     `  endpoint  ${report.endpoint}`,
     ...(report.proxy === undefined ? [] : [`  proxy     ${report.proxy}`]),
     `  daemon    pid ${report.pid}, version ${report.version}, mounted for ${mountedFor}`,
@@ -111,10 +112,11 @@ export function describeStatus(report: StatusReport, now = Date.now()): string {
     ...Object.keys(report.calls)
       .toSorted()
       .map((verb) => describeCalls(report, verb)),
+    ...(report.sessions === undefined ? [] : describeSessions(report.sessions)),
     report.paths.length === 0
       ? 'everything is uploaded'
       : `${showCount(report.paths.length, 'path')}, ${showBytes(bytesLeft)}, not uploaded yet:`,
-    ...shortened(report.paths),
+    ...shortened(report.paths, urgencyOfPath, describeLeftover),
     ...(report.setAside.length === 0
       ? []
       : [
@@ -133,10 +135,45 @@ function describeConsole({ console: { state, connections, lines, lastEnd } }: St
   return [`  console   ${shown}${why}; ${showCount(lines, 'line')}`]
 }
 
+/** Of a mount of all sessions of an agent. */
+function describeSessions(sessions: readonly SessionReport[]): string[] {
+  if (sessions.length === 0) return ['no program has gone into a session yet']
+  return [
+    `${showCount(sessions.length, 'session')}:`,
+    ...shortened(sessions, urgencyOfSession, describeSession),
+  ]
+}
+
+/** One line: `  demo-session  open, paused for 3 min: the token was refused, 2 paths not uploaded yet`. */
+function describeSession({ session, state, reason, service, paths }: SessionReport): string {
+  const words = [
+    reason === undefined ? state : `${state}: ${reason}`,
+    ...(service?.state === 'paused'
+      ? [`paused for ${showDuration(service.sinceMs)}: ${service.reason}`]
+      : []),
+    ...(paths === 0 ? [] : [`${showCount(paths, 'path')} not uploaded yet`]),
+  ]
+  return `  ${session}  ${words.join(', ').replaceAll('\n', ' ')}`
+}
+
+function urgencyOfSession({ state, service, paths }: SessionReport): number {
+  if (state === 'refused') return 0
+  if (service?.state === 'paused') return 1
+  return paths > 0 ? 2 : 3
+}
+
+function urgencyOfPath({ state, error }: Leftover): number {
+  if (state === 'parked') return 0
+  return error === undefined ? 2 : 1
+}
+
 /** What needs somebody comes first, and a long list ends: `--json` has all of it. */
-function shortened(paths: readonly Leftover[]): string[] {
-  const urgency = (left: Leftover): number => (left.state === 'parked' ? 0 : left.error === undefined ? 2 : 1)
-  const lines = paths.toSorted((a, b) => urgency(a) - urgency(b)).map(describeLeftover)
+function shortened<Item>(
+  items: readonly Item[],
+  urgency: (item: Item) => number,
+  describe: (item: Item) => string,
+): string[] {
+  const lines = items.toSorted((a, b) => urgency(a) - urgency(b)).map(describe)
   if (lines.length <= listedPaths) return lines
   const more = lines.length - listedPaths
   return [...lines.slice(0, listedPaths), `  … and ${more} more (--json lists all)`]

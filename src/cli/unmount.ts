@@ -9,6 +9,7 @@ import { forgetMount } from '../control/registry.ts'
 import type { MountRecord } from '../control/registry.ts'
 import { describeHolders, holdersOf } from '../fuse/mount-holders.ts'
 import { mountAt, ownType } from '../fuse/mount-table.ts'
+import { showAddress } from '../options/show-address.ts'
 import { readCommand } from './command-line.ts'
 import { InterruptedError, interruption } from './interruption.ts'
 import { describeLeftover } from './leftovers.ts'
@@ -28,7 +29,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   } = readCommand('unmount', argv)
   const { record, path } = await runningMount(directory)
   if (path !== '') {
-    throw new CommandFailure(`${directory} is not a mounted session, but in that at ${record.directory}`)
+    const where = record.session === undefined ? `the mount of ${showAddress(record)}` : 'that'
+    throw new CommandFailure(`${directory} is not a mounted session, but in ${where} at ${record.directory}`)
   }
   const display = showProgress(process.stderr, 'uploading')
   using interrupted = interruption(limitMs, timeIsUp)
@@ -89,7 +91,7 @@ async function detach(record: MountRecord): Promise<number> {
     )
   })
   forgetMount(dataDirectories(process.env).stateRoot, record)
-  const address = `${record.agent}/${record.session}`
+  const address = showAddress(record)
   throw new CommandFailure(
     `the daemon of ${record.directory} (pid ${record.pid}) had ended; it is unmounted now. ` +
       `What was not uploaded is kept: mount ${address} again, or "mount-session recover ${address}"`,

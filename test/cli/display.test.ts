@@ -116,6 +116,33 @@ void t.test('status reads well', (t) => {
   t.end()
 })
 
+void t.test('status of all sessions of an agent has a line for each, those that need somebody first', (t) => {
+  const paused = { state: 'paused', reason: 'the token\nwas refused', sinceMs: 60_000 } as const
+  const sessions = [
+    { session: 'at-rest', state: 'resting', paths: 0 },
+    { session: 'at-work', state: 'open', service: { state: 'ready' }, paths: 2 },
+    { session: 'asleep', state: 'open', service: paused, paths: 1 },
+    { session: 'gone', state: 'refused', reason: 'it was deleted', paths: 0 },
+  ] as const
+  const report = statusReport({ session: undefined, sessions, paths: [{ ...leftover, path: 'at-work/a' }] })
+  const lines = describeStatus(report).split('\n')
+  t.equal(lines[0], 'agent/ at /mnt/s')
+  t.strictSame(lines.slice(lines.indexOf('4 sessions:'), -1), [
+    '4 sessions:',
+    '  gone  refused: it was deleted',
+    '  asleep  open, paused for 60 s: the token was refused, 1 path not uploaded yet',
+    '  at-work  open, 2 paths not uploaded yet',
+    '  at-rest  resting',
+    '1 path, 12 B, not uploaded yet:',
+    '  at-work/a  12 B  parked for 0.0 s: 409',
+  ])
+  const many = Array.from({ length: 30 }, (_, number) => ({ ...sessions[0], session: `s${number}` }))
+  const long = describeStatus(statusReport({ session: undefined, sessions: [...many, sessions[3]] }))
+  t.match(long, /\n31 sessions:\n {2}gone [^]*\n {2}… and 11 more \(--json lists all\)\neverything/)
+  t.match(describeStatus(statusReport({ sessions: [] })), /\nno program has gone into a session yet\n/)
+  t.end()
+})
+
 void t.test('status tells of the console once somebody has asked for it', (t) => {
   const console = { mode: 'open', openHandles: 1, connections: 2, lines: 1 } as const
   const told = (changes: Pick<StatusReport['console'], 'state' | 'lastEnd'>): string | undefined =>

@@ -6,6 +6,7 @@
 import { systemClock } from '../../clock.ts'
 import { parseEndpoint } from '../../client/endpoint.ts'
 import { type Proxy, proxyFor } from '../../client/proxy.ts'
+import { showAddress } from '../../options/show-address.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { readCommand } from '../command-line.ts'
 import { printable, styled, writeJson } from '../output.ts'
@@ -76,7 +77,7 @@ async function serviceChecks(
   const given = endpointOf(values.endpoint)
   if ('level' in given) return { endpoint: () => Promise.resolve(given) }
   const service = await import('./service-checks.ts')
-  const name = target === undefined ? undefined : `${target.agent}/${target.session}`
+  const name = target === undefined ? undefined : showAddress(target)
   let proxy: Proxy | undefined
   try {
     const { httpsProxy, allProxy, noProxy } = values

@@ -12,6 +12,7 @@ import { knownSessions, sessionDirectories } from '../../session/directories.ts'
 import { isSessionHeld } from '../../session/session-lock.ts'
 import { waitingPaths } from '../../session/waiting-paths.ts'
 import type { DataDirectories } from '../../options/mount-options.ts'
+import { showAddress } from '../../options/show-address.ts'
 import { showBytes, showCount } from '../amounts.ts'
 import { whyNotOwn } from '../../session/own-directory.ts'
 import { codeOf, failure, ok, type Verdict, warning } from './finding.ts'
@@ -102,7 +103,7 @@ export function checkJournals(roots: DataDirectories): Promise<Verdict> {
     const { state } = sessionDirectories(address, roots)
     if (isSessionHeld(state)) return []
     const count = waitingPaths(state).length
-    return count === 0 ? [] : [`${address.agent}/${address.session} (${showCount(count, 'path')})`]
+    return count === 0 ? [] : [`${showAddress(address)} (${showCount(count, 'path')})`]
   })
   if (waiting.length === 0) return Promise.resolve(ok('nothing waits that no mount is at work on'))
   return Promise.resolve(

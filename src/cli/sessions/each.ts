@@ -6,6 +6,7 @@
  */
 import type { ServiceError } from '../../client/errors.ts'
 import type { SessionAddress } from '../../options/mount-options.ts'
+import { showAddress } from '../../options/show-address.ts'
 import type { OptionValues } from '../../options/table.ts'
 import { complain, describeFailure } from '../report-error.ts'
 import { serviceOptionsOf, type Conversation } from '../service.ts'
@@ -42,7 +43,7 @@ export async function forEach<Result>(
       done.push(address)
       continue
     }
-    const name = `${address.agent}/${address.session}`
+    const name = showAddress(address)
     const mayBeDone = isAmbiguous(outcome.error)
       ? `; it may be done all the same: "mount-session session show ${name}"`
       : ''
