@@ -1,13 +1,14 @@
 /**
- * `mount-session recover [AGENT/SESSION]`. Layer: cli.
+ * `mount-session recover [AGENT/[SESSION]]`. Layer: cli.
  *
  * Invariant: returns 0 only when nothing is left of the sessions that it was about; a mounted one is its
- * daemon's business and passed over unless it was named.
+ * daemon's business and passed over unless it was named itself.
  */
 import { resolve } from 'node:path'
 import { SessionError } from '../session/session-error.ts'
 import type { OptionValues } from '../options/table.ts'
 import type { DataDirectories, SessionAddress } from '../options/mount-options.ts'
+import { showAddress } from '../options/show-address.ts'
 import { knownSessions } from '../session/directories.ts'
 import type { RecoveryAction, RecoveryReport } from '../session/recover.ts'
 import { showCount } from './amounts.ts'
@@ -22,6 +23,7 @@ import { showProgress } from './progress.ts'
 import { CommandFailure, complain, describeFailure } from './report-error.ts'
 import type { commandList } from './table/command-list.ts'
 import type { FlagsOf } from './table/command-row.ts'
+import { parseAllOf } from './targets.ts'
 import { UsageError } from './usage-error.ts'
 
 type Flags = FlagsOf<typeof commandList.recover>
@@ -37,14 +39,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw new UsageError('--export and --discard: one after the other', 'recover')
   }
   const roots = dataDirectories(process.env)
-  /* without a name it is about all projects and keys, whatever the environment has, unless a flag names one */
-  const { endpoint, isolationKey } = name === undefined ? given : values
+  const isOne = name !== undefined && parseAllOf(name) === undefined
+  /* several are those of all projects and keys, whatever the environment has, unless a flag names one */
+  const { endpoint, isolationKey } = isOne ? values : given
   const sessions = chooseSessions(name, { ...values, endpoint, isolationKey }, roots)
   if (sessions.length === 0) {
     return 0
   }
   if (flags.discard) {
-    const names = sessions.map(({ agent, session }) => `${agent}/${session}`).join(', ')
+    const names = sessions.map(showAddress).join(', ')
     await confirm(`giving up what is left of ${names}`, flags.yes)
   }
   const { recoverSession } = await import('../session/recover.ts')
@@ -53,8 +56,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0
   const isUpload = flags.export === undefined && !flags.discard
   for (const address of sessions) {
-    const title = `${address.agent}/${address.session}`
-    if (isUpload && name === undefined && isForeign(address, values)) {
+    const title = showAddress(address)
+    if (isUpload && !isOne && isForeign(address, values)) {
       complain(`${title}: passed over, MOUNT_SESSION_TOKEN is not for ${address.endpoint}: see --endpoint`)
       exitCode = 1
       continue
@@ -85,7 +88,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       if (interrupted.signal.aborted) {
         throw new CommandFailure(`${title}: interrupted; what is left is kept`)
       }
-      if (name === undefined && error instanceof SessionError && error.code === 'held') {
+      if (!isOne && error instanceof SessionError && error.code === 'held') {
         complain(`${title}: passed over, ${error.message}`)
         continue
       }
@@ -103,7 +106,7 @@ function chooseSessions(
   roots: DataDirectories,
 ): readonly SessionAddress[] {
   const wanted = {
-    ...(name === undefined ? {} : parseAddress(name)),
+    ...(name === undefined ? {} : namesIn(name)),
     endpoint: endpoint === undefined ? undefined : requireEndpoint(endpoint),
     isolationKey,
     userIdentity,
@@ -116,6 +119,11 @@ function chooseSessions(
     throw new CommandFailure(`nothing of ${name} is kept on this machine`)
   }
   return matching
+}
+
+function namesIn(name: string): Partial<Pick<SessionAddress, 'agent' | 'session'>> {
+  const agent = parseAllOf(name)
+  return agent === undefined ? parseAddress(name, 'recover') : { agent }
 }
 
 /** A fixed token goes to the project that --endpoint or the environment names beside it, and to no other. */

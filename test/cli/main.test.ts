@@ -45,7 +45,8 @@ void t.test('--help goes to stdout, of every command, and help says the same', a
   const whole = await mountSessionCommand(home, ['--help'])
   t.match(whole, {
     code: 0,
-    stdout: /^Usage: mount-session \[options\] AGENT\/SESSION\[:PATH\] DIR/,
+    stdout:
+      /^Usage: mount-session \[options\] AGENT\/SESSION\[:PATH\] DIR\n +mount-session \[options\] AGENT\/ DIR\n/,
     stderr: '',
   })
   t.same(await mountSessionCommand(home, ['help']), whole)
@@ -62,7 +63,13 @@ void t.test('a command line that cannot be meant ends with 2, one line and a hin
   const dir = join(home, 'dir')
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /^mount-session: missing required argument 'AGENT\/SESSION\[:PATH\]'/],
-    [['umount', dir], /^mount-session: "umount" is neither a command nor of the form AGENT\/SESSION/],
+    [
+      ['umount', dir],
+      /^mount-session: "umount" is neither a command nor of the form AGENT\/SESSION or AGENT\//,
+    ],
+    ...[['ls'], ['get'], ['logs'], ['doctor'], ['session', 'show']].map(
+      (command) => [[...command, 'a/'], /^mount-session: "a\/" is not of the form AGENT\/SESSION/] as const,
+    ),
     [['help', 'nothing'], /^mount-session: there is no command "nothing"/],
     [['a/b/c', dir, ...endpoint], /^mount-session: "a\/b\/c" is not of the form AGENT\/SESSION/],
     [['a/s', dir], /^mount-session: no endpoint: give --endpoint URL or set FOUNDRY_PROJECT_ENDPOINT/],
@@ -106,6 +113,7 @@ void t.test('what stands in the way of mounting ends with 1 and one line', async
     [['status', join(home, 'empty')], /empty is not a mounted session\n$/],
     [['sync', join(home, 'empty')], /empty is not a mounted session\n$/],
     [['recover', 'a/s'], /nothing of a\/s is kept on this machine\n$/],
+    [['recover', 'a/'], /nothing of a\/ is kept on this machine\n$/],
   ]
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await mountSessionCommand(home, args)
@@ -150,6 +158,31 @@ void t.test(
       stderr: /had ended; it is unmounted now\..* "mount-session recover a\/s"\n$/,
     })
     t.match(await mountSessionCommand(home, ['status', directory]), { stderr: /is not a mounted session\n$/ })
+  },
+)
+
+void t.test(
+  'of the mount of all sessions of an agent whose daemon was killed the agent is named',
+  async (t) => {
+    const home = t.testdir({ mnt: {} })
+    const stateRoot = join(home, '.local/state/mount-session')
+    const stateDirectory = join(stateRoot, 'agents/x')
+    const directory = join(home, 'mnt')
+    mkdirSync(stateDirectory, { recursive: true })
+    announceMount(stateRoot, { directory, stateDirectory, pid: 4711, agent: 'a' })
+    const run = (...args: string[]) => mountSessionCommand(home, args)
+    t.match(await run('status', join(directory, 's')), {
+      stderr: /\(pid 4711\) has ended: mount a\/ again\n$/,
+    })
+    t.match(await run('list'), { code: 0, stdout: /\na\/ +\S+\/mnt +0 +ended: .*: mount a\/ again\n$/ })
+    t.match(JSON.parse((await run('list', '--json')).stdout), [{ agent: 'a', session: null, state: 'ended' }])
+    t.match(await run('unmount', join(directory, 's')), {
+      stderr: `mount-session: ${directory}/s is not a mounted session, but in the mount of a/ at ${directory}\n`,
+    })
+    t.match(await run('unmount', directory), {
+      code: 1,
+      stderr: /mount a\/ again, or "mount-session recover a\/"\n$/,
+    })
   },
 )
 

@@ -99,20 +99,22 @@ export const mountCommands = {
       'Every mount of this user: the session, its directory, how many changes wait, and its state: ready; paused, and ' +
       'why; detached, when it was unmounted and still uploads; ended, when its daemon was killed; silent, when its ' +
       'daemon does not answer within 3 seconds. --json is a list of {agent, session, subdirectory, directory, pid, ' +
-      'state, reason, pausedSeconds, pending, pendingBytes}; what is not known is null.',
+      'state, reason, pausedSeconds, pending, pendingBytes}; what is not known is null, and so is the session where all ' +
+      'of the agent are mounted.',
     arguments: [],
     options: { json: jsonOption },
     takes: [],
     examples: [{ line: 'mount-session list', help: 'what is mounted, and what waits there' }],
   },
   recover: {
-    usage: 'recover [AGENT/SESSION]',
+    usage: 'recover [AGENT/[SESSION]]',
     help: 'uploads what a dead mount left behind, without mounting',
-    description: 'Uploads what a dead mount left behind, without mounting.',
+    description:
+      'Uploads what a dead mount left behind, without mounting. Of several sessions those that a daemon has are passed over.',
     arguments: [
       {
-        name: '[AGENT/SESSION]',
-        help: 'the session (default: every session of this user that something is left of)',
+        name: '[AGENT/[SESSION]]',
+        help: 'the session; AGENT/: all of the agent (default: every session of this user that something is left of)',
         completes: 'session',
       },
     ],
