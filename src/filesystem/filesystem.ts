@@ -133,6 +133,16 @@ export class Filesystem implements FrontEnd {
     return this.#tree.size
   }
 
+  /** How many files and directories are open. */
+  get openHandles(): number {
+    return this.#handles.size
+  }
+
+  /** The inode number of a name at the root, whether a node is alive for it or not. */
+  inodeOf(name: string): number {
+    return this.#tree.inodeAt(this.#tree.rootPath, name)
+  }
+
   lookup(parent: NodeId, name: string, caller: Caller): MaybePromise<Entry> {
     return this.#run('lookup', name, () =>
       this.#directories.lookup(this.#tree.directory(parent), name, caller),

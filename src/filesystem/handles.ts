@@ -70,6 +70,10 @@ export class Handles {
     return this.#all.values()
   }
 
+  get size(): number {
+    return this.#all.size
+  }
+
   find(id: HandleId): Handle | undefined {
     return this.#all.get(id)
   }

@@ -12,14 +12,15 @@ import { allocate, mapFile, type MappedFile } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import { fileIn, type KernelStateHeader } from './kernel-state.ts'
 
-/** So much room is kept behind what is written anew, and as much again as that is long. */
-const roomBytes = 4 * 1024 * 1024
+/** Room behind what is written anew, beside as much again as that is long. */
+const usualRoomBytes = 4 * 1024 * 1024
 const tryAgainMs = 10_000
 
 export class KernelState implements KernelRecordSink {
   readonly #file: string
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #roomBytes: number
   #header: KernelStateHeader
   /** Stored to, it is in the file: no system call for each reply. Zeros are behind what was written. */
   #mapped: MappedFile | undefined
@@ -30,8 +31,13 @@ export class KernelState implements KernelRecordSink {
   constructor(
     stateDirectory: string,
     given: KernelStateHeader,
-    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+    {
+      clock,
+      logger,
+      roomBytes = usualRoomBytes,
+    }: { readonly clock: Clock; readonly logger: Logger; readonly roomBytes?: number },
   ) {
+    this.#roomBytes = roomBytes
     this.#file = fileIn(stateDirectory)
     this.#header = given
     this.#clock = clock
@@ -70,7 +76,7 @@ export class KernelState implements KernelRecordSink {
     let fd: number | undefined
     try {
       fd = openSync(fresh, 'w+', 0o600)
-      const size = 2 * end + roomBytes
+      const size = 2 * end + this.#roomBytes
       /* all of it now: a store that finds no room on the disk would end this process */
       allocate(fd, size)
       const mapped = mapFile(fd, size)

@@ -26,6 +26,10 @@ const header = v.object({
   /** Of the session, Unix milliseconds. */
   createdAtMs: v.number(),
   agentVersion: v.optional(v.string()),
+  /** Of a session in a mount of all of an agent: which. */
+  session: v.optional(v.string()),
+  /** It is closed until somebody goes in again. */
+  isResting: v.optional(v.boolean()),
   /** Each time that another process went on with it; ISO 8601. */
   restarts: v.array(v.object({ at: v.string(), why: v.string() })),
 })

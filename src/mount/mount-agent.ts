@@ -1,9 +1,11 @@
 /**
- * Mounts all sessions of an agent at a directory. Layer: mount.
- *
- * Invariant: a mount that fails leaves nothing behind.
+ * Mounts all sessions of an agent at a directory. Layer: mount; `mount-at.ts` does what is the same for all that can be
+ * mounted.
  */
 import type { AgentMountOptions } from '../options/mount-options.ts'
+import { makeAgentDirectories } from '../session/directories.ts'
+import { openAgent } from '../session/open-agent.ts'
+import { mountAt } from './mount-at.ts'
 import type { MountDependencies, MountedSession } from './mounted-session.ts'
 
 /** Rejects with `SessionError`. */
@@ -12,4 +14,19 @@ export type MountAgent = (
   dependencies: MountDependencies,
 ) => Promise<MountedSession>
 
-export const mountAgent: MountAgent = () => Promise.reject(new Error('not built yet'))
+export const mountAgent: MountAgent = (given, dependencies) =>
+  mountAt(given, dependencies, {
+    stateDirectory: (options) => makeAgentDirectories(options, options).state,
+    async open(options, { continued, ...others }) {
+      const { logger, signal } = others
+      const opening = openAgent(options, { logger, signal, isContinued: continued !== undefined })
+      const loading = import('./agent-filesystem.ts')
+      const agent = await opening
+      const { AgentFilesystem } = await loading
+      return {
+        stateDirectory: agent.directories.state,
+        make: (lives) => new AgentFilesystem(agent, options, others, lives),
+        close: () => agent.close(),
+      }
+    },
+  })

@@ -117,7 +117,7 @@ export class SessionFilesystem implements Mountable {
     const { endpoint, agent, session, subdirectory, directory, readOnly } = this.#options
     const work = changes.status()
     return {
-      version,
+      version: programVersion,
       pid: process.pid,
       endpoint,
       proxy: client.proxy,
@@ -237,7 +237,7 @@ export function filesystemOptions(
   }
 }
 
-const { version } = JSON.parse(
+export const { version: programVersion } = JSON.parse(
   readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'),
 ) as {
   readonly version: string

@@ -107,7 +107,10 @@ export interface MountOptions {
 }
 
 export interface Mounted extends Workplace {
+  /** Where the session's files are. */
   readonly directory: string
+  /** The same, unless all sessions of the agent are mounted. */
+  readonly mountedAt: string
   readonly pid: number
   /** Runs a shell script in the mount, which stops at its first failure. */
   readonly sh: (script: string, options?: ProgramOptions) => Promise<Ended>
@@ -131,6 +134,9 @@ export interface MountedEmulator extends Mounted {
 
 export const serviceLatencyMs = 40
 
+/** With `TEST_MOUNT=agent` all sessions of the agent are mounted, and the files are those of one of them. */
+export const isAgentMounted = process.env['TEST_MOUNT'] === 'agent'
+
 /** An emulator in this process, 40 ms away, and its session mounted. */
 export async function mountEmulator(t: Teardown, options: MountOptions = {}): Promise<MountedEmulator> {
   const emulator = await startTestEmulator(t, { latencyMs: serviceLatencyMs, ...options.emulator })
@@ -143,18 +149,21 @@ export async function mount(
   { args = [], restart = false, env: more = {}, descriptors }: MountOptions = {},
 ): Promise<Mounted> {
   const work = workplace(t)
-  const directory = work.mountPoint()
+  const mountedAt = work.mountPoint()
+  const [agent = '', session = ''] = target.split('/')
+  const directory = isAgentMounted ? join(mountedAt, session) : mountedAt
+  const address = isAgentMounted ? `${agent}/` : target
   const log = join(work.root, 'daemon.log')
   const env = { ...work.env, FOUNDRY_PROJECT_ENDPOINT: endpoint, MOUNT_SESSION_TOKEN: token, ...more }
   const command: Mounted['command'] = (given, rest) => work.command(given, { env, ...rest })
   const status = async (): Promise<StatusReport> => {
-    const asked = await command(['status', '--json', directory])
+    const asked = await command(['status', '--json', mountedAt])
     if (asked.code !== 0) throw new Error(`no status: ${describe(asked)}`)
     return JSON.parse(asked.stdout) as StatusReport
   }
   const start = async (): Promise<number> => {
     const kept = restart ? [] : ['--restart', 'off']
-    const given = [main, '--log-file', log, ...kept, ...args, target, directory]
+    const given = [main, '--log-file', log, ...kept, ...args, address, mountedAt]
     const mounting = await (
       descriptors === undefined
         ? work.start(process.execPath, given, { env })
@@ -169,7 +178,7 @@ export async function mount(
   const startSh: Mounted['startSh'] = (script, rest) =>
     work.start('bash', ['-c', `set -euo pipefail\ncd "$1"\n${script}`, 'bash', directory], {
       env,
-      onLimit: () => abort(directory),
+      onLimit: () => abort(mountedAt),
       ...rest,
     })
   const ok: Mounted['ok'] = async (script, rest) => {
@@ -183,6 +192,7 @@ export async function mount(
     command,
     startCommand: (given, rest) => work.startCommand(given, { env, ...rest }),
     directory,
+    mountedAt,
     pid,
     startSh,
     sh: (script, rest) => startSh(script, rest).ended,
@@ -193,7 +203,7 @@ export async function mount(
     },
     status,
     mountAgain: start,
-    abort: () => abort(directory),
+    abort: () => abort(mountedAt),
     logged: (level) =>
       fs
         .readFileSync(log, 'utf8')

@@ -27,7 +27,7 @@ for (const force of [[], ['--force']])
     await mounted.strike()
     const asked = await mounted.command(['unmount', ...force, mounted.directory])
     t.equal(asked.code, 0, describe(asked))
-    t.notOk(isMounted(mounted.directory))
+    t.notOk(isMounted(mounted.mountedAt))
     t.ok(await eventually(() => mounted.processes().length === 0), 'nothing of it runs any more')
   })
 

@@ -17,7 +17,7 @@ t.jobs = 2
 const needsKills = { timeout, ...(kills === 0 ? { skip: 'nothing is to be killed' } : {}) }
 
 const hasEnded = async (mounted: Outliving): Promise<boolean> =>
-  eventually(() => mounted.processes().length === 0 && !isMounted(mounted.directory))
+  eventually(() => mounted.processes().length === 0 && !isMounted(mounted.mountedAt))
 
 function keeper(mounted: Outliving): number {
   const found = mounted.processes().find((words) => words.includes('mount-session-keeper'))
@@ -128,6 +128,6 @@ for (const [command, stays] of [
     await mounted.ok('echo text > file')
     await mounted.strike()
     t.match(await mounted.command([command, mounted.directory]), { code: 0, stderr: '' })
-    t.equal(isMounted(mounted.directory), stays)
+    t.equal(isMounted(mounted.mountedAt), stays)
     if (command !== 'status') t.equal(fs.readFileSync(join(mounted.emulator.home, 'file'), 'utf8'), 'text\n')
   })

@@ -65,7 +65,7 @@ export async function mountOutliving(
   options: MountOptions = {},
 ): Promise<Outliving> {
   const mounted = await mountEmulator(t, { ...options, ...outliving })
-  const { directory } = mounted
+  const { mountedAt: directory } = mounted
   const keeper = keeperOf(mounted.pid)
   const processes = (): Process[] => processesOf(directory, keeper)
   const endAll = (): void => {

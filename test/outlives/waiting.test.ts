@@ -192,7 +192,7 @@ void t.test(
       code: 0,
       stderr: '',
     })
-    t.notOk(isMounted(mounted.directory))
+    t.notOk(isMounted(mounted.mountedAt))
     t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
     t.equal(fs.readdirSync(join(mounted.emulator.home, 'e')).length, 19)
     t.strictSame(fs.readdirSync(mounted.emulator.home), ['e'])
@@ -209,7 +209,7 @@ void t.test(
     await mounted.ok('echo after > after')
     signal(mounted.daemon() ?? mounted.pid, 'SIGTERM')
     t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
-    t.notOk(isMounted(mounted.directory))
+    t.notOk(isMounted(mounted.mountedAt))
     t.strictSame(fs.readdirSync(mounted.emulator.home).sort(), ['after', 'before'])
   },
 )

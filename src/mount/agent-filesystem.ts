@@ -1,0 +1,305 @@
+/**
+ * All sessions of an agent as one filesystem: a directory each, opened when a program goes in, closed when nobody has
+ * used it for long. Layer: mount.
+ *
+ * Invariant: what is true of a session mounted by itself is true of it here: nothing below knows of the others. One
+ * that cannot be opened, or does not answer, holds up nobody else.
+ */
+import { join } from 'node:path'
+import { ServiceError } from '../client/errors.ts'
+import type { Clock } from '../clock.ts'
+import { addProgress } from '../control/add-progress.ts'
+import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
+import { FilesystemError } from '../filesystem/errors.ts'
+import { toFilesystemError } from '../filesystem/failures.ts'
+import type { Caller, KernelCache } from '../filesystem/front-end.ts'
+import type { Logger } from '../log.ts'
+import type { AgentMountOptions } from '../options/mount-options.ts'
+import { knownSessionsOf, sessionDirectories } from '../session/directories.ts'
+import type { OpenAgent } from '../session/open-agent.ts'
+import { openSession, type SessionFacts } from '../session/open-session.ts'
+import { waitingPaths } from '../session/waiting-paths.ts'
+import { AgentFrontEnd, kernelCacheOf } from './agent-front-end.ts'
+import { agentRoot, KnownHere } from './agent-root.ts'
+import type { Slot } from './agent-slot.ts'
+import { Slots } from './agent-slots.ts'
+import type { KernelMemory, Mountable, RecordedFrontEnd } from './mountable.ts'
+import type { MountDependencies } from './mounted-session.ts'
+import { filesystemOptions, programVersion, type SessionFilesystem } from './session-filesystem.ts'
+import type { StatePart } from './state-watch.ts'
+import { StatusSpecialFile } from './status-special-file.ts'
+
+const idleMs = 10 * 60_000
+/** More than so many are closed as soon as nobody uses them. */
+const mostIdle = 32
+const lookMs = 60_000
+const sessionId = /^[A-Za-z0-9_-]{8,128}$/
+
+type Lives = () => Pick<StatusReport, 'mountedAt' | 'restarts'>
+
+export class AgentFilesystem implements Mountable {
+  /** Of no session: each says its own. */
+  readonly facts: SessionFacts = { createdAtMs: 0 }
+  readonly #agent: OpenAgent
+  readonly #options: AgentMountOptions
+  readonly #dependencies: Pick<MountDependencies, 'failpoint' | 'leaveOut'>
+  readonly #logger: Logger
+  readonly #lives: Lives
+  readonly #known: KnownHere
+  #slots: Slots | undefined
+  #cancelLook: (() => void) | undefined
+  #isForGood = false
+  #closing: Promise<void> | undefined
+
+  /** `lives`: of the mount. */
+  constructor(
+    agent: OpenAgent,
+    options: AgentMountOptions,
+    { logger, failpoint, leaveOut }: Pick<MountDependencies, 'logger' | 'failpoint' | 'leaveOut'>,
+    lives: Lives,
+  ) {
+    this.#agent = agent
+    this.#options = options
+    this.#dependencies = { failpoint, leaveOut }
+    this.#logger = logger
+    this.#lives = lives
+    this.#known = new KnownHere(agent.clock)
+  }
+
+  get clock(): Clock {
+    return this.#agent.clock
+  }
+
+  get stateDirectory(): string {
+    return this.#agent.directories.state
+  }
+
+  get stateParts(): readonly StatePart[] {
+    const { lock } = this.#agent
+    return [{ name: 'lock', isThere: () => lock.isThere(), renew: () => lock.renew() }]
+  }
+
+  get specials(): readonly string[] {
+    return [`${this.#options.special}status`]
+  }
+
+  frontEnd(kernelCache: KernelCache, memory: KernelMemory): RecordedFrontEnd {
+    const { listings, clock, shared } = this.#agent
+    const options = this.#options
+    const logger = this.#logger
+    const specialFiles = this.specials.map((name) => new StatusSpecialFile(() => this.status(), name))
+    const top = agentRoot(
+      { listings, known: this.#known, clock, logger, kernelCache, specialFiles, memory },
+      filesystemOptions({ ...options, subdirectory: undefined }, Date.parse(this.#lives().mountedAt)),
+    )
+    const slots = new Slots(join(this.stateDirectory, 'slots'), memory.remembered !== undefined, {
+      options,
+      clock,
+      logger,
+      open: (own, ownLogger, continued) =>
+        openSession(own, { logger: ownLogger, ...this.#dependencies, continued, shared }),
+      lives: this.#lives,
+      inodeOf: (session) => top.inodeOf(session),
+      kernelCache: (slot) => kernelCacheOf(kernelCache, slot),
+      onRefused: (session, isRefused) => {
+        this.#known.refused(session, isRefused)
+        const node = slots.find(session)?.rootNode
+        if (node !== undefined) void kernelCache.invalidateNode(node, -1, 0)
+      },
+    })
+    this.#slots = slots
+    this.#lookSoon()
+    this.#openWaiting(slots)
+    return new AgentFrontEnd({
+      top,
+      slots,
+      specials: new Set(this.specials),
+      makeSession: (name, caller) => this.#makeSession(name, caller),
+      onRemoval: (session) => {
+        const { agent } = options
+        const what = `a session is not removed by rmdir: \`mount-session session delete ${agent}/${session}\``
+        logger.warn({ session }, what)
+      },
+    })
+  }
+
+  /** Those that were open: who has a file open in one is not to wait, and what waits there goes on. */
+  begin(): void {
+    for (const slot of this.#slots?.all ?? []) if (slot.wasOpen) openBehind(slot)
+  }
+
+  endForGood(): void {
+    this.#isForGood = true
+  }
+
+  status(): StatusReport {
+    const { shared, listings, clock } = this.#agent
+    const { client, statistics } = shared
+    const { endpoint, agent, directory, readOnly, logs } = this.#options
+    const slots = this.#slots?.all ?? []
+    const open = this.#open.map(([slot, files]) => ({ slot, report: files.status() }))
+    const sum = (of: (report: StatusReport) => number): number =>
+      open.reduce((total, { report }) => total + of(report), 0)
+    const consoles = open.map(({ report }) => report.console)
+    return {
+      version: programVersion,
+      pid: process.pid,
+      endpoint,
+      proxy: client.proxy,
+      agent,
+      session: undefined,
+      sessions: slots.map((slot) => slot.report),
+      directory,
+      readOnly,
+      ...this.#lives(),
+      service: open.map(({ report }) => report.service).find(({ state }) => state === 'paused') ?? {
+        state: 'ready',
+      },
+      silent: listings.silentMs === undefined ? undefined : { sinceMs: listings.silentMs },
+      paths: open.flatMap(({ slot, report }) => inside(slot, report.paths)),
+      setAside: open.flatMap(({ slot, report }) => inside(slot, report.setAside)),
+      calls: statistics.calls,
+      latencies: statistics.latencies,
+      bytes: statistics.bytes,
+      console: {
+        mode: logs,
+        state: consoles.find(({ state }) => state !== 'idle')?.state ?? 'idle',
+        openHandles: sum((report) => report.console.openHandles),
+        connections: sum((report) => report.console.connections),
+        lines: sum((report) => report.console.lines),
+        lastEnd: consoles.find(({ lastEnd }) => lastEnd !== undefined)?.lastEnd,
+      },
+      cache: {
+        listingHits: listings.hits + sum((report) => report.cache.listingHits),
+        listingMisses: listings.misses + sum((report) => report.cache.listingMisses),
+        contentHits: sum((report) => report.cache.contentHits),
+        contentMisses: sum((report) => report.cache.contentMisses),
+        bytes: sum((report) => report.cache.bytes),
+      },
+    }
+  }
+
+  async drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
+    const left = await this.#each(onProgress, async (slot, files, report) =>
+      inside(slot, await files.drain(signal, report)),
+    )
+    return left.flat()
+  }
+
+  /** Each session's barrier by itself: the slowest one holds up no other. */
+  async sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
+    const [session = '', ...below] = path.split('/')
+    if (path === '') {
+      await this.#each(onProgress, (_slot, files, report) => files.sync('', signal, report))
+      return
+    }
+    await this.#slots?.find(session)?.filesystem?.sync(below.join('/'), signal, onProgress)
+  }
+
+  retry(): number {
+    return this.#open.reduce((count, [, files]) => count + files.retry(), 0)
+  }
+
+  async discard(path: string): Promise<number> {
+    const [session = '', ...below] = path.split('/')
+    const chosen = this.#open.filter(([slot]) => path === '' || slot.session === session)
+    const counts = await Promise.all(chosen.map(([, files]) => files.discard(below.join('/'))))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  async stopLogs(): Promise<void> {
+    await Promise.all(this.#open.map(([, files]) => files.stopLogs()))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelLook?.()
+    await Promise.all((this.#slots?.all ?? []).map((slot) => slot.close()))
+    if (this.#isForGood) this.#slots?.clear()
+    await this.#agent.close()
+  }
+
+  get #open(): (readonly [Slot, SessionFilesystem])[] {
+    return (this.#slots?.all ?? []).flatMap((slot) => {
+      const { filesystem } = slot
+      return filesystem === undefined ? [] : [[slot, filesystem] as const]
+    })
+  }
+
+  /** Of all that are open, at once; fails with the first failure when all have ended. */
+  async #each<T>(
+    onProgress: (progress: Progress) => void,
+    work: (slot: Slot, files: SessionFilesystem, report: (progress: Progress) => void) => Promise<T>,
+  ): Promise<T[]> {
+    const report = addProgress(onProgress)
+    const ended = await Promise.allSettled(this.#open.map(([slot, files]) => work(slot, files, report())))
+    return ended.map((each) => {
+      if (each.status === 'rejected') throw each.reason
+      return each.value
+    })
+  }
+
+  async #makeSession(name: string, { signal, resent }: Caller): Promise<void> {
+    const { agent } = this.#options
+    if (this.#options.readOnly) throw new FilesystemError('readOnly')
+    if (!sessionId.test(name))
+      throw new FilesystemError('invalid', `${name}: a session's id has 8 to 128 of A-Z, a-z, 0-9, _ and -`)
+    try {
+      await this.#agent.shared.client.createSession(agent, { sessionId: name }, { signal })
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'conflict') throw toFilesystemError(error)
+      /* what comes again may have made it */
+      if (!resent) throw new FilesystemError('exists', error.message, { cause: error })
+    }
+    this.#logger.info({ session: name }, 'made a session')
+    this.#known.made(name)
+    this.#agent.listings.drop('')
+  }
+
+  /** What an earlier run could not send goes on, whether anybody goes in or not. */
+  #openWaiting(slots: Slots): void {
+    for (const address of knownSessionsOf(this.#options, this.#options.stateRoot)) {
+      const { state } = sessionDirectories(address, this.#options)
+      try {
+        if (waitingPaths(state).length > 0) openBehind(slots.of(address.session))
+      } catch (error) {
+        this.#logger.info({ session: address.session, err: error }, 'what waits in a session is left alone')
+      }
+    }
+  }
+
+  #lookSoon(): void {
+    this.#cancelLook = this.clock.after(lookMs, () => {
+      this.#closeIdle()
+      this.#lookSoon()
+    })
+  }
+
+  /** The one that was used last stays longest. */
+  #closeIdle(): void {
+    const now = this.clock.now()
+    const idle = this.#open
+      .map(([slot]) => slot)
+      .filter((slot) => slot.isIdle)
+      .sort((one, other) => other.usedAt - one.usedAt)
+    for (const [place, slot] of idle.entries()) {
+      if (now - slot.usedAt < (place < mostIdle ? idleMs : lookMs)) continue
+      slot.rest().catch((error: unknown) => {
+        this.#logger.error({ session: slot.session, err: error }, 'a session could not be closed')
+      })
+    }
+  }
+}
+
+/** Nobody waits for it; why it cannot be is said by the slot. */
+function openBehind(slot: Slot): void {
+  slot.open().catch(() => undefined)
+}
+
+function inside<Of extends { readonly path: string }>({ session }: Slot, found: readonly Of[]): Of[] {
+  return found.map((each) => ({ ...each, path: `${session}/${each.path}` }))
+}

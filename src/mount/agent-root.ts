@@ -1,0 +1,129 @@
+/**
+ * The top of a mount of all sessions of an agent: a filesystem of directories, one for each session, and of `.status`.
+ * Layer: mount.
+ *
+ * Invariant: everything in it comes from the list of the sessions and from what was made or refused here since; nothing
+ * asks for a session.
+ */
+import type { Contents } from '../cache/contents.ts'
+import type { Listing, ListingObserver, Listings } from '../cache/listings.ts'
+import type { Clock } from '../clock.ts'
+import { Filesystem } from '../filesystem/filesystem.ts'
+import { FilesystemError } from '../filesystem/errors.ts'
+import type { KernelCache } from '../filesystem/front-end.ts'
+import type { FilesystemOptions } from '../filesystem/options.ts'
+import type { SpecialFile } from '../filesystem/special-file.ts'
+import type { Logger } from '../log.ts'
+import type { LocalAttributes, LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
+import type { KernelMemory } from './mountable.ts'
+
+/** A list of sessions may be behind by so much. */
+const behindMs = 60_000
+
+/** What is known of the sessions here and not from their list. */
+export class KnownHere implements ListingObserver {
+  readonly #clock: Clock
+  /** By name: `Clock.now()` at which it was made. */
+  readonly #made = new Map<string, number>()
+  readonly #refused = new Set<string>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  made(session: string): void {
+    this.#made.set(session, this.#clock.now())
+  }
+
+  /** It cannot be opened, so nobody may go into it. */
+  refused(session: string, isRefused: boolean): void {
+    if (isRefused) this.#refused.add(session)
+    else this.#refused.delete(session)
+  }
+
+  /** What the list shows again, or should show by now, is the list's. */
+  observe({ entries, endedAt, durationMs }: Listing): void {
+    for (const [session, madeAt] of this.#made)
+      if (entries.has(session) || endedAt - durationMs > madeAt + behindMs) this.#made.delete(session)
+  }
+
+  /** As the filesystem asks for it: nothing at the top is written to. */
+  get asChanges(): LocalChanges {
+    const made: LocalEntry = { kind: 'directory', remote: true, confirmed: true }
+    const noMode: LocalAttributes = { mode: 0 }
+    return {
+      get: (path) => (this.#made.has(path) ? made : undefined),
+      children: (directory) =>
+        directory === '' ? [...this.#made.keys()].map((session) => [session, made] as const) : [],
+      hasUploadsBelow: () => false,
+      attributes: (path) => (this.#refused.has(path) ? noMode : undefined),
+      setAttributes: never,
+      noteAttributes: never,
+      together: (work) => work(),
+      wasCarriedOut: () => false,
+      create: never,
+      stage: never,
+      removeFile: never,
+      makeDirectory: never,
+      removeDirectory: never,
+      renameFile: never,
+      renameDirectory: never,
+      createUnnamed: never,
+      importUnnamed: never,
+      adoptUnnamed: () => undefined,
+      hold: () => () => undefined,
+      barrier: () => Promise.resolve(),
+      checkSize: never,
+    }
+  }
+}
+
+const noContents: Contents = {
+  subscribe: () => () => undefined,
+  open: never,
+  sizeOf: (_path, listed) => listed.size,
+  isCurrent: () => true,
+  fetch: never,
+  adopt: never,
+  drop: () => undefined,
+  restMs: () => 0,
+}
+
+export function agentRoot(
+  {
+    listings,
+    known,
+    clock,
+    logger,
+    kernelCache,
+    specialFiles,
+    memory,
+  }: {
+    readonly listings: Listings
+    readonly known: KnownHere
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly kernelCache: KernelCache
+    readonly specialFiles: readonly SpecialFile[]
+    readonly memory: KernelMemory
+  },
+  options: FilesystemOptions,
+): Filesystem {
+  listings.subscribe(known)
+  const changes = known.asChanges
+  const parts = {
+    listings,
+    contents: noContents,
+    changes,
+    clock,
+    logger,
+    kernelCache,
+    specialFiles,
+    ...memory,
+  }
+  return new Filesystem(parts, options)
+}
+
+function never(): never {
+  throw new FilesystemError('notPermitted', 'nothing but sessions can be at the top')
+}

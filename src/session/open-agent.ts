@@ -1,0 +1,58 @@
+/**
+ * What a mount of all sessions of an agent has in common: the client, the list of the sessions, the lock. Layer:
+ * session; each session is opened over it by `open-session.ts`.
+ *
+ * Invariant: whoever has it open has the agent's lock: one process mounts an agent as seen by one identity.
+ */
+import { MetadataCache } from '../cache/metadata-cache.ts'
+import { systemClock, type Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { AgentMountOptions } from '../options/mount-options.ts'
+import { agentSessions } from './agent-sessions.ts'
+import { asSessionError, firstAnswer } from './connect.ts'
+import { makeAgentDirectories, type SessionDirectories } from './directories.ts'
+import { takeLock, type SessionLock } from './session-lock.ts'
+import { newSharedParts, type SharedParts } from './shared-parts.ts'
+
+export interface OpenAgent {
+  readonly clock: Clock
+  readonly directories: SessionDirectories
+  readonly lock: SessionLock
+  readonly shared: SharedParts
+  /** Its one directory, '', has the sessions. */
+  readonly listings: MetadataCache
+  /** Any number of times, after the sessions. */
+  close(): Promise<void>
+}
+
+/** Far more than any agent has. */
+const maxSessions = 250_000
+
+/** Checks that the agent is there, unless a mount of it `isContinued`. Rejects with `SessionError`. */
+export async function openAgent(
+  options: AgentMountOptions,
+  {
+    logger,
+    signal,
+    isContinued,
+  }: { readonly logger: Logger; readonly signal?: AbortSignal | undefined; readonly isContinued: boolean },
+): Promise<OpenAgent> {
+  const clock = systemClock
+  const { agent, ttlMs, sessionStatus } = options
+  const directories = makeAgentDirectories(options, options)
+  const lock = takeLock(directories.state, options.directory)
+  const shared = newSharedParts(options, { clock, logger })
+  const close = async (): Promise<void> => {
+    await shared.close()
+    lock.release()
+  }
+  try {
+    const files = agentSessions(shared.client, agent, sessionStatus)
+    const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxSessions })
+    if (!isContinued) await firstAnswer(({ retry }) => listings.list('', { signal, retry }))
+    return { clock, directories, lock, shared, listings, close }
+  } catch (error) {
+    await close()
+    throw asSessionError(error, options)
+  }
+}
