@@ -53,7 +53,7 @@ export { SessionError, type SessionErrorCode } from './session/session-error.ts'
 export type { MountedSession, WaitOptions } from './mount/mounted-session.ts'
 export type { DataDirectories, MountOptions, RunOptions, SessionAddress } from './options/mount-options.ts'
 export type { OptionName, OptionValues } from './options/table.ts'
-export type { Leftover, Progress, StatusReport } from './control/protocol.ts'
+export type { Leftover, Progress, SessionReport, StatusReport } from './control/protocol.ts'
 export { getFile, getTree } from './transfer/get-tree.ts'
 export { type PutOptions, putTree } from './transfer/put-tree.ts'
 export type {

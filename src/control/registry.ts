@@ -24,7 +24,7 @@ const recordSchema = v.object({
   session: v.optional(v.string()),
   /** The part of the session that is mounted; undefined: all of it. */
   subdirectory: v.optional(v.string()),
-  /** Names at the top that are the mount's own: `.logs`. */
+  /** Names at the top of a session that are the mount's own: `.logs`. */
   specials: v.optional(v.array(v.string())),
 })
 
