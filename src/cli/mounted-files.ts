@@ -1,5 +1,5 @@
 /**
- * The files of a session through its mount on this machine: the implementation of `SessionFiles` that sees what was
+ * The files of a session through its mount on this machine, or through one of all sessions of the agent: the implementation of `SessionFiles` that sees what was
  * written there and is not sent yet, and that programs in the mount see at once. Layer: cli.
  *
  * Invariant: a change is answered when the service has it, as the service's own calls are: the daemon is asked,
@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import * as fs from 'node:fs/promises'
+import { join } from 'node:path'
 import { ServiceError, abortedError } from '../client/errors.ts'
 import type {
   CallOptions,
@@ -20,13 +21,15 @@ import type {
 } from '../client/session-files.ts'
 import { ask } from '../control/control-client.ts'
 import type { MountRecord } from '../control/registry.ts'
-import { parentOf, pathBelow } from '../remote-path.ts'
+import { joinPath, parentOf, pathBelow } from '../remote-path.ts'
 import { closeLater, deviceName, entryOf, pieceBytes, unlessAborted, writeAll } from './mount-calls.ts'
 import { fromMount } from './mount-failure.ts'
 
 const entriesPerPage = 500
 
 export interface MountedFilesOptions {
+  /** Of a mount of all sessions of the agent: the directory of this one in it; default: the mount is of this session. */
+  readonly within?: string
   /** Larger uploads are refused before anything is written. */
   readonly maxFileBytes: number
   /** Where what the mount does not show is found: the service. */
@@ -37,22 +40,30 @@ type Settings = Pick<CallOptions, 'signal' | 'onProgress'>
 
 export class MountedFiles implements SessionFiles {
   readonly #mount: MountRecord
+  readonly #within: string
   readonly #maxFileBytes: number
   readonly #hidden: SessionFiles
   readonly #specials: ReadonlySet<string>
   #root: fs.FileHandle | undefined
   #waiting = 0
 
-  constructor(mount: MountRecord, { maxFileBytes, hidden }: MountedFilesOptions) {
+  constructor(mount: MountRecord, { within = '', maxFileBytes, hidden }: MountedFilesOptions) {
     this.#mount = mount
+    this.#within = within
     this.#maxFileBytes = maxFileBytes
     this.#hidden = hidden
     this.#specials = new Set(mount.specials)
   }
 
-  /** To be called before anything else; holds the mount until it is closed. */
+  /** Where the session is. */
+  get directory(): string {
+    return join(this.#mount.directory, this.#within)
+  }
+
+  /** To be called before anything else; holds the mount until it is closed. `not_found`: the mount does not show it. */
   async open(signal?: AbortSignal): Promise<void> {
-    const { directory, mount } = this.#mount
+    const { mount } = this.#mount
+    const { directory } = this
     const what = `open ${directory}`
     const root = await this.#open(what, directory, constants.O_RDONLY | constants.O_DIRECTORY, { signal })
     const { dev } = await this.#call(what, { signal }, () => root.stat())
@@ -139,7 +150,7 @@ export class MountedFiles implements SessionFiles {
     if (below === undefined) return this.#hidden.remove(path, options)
     const what = `delete ${path}`
     if (below === '') {
-      const { directory } = this.#mount
+      const { directory } = this
       throw new ServiceError('conflict', `${what}: it is mounted at ${directory}: it must be unmounted first`)
     }
     const at = this.#at(below)
@@ -162,14 +173,15 @@ export class MountedFiles implements SessionFiles {
     return below === '' ? root : `${root}/${below}`
   }
 
-  /** The path from the mount point; undefined when the mount does not show it. */
+  /** The path from where the session is; undefined when the mount does not show it. */
   #shown(path: string): string | undefined {
     const below = pathBelow(this.#mount.subdirectory ?? '', path)
     return this.#specials.has(below?.split('/', 1)[0] ?? '') ? undefined : below
   }
 
-  /** Returns when the service has what is at and below `path`, from the mount point. */
-  async #confirmed(what: string, path: string, { signal, onProgress }: Settings): Promise<void> {
+  /** Returns when the service has what is at and below `below`, from where the session is. */
+  async #confirmed(what: string, below: string, { signal, onProgress }: Settings): Promise<void> {
+    const path = below === '' ? this.#within : joinPath(this.#within, below)
     let left: number | undefined
     const progressed = ({ bytes }: { readonly bytes: number }): void => {
       if (left !== undefined && bytes < left) onProgress?.(left - bytes)

@@ -47,6 +47,14 @@ function placeOf({ directory, mount }: MountRecord): string {
   return (mount && mountWith(mount)?.directory) ?? directory
 }
 
+/** With the directory where it is now; undefined when nothing shows it here. */
+export function whereItIs(record: MountRecord): MountRecord | undefined {
+  const entry = record.mount === undefined ? mountAt(record.directory) : mountWith(record.mount)
+  if (entry?.type !== ownType) return undefined
+  /* something else may have been mounted over it */
+  return mountAt(entry.directory)?.id === entry.id ? { ...record, directory: entry.directory } : undefined
+}
+
 type Asked = Pick<MountRecord, 'stateDirectory'> & Partial<Pick<MountRecord, 'directory'>>
 
 /**

@@ -8,13 +8,17 @@
  * - of a daemon that was killed, or that uploads what a plain umount left, the paths that wait are named;
  * - of a daemon that does not answer (stopped, out of descriptors) that is said;
  * - of a mount of a part of the session only that part is used, the service beside it;
+ * - a mount of all sessions of the agent is used as one of this session, where it shows it;
  * - a mount by another user, with another key or at another endpoint is another view of the session: not looked for.
  */
+import { ServiceError } from '../client/errors.ts'
 import { sessionFiles } from '../client/remote-files.ts'
 import type { SessionFiles } from '../client/session-files.ts'
+import type { SessionAddress } from '../options/mount-options.ts'
+import { showAddress } from '../options/show-address.ts'
 import type { OptionValues } from '../options/table.ts'
 import { showCount } from './amounts.ts'
-import { hereOf, type Here } from './live-mount.ts'
+import { hereOf, leftOf, type Here } from './live-mount.ts'
 import { MountedFiles } from './mounted-files.ts'
 import { printable } from './output.ts'
 import { complain, describeFailure } from './report-error.ts'
@@ -23,7 +27,7 @@ import type { Target } from './targets.ts'
 
 export interface OpenFiles extends Conversation {
   readonly files: SessionFiles
-  /** The mount point through which they are reached; undefined: the service itself. */
+  /** Where the mount through which they are reached has them; undefined: the service itself. */
   readonly mountedAt: string | undefined
 }
 
@@ -36,17 +40,22 @@ export async function openFiles<Result>(
   use: (open: OpenFiles) => Promise<Result>,
 ): Promise<Result> {
   const { endpoint, isolationKey, userIdentity, maxFileBytes } = serviceOptionsOf(values)
-  const here = await hereOf({ endpoint, agent, session, isolationKey, userIdentity })
-  const unseen = describeUnseen(`${agent}/${session}`, here)
-  if (unseen !== undefined) complain(unseen)
+  const address = { endpoint, agent, session, isolationKey, userIdentity }
+  const here = await hereOf(address)
+  tellUnseen(address, here)
   let mounted: MountedFiles | undefined
   try {
     return await talkToService(values, { agent, session }, async (conversation) => {
       const remote = sessionFiles(conversation.client, agent, session)
-      if (here.is !== 'mounted') return use({ ...conversation, files: remote, mountedAt: undefined })
-      mounted = new MountedFiles(here.mount, { maxFileBytes, hidden: remote })
-      await mounted.open(conversation.signal)
-      return use({ ...conversation, files: mounted, mountedAt: here.mount.directory })
+      const direct = { ...conversation, files: remote, mountedAt: undefined }
+      if (here.is !== 'mounted') return use(direct)
+      const { mount, within } = here
+      mounted = new MountedFiles(mount, { within, maxFileBytes, hidden: remote })
+      if (await isShown(mounted, within, conversation)) {
+        return use({ ...conversation, files: mounted, mountedAt: mounted.directory })
+      }
+      tellUnseen(address, await leftOf(address))
+      return use(direct)
     })
   } catch (error) {
     if (mounted !== undefined && mounted.waiting > 0) endAtOnce(error)
@@ -54,6 +63,26 @@ export async function openFiles<Result>(
   } finally {
     mounted?.close()
   }
+}
+
+/** A mount of all sessions of an agent may leave this one out, and of one that is not there the service tells. */
+async function isShown(
+  mounted: MountedFiles,
+  within: string,
+  { signal }: Pick<Conversation, 'signal'>,
+): Promise<boolean> {
+  try {
+    await mounted.open(signal)
+    return true
+  } catch (error) {
+    if (within !== '' && error instanceof ServiceError && error.code === 'not_found') return false
+    throw error
+  }
+}
+
+function tellUnseen(address: SessionAddress, here: Here): void {
+  const unseen = describeUnseen(showAddress(address), here)
+  if (unseen !== undefined) complain(unseen)
 }
 
 function describeUnseen(name: string, here: Here): string | undefined {

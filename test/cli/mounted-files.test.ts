@@ -9,12 +9,20 @@ import { hereOf } from '../../src/cli/live-mount.ts'
 import { fromMount } from '../../src/cli/mount-failure.ts'
 import { MountedFiles } from '../../src/cli/mounted-files.ts'
 import { ServiceError } from '../../src/client/errors.ts'
-import { ControlError } from '../../src/control/protocol.ts'
-import { listMounts, type MountRecord } from '../../src/control/registry.ts'
+import { ControlError, type StatusReport } from '../../src/control/protocol.ts'
+import { ask } from '../../src/control/control-client.ts'
+import { startControlServer } from '../../src/control/control-server.ts'
+import { announceMount, listMounts, type MountRecord } from '../../src/control/registry.ts'
+import { silentLogger } from '../../src/log.ts'
+import { defaultValues } from '../../src/options/table.ts'
+import { makeAgentDirectories, makeSessionDirectories } from '../../src/session/directories.ts'
+import { takeLock } from '../../src/session/session-lock.ts'
+import { type LocalState, localState } from '../../src/cli/sessions/local.ts'
 import { everyEntry, readWhole, sessionFilesContract } from '../contract/session-files-contract.ts'
 import { MemoryFiles } from '../contract/memory-files.ts'
+import { fakeHandlers, leftover, statusReport } from '../control/rig.ts'
 import { describe, isMounted, workplace, type Workplace } from '../mount/rig.ts'
-import { eventually } from '../mount/programs.ts'
+import { type Ended, eventually } from '../mount/programs.ts'
 
 const target = 'triage/demo-session'
 const maxFileBytes = 2_000_000
@@ -153,6 +161,127 @@ void t.test('a mounted session is found, by its own endpoint and identity alone'
   t.strictSame(await hereOf({ ...address, isolationKey: 'another' }), { is: 'nothing' })
   t.strictSame(await hereOf({ ...address, endpoint: 'https://elsewhere.example/api' }), { is: 'nothing' })
   t.strictSame(await hereOf({ ...address, session: 'other-session' }), { is: 'nothing' })
+})
+
+/** The mount of the scene taken for one of all sessions of the agent: each directory in it stands for a session. */
+async function asAgent(
+  t: Test,
+  { record, address, root }: Scene,
+  report: Partial<StatusReport> = {},
+): Promise<void> {
+  const roots = { stateRoot: join(root, 'state', 'mount-session'), cacheRoot: join(root, 'cache') }
+  const { state: stateDirectory } = makeAgentDirectories(address, roots)
+  const status = (): StatusReport => statusReport({ session: undefined, sessions: [], pid: 4711, ...report })
+  const handlers = fakeHandlers({
+    status,
+    sync: (path, signal) =>
+      ask(record.stateDirectory, { method: 'sync', path }, { signal }).then(() => undefined),
+  })
+  const server = await startControlServer(stateDirectory, handlers, silentLogger)
+  t.teardown(() => server.close())
+  const { directory, mount, specials } = record
+  /* beside the record of the mount itself */
+  const announced = {
+    directory: `${directory}/`,
+    mount,
+    specials,
+    stateDirectory,
+    pid: 4711,
+    agent: 'triage',
+  }
+  t.teardown(announceMount(roots.stateRoot, announced))
+}
+
+void t.test('in a mount of all sessions of the agent its directory is the session', async (t) => {
+  const { record, home, hidden, directory } = await scene(t)
+  mkdirSync(join(home, 'one'))
+  const files = new MountedFiles(record, { within: 'one', maxFileBytes, hidden })
+  await files.open()
+  t.teardown(() => files.close())
+  t.equal(files.directory, join(directory, 'one'))
+  await sessionFilesContract(t, { files, base: '', maxFileBytes })
+  await files.upload('in/it', Buffer.from('1'))
+  t.equal(readFileSync(join(home, 'one', 'in', 'it'), 'utf8'), '1', 'it is there when that returns')
+  hidden.put('.logs', 'a file of the agent')
+  t.equal((await readWhole(files, '.logs')).toString(), 'a file of the agent')
+  await t.rejects(files.remove(''), { code: 'conflict', message: /is mounted at \S+\/one: it must be/ })
+  const none = new MountedFiles(record, { within: 'none', maxFileBytes, hidden })
+  await t.rejects(none.open(), { code: 'not_found' })
+})
+
+void t.test(
+  'a session is found in a mount of all sessions of its agent, by the same identity alone',
+  async (t) => {
+    const mounted = await scene(t)
+    const { directory, address } = mounted
+    const other = { ...address, session: 'other-session' }
+    t.strictSame(await hereOf(other), { is: 'nothing' })
+    await asAgent(t, mounted, {
+      sessions: [
+        { session: 'other-session', state: 'open', paths: 0 },
+        { session: 'held-session', state: 'refused', reason: 'another process has it', paths: 0 },
+      ],
+    })
+    t.match(await hereOf(other), { is: 'mounted', mount: { directory, pid: 4711 }, within: 'other-session' })
+    const resting = { ...address, session: 'never-gone-into' }
+    t.match(await hereOf(resting), { is: 'mounted', within: 'never-gone-into' })
+    t.match(
+      await hereOf(address),
+      { is: 'mounted', mount: { pid: mounted.record.pid }, within: '' },
+      'its own first',
+    )
+    t.strictSame(await hereOf({ ...address, session: 'held-session' }), { is: 'nothing' })
+    t.strictSame(await hereOf({ ...other, isolationKey: 'another' }), { is: 'nothing' })
+    t.strictSame(await hereOf({ ...other, endpoint: 'https://elsewhere.example/api' }), { is: 'nothing' })
+  },
+)
+
+void t.test('of a read-only mount of all sessions only the paths of the session are told', async (t) => {
+  const mounted = await scene(t)
+  const paths = ['other-session/late', 'other-session2/late'].map((path) => ({ ...leftover, path }))
+  const sessions = [{ session: 'other-session', state: 'open', paths: 1 }] as const
+  await asAgent(t, mounted, { readOnly: true, paths, sessions })
+  const other = { ...mounted.address, session: 'other-session' }
+  t.strictSame(await hereOf(other), { is: 'apart', paths: ['late'], pid: 4711 })
+  t.strictSame(await hereOf({ ...other, session: 'third-session' }), { is: 'nothing' })
+})
+
+void t.test('what is told of a session has its directory there, and what waits in it', async (t) => {
+  const mounted = await scene(t)
+  const { address, directory, root } = mounted
+  const paths = { state: 'open', paths: 1 } as const
+  const setAside = ['other-session/x', 'other-session2/x'].map((path) => ({
+    path,
+    reason: 'the power failed',
+  }))
+  await asAgent(t, mounted, { sessions: [{ session: 'other-session', ...paths }], setAside })
+  const other = { ...address, session: 'other-session' }
+  const roots = { stateRoot: join(root, 'state', 'mount-session'), cacheRoot: join(root, 'cache') }
+  const { state } = makeSessionDirectories(other, roots)
+  const told = (): Promise<LocalState> =>
+    localState({ ...defaultValues(), endpoint: address.endpoint }, other)
+  const shown = [join(directory, 'other-session')]
+  t.strictSame(await told(), { mounted: [], shown, waiting: 0 }, 'nobody has it: its journal says')
+  const lock = takeLock(state, undefined)
+  t.strictSame(await told(), { mounted: [], shown, waiting: 2 }, 'the daemon of the agent has it')
+  lock.release()
+})
+
+void t.test('commands use it, and the service for a session that it does not show', async (t) => {
+  const mounted = await scene(t)
+  const { home, root } = mounted
+  const command = (...args: string[]): Promise<Ended> => mounted.command(args)
+  mkdirSync(join(home, 'other-session'))
+  writeFileSync(join(home, 'other-session', 'a'), 'of the mount')
+  writeFileSync(join(root, 'b'), 'put')
+  await asAgent(t, mounted, { sessions: [{ session: 'other-session', state: 'open', paths: 0 }] })
+  t.match(await command('ls', 'triage/other-session'), { code: 0, stdout: 'a\n', stderr: '' })
+  t.match(await command('get', 'triage/other-session:a', '-'), { code: 0, stdout: 'of the mount' })
+  t.match(await command('put', join(root, 'b'), 'triage/other-session:b'), { code: 0 })
+  t.equal(readFileSync(join(home, 'other-session', 'b'), 'utf8'), 'put')
+  t.match(await command('rm', '--yes', 'triage/other-session:a'), { code: 0 })
+  t.throws(() => readFileSync(join(home, 'other-session', 'a')), { code: 'ENOENT' })
+  t.match(await command('ls', 'triage/third-session'), { code: 1, stderr: /no such agent or session at / })
 })
 
 void t.test('a read-only mount shows nothing of its own: the service is used', async (t) => {

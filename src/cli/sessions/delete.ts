@@ -4,6 +4,7 @@
  * Invariant: each session is looked at first, for the service takes the deletion of one that never was for done;
  * what is about to go is said before anything goes.
  */
+import { showAddress } from '../../options/show-address.ts'
 import { showCount } from '../amounts.ts'
 import { readCommand } from '../command-line.ts'
 import { confirm } from '../confirm.ts'
@@ -35,7 +36,7 @@ export async function run(argv: readonly string[]): Promise<number> {
         local: await localState(values, address),
       }),
       ({ session, local }, address) => {
-        const name = `${address.agent}/${address.session}`
+        const name = showAddress(address)
         summaries.push(`${name} (${sessionSummary(session, Date.now())})`)
         for (const warning of warnings(local)) complain(`${name} ${warning}`)
       },
@@ -50,7 +51,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       (address) => client.deleteSession(address.agent, address.session, { signal }),
       (_, address) => {
         if (flags.json) writeJson({ ...address, deleted: true })
-        else process.stdout.write(`${address.agent}/${address.session} deleted\n`)
+        else process.stdout.write(`${showAddress(address)} deleted\n`)
       },
     )
   })
@@ -64,9 +65,12 @@ function nameAll(summaries: readonly string[], areToGo: boolean): string {
   return `these ${summaries.length} sessions`
 }
 
-function warnings({ mounted, waiting }: LocalState): readonly string[] {
+function warnings({ mounted, shown, waiting }: LocalState): readonly string[] {
   return [
     ...mounted.map((directory) => `is mounted at ${directory}: unmount it first, what is there goes with it`),
+    ...shown.map(
+      (directory) => `is mounted at ${directory}, with others of the agent: what is there goes with it`,
+    ),
     ...(waiting === 0 ? [] : [describeWaiting(waiting)]),
   ]
 }

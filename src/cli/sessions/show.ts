@@ -3,6 +3,7 @@
  *
  * Invariant: neither the service nor a mount is woken by it.
  */
+import { showAddress } from '../../options/show-address.ts'
 import { showCount } from '../amounts.ts'
 import { readCommand } from '../command-line.ts'
 import { styled, writeJson } from '../output.ts'
@@ -30,11 +31,11 @@ export async function run(argv: readonly string[]): Promise<number> {
       }),
       ({ session, local }, address) => {
         if (flags.json) {
-          const { mounted, waiting = null } = local
-          writeJson({ ...sessionJson(address.agent, session), mounted, waiting })
+          const { mounted, shown, waiting = null } = local
+          writeJson({ ...sessionJson(address.agent, session), mounted: [...mounted, ...shown], waiting })
           return
         }
-        const title = styled('bold', `${address.agent}/${address.session}`)
+        const title = styled('bold', showAddress(address))
         process.stdout.write(`${title}\n${sessionLines(session, Date.now(), localLines(local))}`)
       },
     )
@@ -42,9 +43,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   return shown.length === sessions.length ? 0 : 1
 }
 
-function localLines({ mounted, waiting }: LocalState): readonly (readonly [string, string])[] {
+function localLines({ mounted, shown, waiting }: LocalState): readonly (readonly [string, string])[] {
   return [
-    ...mounted.map((directory) => ['mounted', directory] as const),
+    ...[...mounted, ...shown].map((directory) => ['mounted', directory] as const),
     ...(waiting === 0 ? [] : [['waiting', describeWaiting(waiting)] as const]),
   ]
 }

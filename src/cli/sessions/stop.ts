@@ -3,6 +3,7 @@
  *
  * Invariant: a session that is stopped already is no error, and is said.
  */
+import { showAddress } from '../../options/show-address.ts'
 import { readCommand } from '../command-line.ts'
 import { writeJson } from '../output.ts'
 import { complain } from '../report-error.ts'
@@ -27,11 +28,11 @@ export async function run(argv: readonly string[]): Promise<number> {
         ),
         local: await localState(values, address),
       }),
-      ({ wasRunning, local: { mounted } }, address) => {
-        const name = `${address.agent}/${address.session}`
+      ({ wasRunning, local: { mounted, shown } }, address) => {
+        const name = showAddress(address)
         if (flags.json) writeJson({ ...address, stopped: true, already: !wasRunning })
         else process.stdout.write(`${name} ${wasRunning ? 'stopped' : 'was stopped already'}\n`)
-        for (const directory of mounted)
+        for (const directory of [...mounted, ...shown])
           complain(`${name} is mounted at ${directory}: whatever is read or written there wakes it again`)
       },
     )
