@@ -41,6 +41,8 @@ export interface FaultMatch {
   readonly times?: number
   /** Of the requests that match, only each so-manyth meets it: 20 is one in twenty. Default 1. */
   readonly every?: number
+  /** Of the requests that match, so many pass before any meets it. Default 0. */
+  readonly after?: number
 }
 
 export type FaultRule = FaultMatch & Fault
@@ -119,7 +121,8 @@ function matches(entry: FaultEntry, verb: CountedVerb, path: string): boolean {
   if (rule.verb !== undefined && rule.verb !== verb) return false
   if (rule.path !== undefined && !isPath(rule.path, path)) return false
   entry.seen++
-  return entry.seen % (rule.every ?? 1) === 0
+  const seen = entry.seen - (rule.after ?? 0)
+  return seen > 0 && seen % (rule.every ?? 1) === 0
 }
 
 function isPath(wanted: string | RegExp, path: string): boolean {

@@ -80,16 +80,21 @@ export class AgentFilesystem implements Mountable {
   }
 
   get specials(): readonly string[] {
-    return [`${this.#options.special}status`]
+    return [`${this.#options.special}logs`, this.#ownStatus]
+  }
+
+  /** The one at the top has the name that each session's has. */
+  get #ownStatus(): string {
+    return `${this.#options.special}status`
   }
 
   frontEnd(kernelCache: KernelCache, memory: KernelMemory): RecordedFrontEnd {
     const { listings, clock, shared } = this.#agent
     const options = this.#options
     const logger = this.#logger
-    const specialFiles = this.specials.map((name) => new StatusSpecialFile(() => this.status(), name))
+    const status = new StatusSpecialFile(() => this.status(), this.#ownStatus)
     const top = agentRoot(
-      { listings, known: this.#known, clock, logger, kernelCache, specialFiles, memory },
+      { listings, known: this.#known, clock, logger, kernelCache, specialFiles: [status], memory },
       filesystemOptions({ ...options, subdirectory: undefined }, Date.parse(this.#lives().mountedAt)),
     )
     const slots = new Slots(join(this.stateDirectory, 'slots'), memory.remembered !== undefined, {
@@ -113,7 +118,7 @@ export class AgentFilesystem implements Mountable {
     return new AgentFrontEnd({
       top,
       slots,
-      specials: new Set(this.specials),
+      specials: new Set([status.name]),
       makeSession: (name, caller) => this.#makeSession(name, caller),
       onRemoval: (session) => {
         const { agent } = options

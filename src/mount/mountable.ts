@@ -27,7 +27,7 @@ export interface Mountable {
   readonly facts: SessionFacts
   /** Files of its state that are made anew when somebody takes them away. */
   readonly stateParts: readonly StatePart[]
-  /** Names at the top that are the mount's own. */
+  /** Names beside a session's files that are the mount's own. */
   readonly specials: readonly string[]
   /** What answers the requests of whoever serves it, who is told by `kernelCache` of what changed unasked. Once. */
   frontEnd(kernelCache: KernelCache, memory: KernelMemory): RecordedFrontEnd

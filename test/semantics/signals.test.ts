@@ -15,7 +15,7 @@ const program = join(import.meta.dirname, 'waiting.py')
 /** Which call of the service an operation in a directory waits for. */
 type Waits = (directory: string) => FaultMatch
 const listing: Waits = (path) => ({ verb: 'list', path })
-const secondListing: Waits = (path) => ({ verb: 'list', path, every: 2 })
+const secondListing: Waits = (path) => ({ verb: 'list', path, after: 1 })
 const download: Waits = (directory) => ({ verb: 'download', path: `${directory}/file` })
 const upload: Waits = (directory) => ({ verb: 'upload', path: new RegExp(`^${directory}/`) })
 const removal: Waits = (directory) => ({ verb: 'delete', path: new RegExp(`^${directory}/`) })
