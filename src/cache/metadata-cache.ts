@@ -28,6 +28,8 @@ export interface MetadataCacheOptions {
    */
   readonly maxEntries: number
   readonly logger: Logger
+  /** Of another listing on the same link; default: none. */
+  readonly widerSilence?: Silence | undefined
 }
 
 /** The requests of one directory. */
@@ -41,14 +43,15 @@ export class MetadataCache implements Listings {
   readonly #listings: LRUCache<string, Listing>
   readonly #requests = new Map<string, Requests>()
   readonly #observers = new Set<ListingObserver>()
-  readonly #silence: Silence
+  /** Whether the service answers; for others on the same link. */
+  readonly silence: Silence
   /** Questions answered from a cached listing, and requests made; for display. */
   hits = 0
   misses = 0
 
   constructor(options: MetadataCacheOptions) {
     this.#options = options
-    this.#silence = new Silence(options.clock, options.logger)
+    this.silence = new Silence(options.clock, options.logger, options.widerSilence)
     this.#listings = new LRUCache({
       maxSize: options.maxEntries,
       sizeCalculation: (listing) => Math.min(listing.entries.size + 1, options.maxEntries),
@@ -78,7 +81,7 @@ export class MetadataCache implements Listings {
 
   /** For how long the service has not answered, in milliseconds; undefined: it does, as far as is known. */
   get silentMs(): number | undefined {
-    return this.#silence.lastsMs
+    return this.silence.lastsMs
   }
 
   async list(directory: string, options: ListingOptions = {}): Promise<Listing> {
@@ -165,7 +168,7 @@ export class MetadataCache implements Listings {
     if (!olderWillDo) return await ask(signal)
     const older = this.#listings.get(directory)
     const movedAt = (): number => request?.movedAt ?? -Infinity
-    return await this.#silence.answer({ directory, older, signal, ask, movedAt, answerOlder })
+    return await this.silence.answer({ directory, older, signal, ask, movedAt, answerOlder })
   }
 
   #cached(directory: string, maxAgeMs: number | undefined): Listing | undefined {
@@ -210,9 +213,9 @@ export class MetadataCache implements Listings {
       files,
       clock,
       isFile: (signal) => this.#isFile(directory, signal),
-      onPage: () => this.#silence.heard(),
+      onPage: () => this.silence.heard(),
       onListing: (listing) => {
-        this.#silence.heard()
+        this.silence.heard()
         if (!request.outdated) this.#listings.set(directory, listing)
         this.#tell(listing)
       },
@@ -222,7 +225,7 @@ export class MetadataCache implements Listings {
       onEnd: (error) => {
         if (error !== undefined) {
           logger.debug({ directory, error }, 'listing failed')
-          this.#silence.failed(error)
+          this.silence.failed(error)
         }
         this.#ended(directory, request)
       },

@@ -38,14 +38,17 @@ export interface Question<T> {
 export class Silence {
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #wider: Silence | undefined
   #heardAt = -Infinity
   #probedAt = -Infinity
   /** `Clock.now()` */
   #beganAt: number | undefined
 
-  constructor(clock: Clock, logger: Logger) {
+  /** `wider`: of something on the same link: while that is not answered nobody waits for long here either. */
+  constructor(clock: Clock, logger: Logger, wider?: Silence) {
     this.#clock = clock
     this.#logger = logger
+    this.#wider = wider
   }
 
   /** For how long the service has not answered, in milliseconds; undefined: it does, as far as is known. */
@@ -58,6 +61,7 @@ export class Silence {
     const silentMs = this.lastsMs
     this.#heardAt = this.#clock.now()
     this.#beganAt = undefined
+    this.#wider?.heard()
     if (silentMs !== undefined)
       this.#logger.info({ silentMs: Math.round(silentMs) }, 'the service answers again')
   }
@@ -106,8 +110,9 @@ export class Silence {
 
   /** How long somebody who comes now waits for a part of an answer; who waits at all asks. */
   #waitMs(hasOlder: boolean): number {
-    if (this.lastsMs === undefined) return hasOlder ? patienceMs : hopeMs
-    if (!hasOlder && this.lastsMs < hopeMs) return hopeMs - this.lastsMs
+    const isSilent = this.lastsMs !== undefined || (hasOlder && this.#wider?.lastsMs !== undefined)
+    if (!isSilent) return hasOlder ? patienceMs : hopeMs
+    if (!hasOlder && this.lastsMs !== undefined && this.lastsMs < hopeMs) return hopeMs - this.lastsMs
     const now = this.#clock.now()
     if (now - this.#probedAt < probeMs) return 0
     this.#probedAt = now

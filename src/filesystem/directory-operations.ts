@@ -40,7 +40,7 @@ export class DirectoryOperations {
     const inodeOf = (name: string): number => this.#inodeOf(node, name)
     if (offset > 0 && handle.snapshot !== undefined) return handle.snapshot.from(offset, inodeOf)
     return chain(
-      view.entries(() => tree.path(node), caller.signal),
+      view.entries(() => tree.path(node), caller),
       (entries) => {
         stopIfInterrupted(caller.signal)
         const shown = node === tree.root && options.showSpecial ? specials.keys() : []

@@ -44,7 +44,7 @@ export class FileOperations {
     const { tree, resolver, walks } = this.#parts
     const path = tree.findPath(node)
     if (path === undefined) return this.openSeen(node, flags, undefined)
-    if (!flags.write) walks?.didOpen(path)
+    if (!flags.write) walks?.didOpen(path, caller.pid)
     return chain(resolver.lookAt(node, caller.signal), (sight) => {
       stopIfInterrupted(caller.signal)
       /* something else has the name: the kernel looks again */

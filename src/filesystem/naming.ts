@@ -156,7 +156,7 @@ export class Naming {
   ): MaybePromise<T> {
     const { view, tree, resolver } = this.#parts
     const where = (): string => joinPath(tree.path(directory), name)
-    return chain(view.entries(where, caller.signal), (entries) => {
+    return chain(view.entries(where, caller), (entries) => {
       stopIfInterrupted(caller.signal)
       if (!resolver.stand([[directory, name]], [sight])) return act(false)
       if (entries.size > 0 || view.hasLocalBelow(sight.path))

@@ -9,7 +9,7 @@ import { seenBy, type Listing, type Listings, type Seen } from '../cache/listing
 import type { RemoteEntry } from '../client/session-files.ts'
 import type { LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import { FilesystemError } from './errors.ts'
-import type { MaybePromise } from './front-end.ts'
+import type { Caller, MaybePromise } from './front-end.ts'
 import type { FilesystemParts } from './options.ts'
 import { joinPath, nameOf, parentOf } from '../remote-path.ts'
 
@@ -94,9 +94,12 @@ export class View {
   }
 
   /** All names of a directory. `missing` where there is none. */
-  entries(directory: () => string, signal?: AbortSignal): MaybePromise<Map<string, Sight>> {
+  entries(
+    directory: () => string,
+    { signal, pid }: Pick<Caller, 'signal' | 'pid'>,
+  ): MaybePromise<Map<string, Sight>> {
     const path = directory()
-    this.#walks?.didList(path)
+    this.#walks?.didList(path, pid)
     if (!this.remoteBelow(path)) return this.#merge(path, undefined)
     const listing = this.#listings.fresh(path)
     return listing === undefined ? this.#askAll(directory, signal) : this.#merge(path, listing)

@@ -63,7 +63,7 @@ export class AgentFilesystem implements Mountable {
     this.#dependencies = { failpoint, leaveOut }
     this.#logger = logger
     this.#lives = lives
-    this.#known = new KnownHere(agent.clock)
+    this.#known = new KnownHere(agent.clock, (session) => this.#hasWaiting(session))
   }
 
   get clock(): Clock {
@@ -102,7 +102,13 @@ export class AgentFilesystem implements Mountable {
       clock,
       logger,
       open: (own, ownLogger, continued) =>
-        openSession(own, { logger: ownLogger, ...this.#dependencies, continued, shared }),
+        openSession(own, {
+          logger: ownLogger,
+          ...this.#dependencies,
+          continued,
+          shared,
+          widerSilence: listings.silence,
+        }),
       lives: this.#lives,
       inodeOf: (session) => top.inodeOf(session),
       kernelCache: (slot) => kernelCacheOf(kernelCache, slot),
@@ -138,7 +144,7 @@ export class AgentFilesystem implements Mountable {
   }
 
   status(): StatusReport {
-    const { shared, listings, clock } = this.#agent
+    const { shared, listings } = this.#agent
     const { client, statistics } = shared
     const { endpoint, agent, directory, readOnly, logs } = this.#options
     const slots = this.#slots?.all ?? []
@@ -208,8 +214,9 @@ export class AgentFilesystem implements Mountable {
   async discard(path: string): Promise<number> {
     const [session = '', ...below] = path.split('/')
     const chosen = this.#open.filter(([slot]) => path === '' || slot.session === session)
-    const counts = await Promise.all(chosen.map(([, files]) => files.discard(below.join('/'))))
-    return counts.reduce((sum, count) => sum + count, 0)
+    let sum = 0
+    for (const [, files] of chosen) sum += await files.discard(below.join('/'))
+    return sum
   }
 
   async stopLogs(): Promise<void> {
@@ -226,6 +233,11 @@ export class AgentFilesystem implements Mountable {
     await Promise.all((this.#slots?.all ?? []).map((slot) => slot.close()))
     if (this.#isForGood) this.#slots?.clear()
     await this.#agent.close()
+  }
+
+  #hasWaiting(session: string): boolean {
+    const isKnown = this.#agent.listings.fresh('') !== undefined
+    return !isKnown && this.#slots?.find(session)?.hasWaiting === true
   }
 
   get #open(): (readonly [Slot, SessionFilesystem])[] {

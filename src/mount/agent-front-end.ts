@@ -266,7 +266,7 @@ export class AgentFrontEnd implements RecordedFrontEnd {
     return slot
   }
 
-  #known(id: NodeId | HandleId): Slot {
+  #known(id: number): Slot {
     const slot = this.#slots.numbered(slotNumber(id))
     if (slot === undefined) throw new FilesystemError('missing', `no session ${slotNumber(id)}`)
     return slot
@@ -306,12 +306,12 @@ export function kernelCacheOf(kernelCache: KernelCache, slot: Slot): KernelCache
   }
 }
 
-const slotNumber = (id: NodeId | HandleId): number => Math.floor(id / span)
+const slotNumber = (id: number): number => Math.floor(id / span)
 
 /** What a session calls a node; its directory is its root. */
 const own = (node: NodeId): NodeId => (node < span ? root : node % span)
 
-const shared = (slot: Slot, id: NodeId | HandleId): number => slot.number * span + id
+const shared = (slot: Slot, id: number): number => slot.number * span + id
 
 function sharedEntry(slot: Slot, entry: Entry): Entry {
   return entry.node === 0 ? entry : { ...entry, node: shared(slot, entry.node) }

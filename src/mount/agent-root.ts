@@ -26,9 +26,12 @@ export class KnownHere implements ListingObserver {
   /** By name: `Clock.now()` at which it was made. */
   readonly #made = new Map<string, number>()
   readonly #refused = new Set<string>()
+  readonly #hasWaiting: (session: string) => boolean
 
-  constructor(clock: Clock) {
+  /** `hasWaiting`: there is something of ours in it, while it is not known what sessions there are. */
+  constructor(clock: Clock, hasWaiting: (session: string) => boolean) {
     this.#clock = clock
+    this.#hasWaiting = hasWaiting
   }
 
   made(session: string): void {
@@ -55,7 +58,7 @@ export class KnownHere implements ListingObserver {
       get: (path) => (this.#made.has(path) ? made : undefined),
       children: (directory) =>
         directory === '' ? [...this.#made.keys()].map((session) => [session, made] as const) : [],
-      hasUploadsBelow: () => false,
+      hasUploadsBelow: (path) => this.#hasWaiting(path),
       attributes: (path) => (this.#refused.has(path) ? noMode : undefined),
       setAttributes: never,
       noteAttributes: never,

@@ -147,6 +147,11 @@ export class Slot {
     await this.#opened()
   }
 
+  /** Whether it is open, and files of ours are on their way to it. */
+  get hasWaiting(): boolean {
+    return this.#live?.filesystem.hasUploads === true
+  }
+
   /** Whether it could be closed without anybody noticing. */
   get isIdle(): boolean {
     const live = this.#live
@@ -208,9 +213,8 @@ export class Slot {
     const logger = named(this.#around.logger, session)
     const found = this.#read()
     const continued = found?.header.isResting === false ? found.header : undefined
-    const { sessionStatus: _, ...others } = options
     const own: MountOptions = {
-      ...others,
+      ...options,
       session,
       subdirectory: undefined,
       directory: join(options.directory, session),

@@ -155,6 +155,11 @@ export class SessionFilesystem implements Mountable {
     /* what is to be gone with it is gone with `close` */
   }
 
+  /** Whether a file of ours is on its way to the service. */
+  get hasUploads(): boolean {
+    return this.#session.changes.hasUploadsBelow('')
+  }
+
   retry(): number {
     return this.#session.changes.retry()
   }

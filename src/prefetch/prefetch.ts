@@ -28,11 +28,10 @@ export type PrefetchOptions = Pick<WalkSurroundings, 'listings' | 'contents' | '
   readonly leaveOut?: ReadonlySet<PrefetchPart> | undefined
 }
 
-/**
- * What follows so soon in the directory that was just read is the same program going in: nobody reads a listing
- * and types a name of it as fast, and a program on a busy machine waits for a processor no longer.
- */
-const atOnceMs = 250
+/** What follows so soon in the directory that was just read is the same program going in. */
+const atOnceMs = 25
+/** What the same thread does in it so soon, too: on a busy machine it may have waited for a processor. */
+const sameThreadMs = 1_000
 /** Steps further apart are somebody typing; a walk that takes none for so long is over. */
 const stepMs = 2_000
 /** Walks at a time, and directories whose last steps are remembered. */
@@ -54,6 +53,9 @@ interface Step {
 interface Trace {
   /** It was read from its start, and used without a pause since. */
   isReadAtOnce: boolean
+  /** The thread that read it, 0 where that is not known, and when: `Clock.now()`. */
+  readBy: number
+  readAt: number
   /** `Clock.now()` of the last use. */
   usedAt: number
   /** The last file opened, and the last directory entered. */
@@ -103,14 +105,15 @@ export class Prefetch {
     this.#inodeOf = inodeOf
   }
 
-  /** A program reads a directory from its start. Call it before its listing is asked for. */
-  didList(directory: string): void {
+  /** A program reads a directory from its start. Call it before its listing is asked for. `thread`: which, default not known. */
+  didList(directory: string, thread = 0): void {
     if (!this.#enabled) return
     this.#enter(directory, true)
     for (const walk of this.#walks) if (walk.top === directory) walk.beginAgain()
     const trace = this.#trace(directory)
     trace.isReadAtOnce = true
-    trace.usedAt = this.#around.clock.now()
+    trace.readBy = thread
+    trace.readAt = trace.usedAt = this.#around.clock.now()
   }
 
   /** A program looks up a name in a directory. Call it on every look-up, before the listing is asked for. */
@@ -121,15 +124,15 @@ export class Prefetch {
     if (!this.#leaveOut.has('repositories')) this.#repositories.didLookUp(directory, name)
   }
 
-  /** A program opens a file to read it. Call it before its content is asked for. */
-  didOpen(path: string): void {
+  /** A program opens a file to read it. Call it before its content is asked for. `thread` as for `didList`. */
+  didOpen(path: string, thread = 0): void {
     if (!this.#enabled) return
     const directory = parentOf(path)
     const name = nameOf(path)
     const trace = this.#touch(directory)
     const isKnown = this.#walks.some((walk) => walk.use(path))
     if (!isKnown && !this.#repositories.isAtWork(directory))
-      this.#recognise(directory, name, 'file', trace.isReadAtOnce, trace.file)
+      this.#recognise(directory, name, 'file', this.#isReadBy(directory, thread, trace), trace.file)
     trace.file = { name, at: this.#around.clock.now() }
     if (this.#repositories.didOpen(path)) this.#followWorkTree(directory)
     this.#rest()
@@ -225,6 +228,12 @@ export class Prefetch {
     this.#walks = this.#walks.filter((walk) => !walk.stopped)
   }
 
+  #isReadBy(directory: string, thread: number, { isReadAtOnce, readBy, readAt }: Trace): boolean {
+    if (isReadAtOnce || thread === 0 || thread !== readBy) return isReadAtOnce
+    const since = Math.max(readAt, this.#around.listings.newest(directory)?.endedAt ?? -Infinity)
+    return this.#around.clock.now() - since <= sameThreadMs
+  }
+
   /** Something is used in a directory; whether at once after all before it is noted. */
   #touch(directory: string): Trace {
     const now = this.#around.clock.now()
@@ -238,7 +247,10 @@ export class Prefetch {
   #trace(directory: string): Trace {
     let trace = this.#traces.get(directory)
     if (trace === undefined) {
-      trace = { isReadAtOnce: false, usedAt: -Infinity, file: undefined, directory: undefined }
+      trace = {
+        ...{ isReadAtOnce: false, readBy: 0, readAt: -Infinity, usedAt: -Infinity },
+        ...{ file: undefined, directory: undefined },
+      }
       this.#traces.set(directory, trace)
     }
     return trace

@@ -8,6 +8,7 @@
 import type { CacheRoom } from '../cache/cache-room.ts'
 import { ContentCache } from '../cache/content-cache.ts'
 import { MetadataCache } from '../cache/metadata-cache.ts'
+import type { Silence } from '../cache/silence.ts'
 import { OpenFiles } from '../cache/open-files.ts'
 import type { SessionFiles } from '../client/session-files.ts'
 import type { Clock } from '../clock.ts'
@@ -33,6 +34,8 @@ export interface AssemblyOptions
     Pick<OptionValues, AssemblyOption>,
     Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'continued' | 'random' | 'onImpossible'>,
     Pick<PrefetchOptions, 'leaveOut'> {
+  /** Whether something else on the same link is answered; default: nothing is known of that. */
+  readonly widerSilence?: Silence | undefined
   readonly files: SessionFiles
   readonly clock: Clock
   readonly logger: Logger
@@ -54,7 +57,15 @@ const maxCachedNames = 250_000
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { clock, logger, ttlMs } = options
   const files = new SameNames(options.files, logger)
-  const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxCachedNames })
+  const { widerSilence } = options
+  const listings = new MetadataCache({
+    files,
+    clock,
+    logger,
+    ttlMs,
+    maxEntries: maxCachedNames,
+    widerSilence,
+  })
   const { openFiles = new OpenFiles(options.maxOpenFiles) } = options
   const contents = new ContentCache({
     ...options,

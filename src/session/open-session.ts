@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sessionFiles } from '../client/remote-files.ts'
 import type { SessionClient } from '../client/session-client.ts'
+import type { Silence } from '../cache/silence.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { OpenSessionOptions } from '../options/mount-options.ts'
@@ -55,6 +56,7 @@ export async function openSession(
     leaveOut,
     continued,
     shared,
+    widerSilence,
   }: {
     logger: Logger
     signal?: AbortSignal | undefined
@@ -64,6 +66,8 @@ export async function openSession(
     continued?: SessionFacts | undefined
     /** What it has in common with other sessions, made by these options; default: its own, closed with it. */
     shared?: SharedParts | undefined
+    /** Of a listing on the same link that tells whether the service answers at all; default: none. */
+    widerSilence?: Silence | undefined
   },
 ): Promise<OpenSession> {
   const clock = systemClock
@@ -91,6 +95,7 @@ export async function openSession(
     const assembly = await assemble({
       ...options,
       ...caches,
+      widerSilence,
       files: failpoint ? withFailpoints(files, failpoint) : files,
       clock,
       logger,

@@ -69,7 +69,7 @@ async function workWhileDead(
   t.match(refused, { code: 1, stderr: /\S+: .*(not on the service yet|no progress)/ })
   t.ok((await mounted.status()).paths.length > 5, 'status answers')
   await link.mend()
-  const unmounted = await mounted.command(['unmount', mounted.directory], { limitMs: 200_000 })
+  const unmounted = await mounted.command(['unmount', mounted.mountedAt], { limitMs: 200_000 })
   t.match(unmounted, { code: 0 }, unmounted.stderr)
   const local = join(mounted.root, 'local')
   fs.mkdirSync(local)
@@ -160,7 +160,7 @@ void t.test(
     t.equal(await mounted.ok('ls d', limit), 'above\ne\nmade\nmoved\nnew\nother\n')
     t.match(mounted.logged('warn').join('\n'), 'the service does not answer')
     link.setDown(false)
-    const unmounted = await mounted.command(['unmount', mounted.directory], { limitMs: 200_000 })
+    const unmounted = await mounted.command(['unmount', mounted.mountedAt], { limitMs: 200_000 })
     t.match(unmounted, { code: 0 }, unmounted.stderr)
     t.same(treeOf(join(emulator.home, 'd')), {
       above: null,

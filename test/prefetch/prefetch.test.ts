@@ -176,12 +176,22 @@ void t.test(
   async (t) => {
     const rig = new WalkRig(t.testdir())
     rig.plant(1, 100)
-    await rig.readDirectory('tree/dir0000')
-    rig.clock.advance(150)
-    await rig.cat('tree/dir0000/file0000')
+    await rig.readDirectory('tree/dir0000', 7)
+    rig.clock.advance(900)
+    await rig.cat('tree/dir0000/file0000', 7)
     t.ok(rig.files.count('download') >= 50, `${rig.files.count('download')} so far`)
   },
 )
+
+void t.test('one that opens the first file of what another has listed does not', async (t) => {
+  const rig = new WalkRig(t.testdir())
+  rig.plant(1, 100)
+  await rig.readDirectory('tree/dir0000', 7)
+  rig.clock.advance(100)
+  await rig.cat('tree/dir0000/file0000', 8)
+  await rig.pause()
+  t.equal(rig.files.count('download'), 1)
+})
 
 void t.test('two neighbours fetch little ahead, a row of them more and more', async (t) => {
   const rig = new WalkRig(t.testdir())

@@ -51,8 +51,8 @@ export class WalkRig {
         this.files.put(`tree/${numbered('dir', index)}/${numbered('file', file)}`, `content ${file}`)
   }
 
-  async readDirectory(directory: string): Promise<string[]> {
-    this.prefetch.didList(directory)
+  async readDirectory(directory: string, thread?: number): Promise<string[]> {
+    this.prefetch.didList(directory, thread)
     return [...(await this.listings.list(directory)).entries.keys()]
   }
 
@@ -67,10 +67,10 @@ export class WalkRig {
     return (await this.listings.lookup(parentOf(path), nameOf(path))).entry !== undefined
   }
 
-  async cat(path: string): Promise<string> {
+  async cat(path: string, thread?: number): Promise<string> {
     this.prefetch.didEnter(parentOf(path), nameOf(path))
     const { entry, ...seen } = await this.listings.lookup(parentOf(path), nameOf(path))
-    this.prefetch.didOpen(path)
+    this.prefetch.didOpen(path, thread)
     const { content } = this.contents.open(path, entry!, seen)
     const bytes = await content.read(0, 1_000_000)
     content.release()
@@ -88,7 +88,7 @@ export class WalkRig {
   }
 
   async pause(): Promise<void> {
-    this.clock.advance(300)
+    this.clock.advance(100)
     await new Promise(setImmediate)
   }
 }
