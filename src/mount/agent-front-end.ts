@@ -233,12 +233,12 @@ export class AgentFrontEnd implements RecordedFrontEnd {
 
   comesAgain(request: number, node: NodeId): void {
     this.#top.comesAgain(request, node)
-    this.#slotOf(node)?.comesAgain(request)
+    this.#found(node)?.comesAgain(request)
   }
 
   replying(request: number, node: NodeId): void {
     this.#top.replying(request, node)
-    if (node !== 0) this.#slotOf(node)?.frontEnd?.replying(request)
+    if (node !== 0) this.#found(node)?.frontEnd?.replying(request)
     else for (const slot of this.#slots.all) slot.frontEnd?.replying(request)
   }
 
@@ -258,6 +258,11 @@ export class AgentFrontEnd implements RecordedFrontEnd {
     const slot = this.#slots.of(session)
     slot.rootNode = node
     return slot
+  }
+
+  /** The same for what nobody can be refused. */
+  #found(node: NodeId): Slot | undefined {
+    return node < span ? this.#slotOf(node) : this.#slots.numbered(slotNumber(node))
   }
 
   #inSession(node: NodeId): Slot {
