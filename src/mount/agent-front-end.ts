@@ -109,6 +109,8 @@ export class AgentFrontEnd implements RecordedFrontEnd {
     const slot = this.#slotOf(parent)
     if (slot !== undefined)
       return this.#entry(slot, (files) => files.makeDirectory(own(parent), name, mode, caller), caller)
+    /* somebody stays in a session that is gone */
+    if (parent !== root) throw new FilesystemError('missing', `${name}: its session is gone`)
     return this.#makeSession(name, caller).then(() => this.#top.lookup(parent, name, caller))
   }
 
