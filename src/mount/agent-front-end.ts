@@ -221,8 +221,13 @@ export class AgentFrontEnd implements RecordedFrontEnd {
   }
 
   releaseDirectory(handle: HandleId): void {
-    if (handle < span) this.#top.releaseDirectory(handle)
-    else void this.#known(handle).use((files) => files.releaseDirectory(handle % span))
+    if (handle < span) {
+      this.#top.releaseDirectory(handle)
+      return
+    }
+    const released = this.#known(handle).use((files) => files.releaseDirectory(handle % span))
+    /* why its session cannot be opened is said by the slot */
+    if (released instanceof Promise) released.catch(() => undefined)
   }
 
   synchronizeDirectory(handle: HandleId, caller: Caller): MaybePromise<void> {
