@@ -27,6 +27,8 @@ export class KnownHere implements ListingObserver {
   readonly #made = new Map<string, number>()
   readonly #refused = new Set<string>()
   readonly #hasWaiting: (session: string) => boolean
+  /** Of the top itself: when a session last came or went. */
+  #own: LocalAttributes | undefined
 
   /** `hasWaiting`: there is something of ours in it, while it is not known what sessions there are. */
   constructor(clock: Clock, hasWaiting: (session: string) => boolean) {
@@ -59,9 +61,14 @@ export class KnownHere implements ListingObserver {
       children: (directory) =>
         directory === '' ? [...this.#made.keys()].map((session) => [session, made] as const) : [],
       hasUploadsBelow: (path) => this.#hasWaiting(path),
-      attributes: (path) => (this.#refused.has(path) ? noMode : undefined),
+      attributes: (path) => {
+        if (path === '') return this.#own
+        return this.#refused.has(path) ? noMode : undefined
+      },
       setAttributes: never,
-      noteAttributes: never,
+      noteAttributes: (path, changes) => {
+        if (path === '') this.#own = { ...this.#own, ...changes }
+      },
       together: (work) => work(),
       wasCarriedOut: () => false,
       create: never,
