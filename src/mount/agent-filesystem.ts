@@ -101,14 +101,7 @@ export class AgentFilesystem implements Mountable {
       options,
       clock,
       logger,
-      open: (own, ownLogger, continued) =>
-        openSession(own, {
-          logger: ownLogger,
-          ...this.#dependencies,
-          continued,
-          shared,
-          widerSilence: listings.silence,
-        }),
+      open: (own, settings) => openSession(own, { ...this.#dependencies, ...settings, shared, widerSilence: listings.silence }),
       lives: this.#lives,
       inodeOf: (session) => top.inodeOf(session),
       kernelCache: (slot) => kernelCacheOf(kernelCache, slot),

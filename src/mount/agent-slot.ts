@@ -39,8 +39,11 @@ export interface SlotSurroundings {
   /** Opens the session; `continued`: it was open for this mount when the process before this one ended. */
   readonly open: (
     options: MountOptions,
-    logger: Logger,
-    continued: SessionFacts | undefined,
+    settings: {
+      readonly logger: Logger
+      readonly continued: SessionFacts | undefined
+      readonly signal: AbortSignal
+    },
   ) => Promise<OpenSession>
   readonly lives: () => Pick<StatusReport, 'mountedAt' | 'restarts'>
   /** The inode number that programs see of the session's directory. */
@@ -75,7 +78,8 @@ export class Slot {
   readonly #again: number[] = []
   #usedAt: number
   #inFlight = 0
-  #isClosed = false
+  /** Closed for good. */
+  readonly #end = new AbortController()
 
   constructor(number: number, session: string, directory: string, around: SlotSurroundings) {
     this.number = number
@@ -169,7 +173,8 @@ export class Slot {
 
   /** For good, as far as this process is concerned. Any number of times. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    /* whether the service answers or not */
+    this.#end.abort(closed())
     await this.#opening?.catch(() => undefined)
     await this.#close()
   }
@@ -195,7 +200,7 @@ export class Slot {
 
   async #open(): Promise<Filesystem> {
     await this.#closing
-    if (this.#isClosed) throw new FilesystemError('interrupted', 'the mount is closed')
+    if (this.#end.signal.aborted) throw closed()
     try {
       const live = await this.#start()
       this.#live = live
@@ -203,7 +208,7 @@ export class Slot {
       this.#refused = undefined
       return live.frontEnd
     } catch (error) {
-      throw this.#refuse(error)
+      throw this.#end.signal.aborted ? closed() : this.#refuse(error)
     }
   }
 
@@ -219,7 +224,7 @@ export class Slot {
       subdirectory: undefined,
       directory: join(options.directory, session),
     }
-    const opened = await open(own, logger, continued)
+    const opened = await open(own, { logger, continued, signal: this.#end.signal })
     const filesystem = new SessionFilesystem(opened, own, logger, lives)
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
@@ -265,6 +270,10 @@ export class Slot {
     onRefused(this.session, error.reason === 'accessDenied')
     return error
   }
+}
+
+function closed(): FilesystemError {
+  return new FilesystemError('interrupted', 'the mount is closed')
 }
 
 function asFilesystemError(error: unknown): FilesystemError {
