@@ -4,7 +4,8 @@
  * Invariant: what stands in it is all there is, or there is no such file: when it cannot be written it is removed, and
  * written anew as soon as it can be. The page cache is enough: no mount survives the machine.
  */
-import { closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { RecordLines } from '../filesystem/record-lines.ts'
 import type { KernelRecordSink } from '../filesystem/remembered.ts'
@@ -58,6 +59,11 @@ export class KernelState implements KernelRecordSink {
     return this.#mapped === undefined || statSync(this.#file, { throwIfNoEntry: false }) !== undefined
   }
 
+  /** Whether another process could go on by it. */
+  get isKept(): boolean {
+    return this.#mapped !== undefined
+  }
+
   append(lines: RecordLines): boolean {
     if (this.#isOver) return true
     if (this.#mapped === undefined) return this.#clock.now() - (this.#failedAt ?? -Infinity) < tryAgainMs
@@ -75,6 +81,7 @@ export class KernelState implements KernelRecordSink {
     const end = header.length + lines.length
     let fd: number | undefined
     try {
+      mkdirSync(dirname(fresh), { recursive: true, mode: 0o700 })
       fd = openSync(fresh, 'w+', 0o600)
       const size = 2 * end + this.#roomBytes
       /* all of it now: a store that finds no room on the disk would end this process */
