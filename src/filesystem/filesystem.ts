@@ -133,6 +133,11 @@ export class Filesystem implements FrontEnd {
     return this.#tree.size
   }
 
+  /** The highest numbers that were given to nodes and handles. */
+  get numbered(): Pick<Remembered, 'lastNode' | 'lastHandle'> {
+    return { lastNode: this.#tree.last, lastHandle: this.#handles.last }
+  }
+
   /** How many files and directories are open. */
   get openHandles(): number {
     return this.#handles.size

@@ -29,6 +29,11 @@ export class Handles {
     this.#record = record
   }
 
+  /** The highest number that was given to one. */
+  get last(): HandleId {
+    return this.#last
+  }
+
   openFile(node: FileNode, flags: OpenFlags, isOurs = false): FileHandle {
     const fresh = {
       isOurs,

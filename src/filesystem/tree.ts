@@ -89,6 +89,11 @@ export class Tree {
     return this.#numbers.overrides
   }
 
+  /** The highest number that was given to one. */
+  get last(): NodeId {
+    return this.#last
+  }
+
   /** How many nodes are alive, the root among them. */
   get size(): number {
     return this.#nodes.size

@@ -18,6 +18,7 @@ import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { FrontEnd, KernelCache, MaybePromise, NodeId } from '../filesystem/front-end.ts'
 import { toFilesystemError } from '../filesystem/failures.ts'
 import { shared } from '../filesystem/maybe-promise.ts'
+import { readRemembered, type Remembered } from '../filesystem/remembered.ts'
 import type { Logger } from '../log.ts'
 import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
 import type { OpenSession, SessionFacts } from '../session/open-session.ts'
@@ -74,6 +75,8 @@ export class Slot {
   #refused: { readonly error: FilesystemError; readonly at: number } | undefined
   /** What the kernel has taken back while it was not open, by node. */
   readonly #forgotten = new Map<NodeId, number>()
+  /** The highest numbers of its last time: no other file gets one, even when somebody takes away what was written. */
+  #numbered: Filesystem['numbered'] | undefined
   /** Requests of the process before this one that have come again since. */
   readonly #again: number[] = []
   #usedAt: number
@@ -163,10 +166,17 @@ export class Slot {
     return live.filesystem.status().paths.length === 0
   }
 
-  /** Closes it until somebody goes in again. */
+  /** Closes it until somebody goes in again; not while what the kernel knows of it cannot be written down. */
   async rest(): Promise<void> {
-    this.#live?.state.describe({ isResting: true })
-    this.#live?.frontEnd.recordAnew()
+    const live = this.#live
+    if (live === undefined) return
+    live.state.describe({ isResting: true })
+    live.frontEnd.recordAnew()
+    if (!live.state.isKept) {
+      live.state.describe({ isResting: false })
+      return
+    }
+    this.#numbered = live.frontEnd.numbered
     this.#around.logger.debug({ session: this.session }, 'closed, since nobody uses it')
     await this.#close()
   }
@@ -241,7 +251,7 @@ export class Slot {
         isResting: false,
       }
       const state = new KernelState(this.#directory, header, { clock, logger, roomBytes })
-      const memory = { recordSink: state, remembered: found?.remembered }
+      const memory = { recordSink: state, remembered: found?.remembered ?? lost(this.#numbered) }
       const frontEnd = filesystem.frontEnd(kernelCache(this), memory, inodeOf(session))
       if (continued !== undefined) filesystem.begin()
       for (const request of this.#again.splice(0)) frontEnd.comesAgain(request)
@@ -270,6 +280,11 @@ export class Slot {
     onRefused(this.session, error.reason === 'accessDenied')
     return error
   }
+}
+
+/** What was written down is gone: what the kernel goes by is nothing any more, rather than something else. */
+function lost(numbered: Filesystem['numbered'] | undefined): Remembered | undefined {
+  return numbered && { ...readRemembered(''), ...numbered }
 }
 
 function closed(): FilesystemError {
