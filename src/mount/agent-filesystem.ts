@@ -18,7 +18,8 @@ import type { AgentMountOptions } from '../options/mount-options.ts'
 import { knownSessionsOf, sessionDirectories } from '../session/directories.ts'
 import type { OpenAgent } from '../session/open-agent.ts'
 import { openSession, type SessionFacts } from '../session/open-session.ts'
-import { waitingPaths } from '../session/waiting-paths.ts'
+import { leftoversIn } from '../session/leftovers.ts'
+import { waitingRows } from '../session/waiting-paths.ts'
 import { AgentFrontEnd, kernelCacheOf } from './agent-front-end.ts'
 import { agentRoot, KnownHere } from './agent-root.ts'
 import type { Slot } from './agent-slot.ts'
@@ -160,7 +161,7 @@ export class AgentFilesystem implements Mountable {
         state: 'ready',
       },
       silent: listings.silentMs === undefined ? undefined : { sinceMs: listings.silentMs },
-      paths: open.flatMap(({ slot, report }) => inside(slot, report.paths)),
+      paths: [...open.flatMap(({ slot, report }) => inside(slot, report.paths)), ...this.#leftBehind],
       setAside: open.flatMap(({ slot, report }) => inside(slot, report.setAside)),
       calls: statistics.calls,
       latencies: statistics.latencies,
@@ -184,20 +185,25 @@ export class AgentFilesystem implements Mountable {
   }
 
   async drain(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<readonly Leftover[]> {
+    await Promise.allSettled(this.#owing.map((slot) => slot.open(signal)))
     const left = await this.#each(onProgress, async (slot, files, report) =>
       inside(slot, await files.drain(signal, report)),
     )
-    return left.flat()
+    return [...left.flat(), ...this.#leftBehind]
   }
 
   /** Each session's barrier by itself: the slowest one holds up no other. */
   async sync(path: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
     const [session = '', ...below] = path.split('/')
     if (path === '') {
+      const opened = await Promise.allSettled(this.#owing.map((slot) => slot.open(signal)))
       await this.#each(onProgress, (_slot, files, report) => files.sync('', signal, report))
+      for (const each of opened) if (each.status === 'rejected') throw each.reason
       return
     }
-    await this.#slots?.find(session)?.filesystem?.sync(below.join('/'), signal, onProgress)
+    const slot = this.#slots?.find(session)
+    if (slot !== undefined && slot.left.length > 0) await slot.open(signal)
+    await slot?.filesystem?.sync(below.join('/'), signal, onProgress)
   }
 
   retry(): number {
@@ -240,6 +246,15 @@ export class AgentFilesystem implements Mountable {
     })
   }
 
+  /** Those in which an earlier process left something that waits until they are open. */
+  get #owing(): readonly Slot[] {
+    return (this.#slots?.all ?? []).filter(({ left }) => left.length > 0)
+  }
+
+  get #leftBehind(): Leftover[] {
+    return this.#owing.flatMap((slot) => inside(slot, slot.left))
+  }
+
   /** Of all that are open, at once; fails with the first failure when all have ended. */
   async #each<T>(
     onProgress: (progress: Progress) => void,
@@ -275,7 +290,11 @@ export class AgentFilesystem implements Mountable {
     for (const address of knownSessionsOf(this.#options, this.#options.stateRoot)) {
       const { state } = sessionDirectories(address, this.#options)
       try {
-        if (waitingPaths(state).length > 0) openBehind(slots.of(address.session))
+        const rows = waitingRows(state)
+        if (rows.length === 0) continue
+        const slot = slots.of(address.session)
+        slot.left = leftoversIn(rows, this.clock.wallMs())
+        openBehind(slot)
       } catch (error) {
         this.#logger.info({ session: address.session, err: error }, 'what waits in a session is left alone')
       }
@@ -285,6 +304,8 @@ export class AgentFilesystem implements Mountable {
   #lookSoon(): void {
     this.#cancelLook = this.clock.after(lookMs, () => {
       this.#closeIdle()
+      /* what did not answer may by now */
+      for (const slot of this.#owing) openBehind(slot)
       this.#lookSoon()
     })
   }

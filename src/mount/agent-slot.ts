@@ -12,7 +12,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ServiceError } from '../client/errors.ts'
 import type { Clock } from '../clock.ts'
-import type { SessionReport, StatusReport } from '../control/protocol.ts'
+import type { Leftover, SessionReport, StatusReport } from '../control/protocol.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { FrontEnd, KernelCache, MaybePromise, NodeId } from '../filesystem/front-end.ts'
@@ -67,6 +67,8 @@ export class Slot {
   readonly session: string
   /** By which the kernel knows the session's directory. */
   rootNode: NodeId | undefined
+  /** What an earlier process left in it, as long as it was not opened since. */
+  #left: readonly Leftover[] = []
   readonly #around: SlotSurroundings
   readonly #directory: string
   #live: Live | undefined
@@ -107,6 +109,16 @@ export class Slot {
     return this.#live?.frontEnd
   }
 
+  get left(): readonly Leftover[] {
+    const error = this.#isRefused ? this.#refused?.error.message : undefined
+    return this.#left.map((each) => ({ ...each, error }))
+  }
+
+  /** To be said before it is opened. */
+  set left(found: readonly Leftover[]) {
+    this.#left = found
+  }
+
   /** Whether the process before this one had it open. */
   get wasOpen(): boolean {
     return this.#read()?.header.isResting === false
@@ -119,9 +131,10 @@ export class Slot {
       const { service, paths } = live.filesystem.status()
       return { session, state: 'open', service, paths: paths.length }
     }
-    if (this.#opening !== undefined) return { session, state: 'opening', paths: 0 }
-    if (this.#isRefused) return { session, state: 'refused', reason: this.#refused?.error.message, paths: 0 }
-    return { session, state: 'resting', paths: 0 }
+    const paths = this.#left.length
+    if (this.#opening !== undefined) return { session, state: 'opening', paths }
+    if (this.#isRefused) return { session, state: 'refused', reason: this.#refused?.error.message, paths }
+    return { session, state: 'resting', paths }
   }
 
   /** Does something with the session's files, which are opened where they are not. */
@@ -150,8 +163,8 @@ export class Slot {
   }
 
   /** Opens it where it is not open. Rejects with `FilesystemError`. */
-  async open(): Promise<void> {
-    await this.#opened()
+  async open(signal?: AbortSignal): Promise<void> {
+    if (this.#live === undefined) await this.#opened(signal)
   }
 
   /** Whether it is open, and files of ours are on their way to it. */
@@ -198,6 +211,10 @@ export class Slot {
     return this.#closing
   }
 
+  #isClosed(): boolean {
+    return this.#end.signal.aborted
+  }
+
   get #isRefused(): boolean {
     return this.#refused !== undefined && this.#around.clock.now() - this.#refused.at < refusedMs
   }
@@ -210,15 +227,16 @@ export class Slot {
 
   async #open(): Promise<Filesystem> {
     await this.#closing
-    if (this.#end.signal.aborted) throw closed()
+    if (this.#isClosed()) throw closed()
     try {
       const live = await this.#start()
       this.#live = live
+      this.#left = []
       if (this.#refused !== undefined) this.#around.onRefused(this.session, false)
       this.#refused = undefined
       return live.frontEnd
     } catch (error) {
-      throw this.#end.signal.aborted ? closed() : this.#refuse(error)
+      throw this.#isClosed() ? closed() : this.#refuse(error)
     }
   }
 

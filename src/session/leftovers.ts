@@ -2,6 +2,7 @@
  * What the write-back has to do, as the control socket and the status tell it. Layer: beside the composition root.
  */
 import type { Leftover, Progress } from '../control/protocol.ts'
+import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import type { PathStatus, WriteBackStatus } from '../write-back/status.ts'
 
 const states: Record<Exclude<PathStatus['state'], 'local'>, Leftover['state']> = {
@@ -24,6 +25,14 @@ export function leftoversOf({ paths }: WriteBackStatus): Leftover[] {
       ? []
       : [{ path, state: states[state], wanted: wanted[change], bytes: size, ageMs, error }],
   )
+}
+
+/** The same of a session that is not open. */
+export function leftoversIn(rows: readonly JournalRow[], wallMs: number): Leftover[] {
+  return rows.map(({ path, desired, seal, since }) => ({
+    ...{ path, state: 'waiting', wanted: desired === 'absent' ? 'nothing' : desired },
+    ...{ bytes: seal?.size ?? 0, ageMs: Math.max(0, wallMs - since) },
+  }))
 }
 
 export function progressOf(status: WriteBackStatus): Progress {

@@ -9,18 +9,20 @@ import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
 import type { JournalRow } from '../write-back/disk/journal-rows.ts'
 import { takeLock } from './session-lock.ts'
 
-/** The paths whose change is to travel and is not confirmed; throws `SessionError` `held` while somebody has the session. */
+/** As `waitingRows`. */
 export function waitingPaths(stateDirectory: string): readonly string[] {
+  return waitingRows(stateDirectory).map(({ path }) => path)
+}
+
+/** The changes that are to travel and are not confirmed; throws `SessionError` `held` while somebody has the session. */
+export function waitingRows(stateDirectory: string): readonly JournalRow[] {
   const file = join(stateDirectory, 'journal', 'journal.db')
   if (!existsSync(file)) return []
   const lock = takeLock(stateDirectory, undefined)
   try {
     const journal = new Journal({ file, boot: '' })
     try {
-      return journal
-        .rows()
-        .filter((row) => !row.staysHere && !isConfirmed(row))
-        .map(({ path }) => path)
+      return journal.rows().filter((row) => !row.staysHere && !isConfirmed(row))
     } finally {
       journal.close()
     }
