@@ -103,6 +103,7 @@ export class AgentFilesystem implements Mountable {
       clock,
       logger,
       open: (own, settings) => openSession(own, { ...this.#dependencies, ...settings, shared, widerSilence: listings.silence }),
+      makeRoom: () => this.#makeRoom(),
       lives: this.#lives,
       inodeOf: (session) => top.inodeOf(session),
       kernelCache: (slot) => kernelCacheOf(kernelCache, slot),
@@ -310,6 +311,23 @@ export class AgentFilesystem implements Mountable {
     })
   }
 
+  /** Descriptors are few: those that were not used for longest rest for one that comes. */
+  async #makeRoom(): Promise<void> {
+    const slots = this.#slots?.all ?? []
+    const excess = slots.filter(({ takesRoom }) => takesRoom).length - this.#agent.mostOpen
+    if (excess <= 0) return
+    const idle = slots.filter(({ isIdle }) => isIdle).sort((one, other) => one.usedAt - other.usedAt)
+    await Promise.all(idle.slice(0, excess).map((slot) => this.#rest(slot)))
+  }
+
+  async #rest(slot: Slot): Promise<void> {
+    try {
+      await slot.rest()
+    } catch (error) {
+      this.#logger.error({ session: slot.session, err: error }, 'a session could not be closed')
+    }
+  }
+
   /** The one that was used last stays longest. */
   #closeIdle(): void {
     const now = this.clock.now()
@@ -319,9 +337,7 @@ export class AgentFilesystem implements Mountable {
       .sort((one, other) => other.usedAt - one.usedAt)
     for (const [place, slot] of idle.entries()) {
       if (now - slot.usedAt < (place < mostIdle ? idleMs : lookMs)) continue
-      slot.rest().catch((error: unknown) => {
-        this.#logger.error({ session: slot.session, err: error }, 'a session could not be closed')
-      })
+      void this.#rest(slot)
     }
   }
 }

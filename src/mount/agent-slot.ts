@@ -46,6 +46,8 @@ export interface SlotSurroundings {
       readonly signal: AbortSignal
     },
   ) => Promise<OpenSession>
+  /** Before one is opened: others may have to rest for it. Never rejects. */
+  readonly makeRoom: () => Promise<void>
   readonly lives: () => Pick<StatusReport, 'mountedAt' | 'restarts'>
   /** The inode number that programs see of the session's directory. */
   readonly inodeOf: (session: string) => number
@@ -172,6 +174,11 @@ export class Slot {
     return this.#live?.filesystem.hasUploads === true
   }
 
+  /** Whether it is open, or about to be. */
+  get takesRoom(): boolean {
+    return this.#live !== undefined || this.#opening !== undefined
+  }
+
   /** Whether it could be closed without anybody noticing. */
   get isIdle(): boolean {
     const live = this.#live
@@ -227,6 +234,7 @@ export class Slot {
 
   async #open(): Promise<Filesystem> {
     await this.#closing
+    await this.#around.makeRoom()
     if (this.#isClosed()) throw closed()
     try {
       const live = await this.#start()

@@ -23,10 +23,17 @@ export interface DescriptorBudget {
 const own = 40
 /* journal, small files and lock are 7, its console and the file of that */
 const perMoreSession = 10
+/* a megabyte of memory each */
+const mostSessions = 512
 /* a download, a listing, four downloads that nobody reads on and that rest, an upload and the file that it sends */
 const perCall = 8
 /* with more, files are hardly ever opened again */
 const mostOpenFiles = 512
+
+/** How many sessions may be open together, of which half of the descriptors are. */
+export function sessionsWithin(limit = descriptorLimit()): number {
+  return Math.max(1, Math.min(mostSessions, Math.floor((limit - own) / 2 / perMoreSession)))
+}
 
 /** `limit`: descriptors; default: what this process may have. `sessions`: so many are open at once, at most. */
 export function descriptorBudget(limit = descriptorLimit(), sessions = 1): DescriptorBudget {

@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts'
 import type { AgentMountOptions } from '../options/mount-options.ts'
 import { agentSessions } from './agent-sessions.ts'
 import { asSessionError, firstAnswer } from './connect.ts'
+import { sessionsWithin } from './descriptor-budget.ts'
 import { makeAgentDirectories, type SessionDirectories } from './directories.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
 import { newSharedParts, type SharedParts } from './shared-parts.ts'
@@ -19,6 +20,8 @@ export interface OpenAgent {
   readonly directories: SessionDirectories
   readonly lock: SessionLock
   readonly shared: SharedParts
+  /** So many sessions may be open together, where somebody does not hold more. */
+  readonly mostOpen: number
   /** Its one directory, '', has the sessions. */
   readonly listings: MetadataCache
   /** Any number of times, after the sessions. */
@@ -41,7 +44,8 @@ export async function openAgent(
   const { agent, ttlMs, sessionStatus } = options
   const directories = makeAgentDirectories(options, options)
   const lock = takeLock(directories.state, options.directory)
-  const shared = newSharedParts(options, { clock, logger })
+  const mostOpen = sessionsWithin()
+  const shared = newSharedParts(options, { clock, logger, sessions: mostOpen })
   const close = async (): Promise<void> => {
     await shared.close()
     lock.release()
@@ -50,7 +54,7 @@ export async function openAgent(
     const files = agentSessions(shared.client, agent, sessionStatus)
     const listings = new MetadataCache({ files, clock, logger, ttlMs, maxEntries: maxSessions })
     if (!isContinued) await firstAnswer(({ retry }) => listings.list('', { signal, retry }))
-    return { clock, directories, lock, shared, listings, close }
+    return { clock, directories, lock, shared, mostOpen, listings, close }
   } catch (error) {
     await close()
     throw asSessionError(error, options)
