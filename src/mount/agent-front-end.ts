@@ -135,9 +135,9 @@ export class AgentFrontEnd implements RecordedFrontEnd {
   }
 
   rename(parent: NodeId, request: RenameRequest, caller: Caller): MaybePromise<void> {
-    const slot = this.#slotOf(parent)
+    /* not crossDevice: `mv` would copy the session's files into the other and remove them here */
+    const slot = this.#inSession(parent)
     if (slot !== this.#slotOf(request.newParent)) throw new FilesystemError('crossDevice')
-    if (slot === undefined) throw notAtTop()
     const inside = { ...request, newParent: own(request.newParent) }
     return slot.use((files) => files.rename(own(parent), inside, caller), caller.signal)
   }

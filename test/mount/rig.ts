@@ -104,6 +104,8 @@ export interface MountOptions {
   readonly env?: Environment | undefined
   /** How many descriptors the daemon may have, for good; default as many as the test. */
   readonly descriptors?: number | undefined
+  /** Whether all sessions of the agent are mounted; default as `TEST_MOUNT` says. */
+  readonly whole?: boolean | undefined
 }
 
 export interface Mounted extends Workplace {
@@ -146,13 +148,13 @@ export async function mountEmulator(t: Teardown, options: MountOptions = {}): Pr
 export async function mount(
   t: Teardown,
   { endpoint, token, target }: { readonly endpoint: string; readonly token: string; readonly target: string },
-  { args = [], restart = false, env: more = {}, descriptors }: MountOptions = {},
+  { args = [], restart = false, env: more = {}, descriptors, whole = isAgentMounted }: MountOptions = {},
 ): Promise<Mounted> {
   const work = workplace(t)
   const mountedAt = work.mountPoint()
   const [agent = '', session = ''] = target.split('/')
-  const directory = isAgentMounted ? join(mountedAt, session) : mountedAt
-  const address = isAgentMounted ? `${agent}/` : target
+  const directory = whole ? join(mountedAt, session) : mountedAt
+  const address = whole ? `${agent}/` : target
   const log = join(work.root, 'daemon.log')
   const env = { ...work.env, FOUNDRY_PROJECT_ENDPOINT: endpoint, MOUNT_SESSION_TOKEN: token, ...more }
   const command: Mounted['command'] = (given, rest) => work.command(given, { env, ...rest })
