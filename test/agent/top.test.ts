@@ -130,9 +130,11 @@ void t.test('mv of a file to another session copies it, and a session is not mov
   t.equal(bytesOf(mounted, other, 'moved'), 'bytes\n')
   t.equal(bytesOf(mounted, one, 'file'), undefined)
   t.match(await top(`stat -c %a ${other}/moved`), '640')
-  /* \`mv\` takes a session that is there for a place to put the other into: what is in it is copied, it stays */
-  t.match(await tryTop(`mv -T ${one} ${other}`), { code: 1, stderr: /./ })
-  t.strictSame(fs.readdirSync(home(other)), ['moved'])
+  await top(`echo 1 >${one}/stays`)
+  for (const script of [`mv ${one} ${other}`, `mv -T ${one} ${other}`, `mv ${one} my-session-04`])
+    t.match(await tryTop(script), { code: 1, stderr: 'Operation not permitted' }, script)
+  await mounted.command(['sync', mounted.mountedAt])
+  t.strictSame([fs.readdirSync(home(one)), fs.readdirSync(home(other))], [['stays'], ['moved']])
 })
 
 void t.test(
