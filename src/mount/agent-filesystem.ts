@@ -102,7 +102,14 @@ export class AgentFilesystem implements Mountable {
       options,
       clock,
       logger,
-      open: (own, settings) => openSession(own, { ...this.#dependencies, ...settings, shared, widerSilence: listings.silence }),
+      open: (own, settings) =>
+        openSession(own, {
+          ...this.#dependencies,
+          ...settings,
+          shared,
+          clock,
+          widerSilence: listings.silence,
+        }),
       makeRoom: () => this.#makeRoom(),
       lives: this.#lives,
       inodeOf: (session) => top.inodeOf(session),

@@ -34,6 +34,9 @@ import type { Slot } from './agent-slot.ts'
 import type { Slots } from './agent-slots.ts'
 import type { RecordedFrontEnd } from './mountable.ts'
 
+/** Of a node or a handle. */
+type KernelId = number
+
 const span = 2 ** 32
 const root: NodeId = 1
 
@@ -278,7 +281,7 @@ export class AgentFrontEnd implements RecordedFrontEnd {
     return slot
   }
 
-  #known(id: number): Slot {
+  #known(id: KernelId): Slot {
     const slot = this.#slots.numbered(slotNumber(id))
     if (slot === undefined) throw new FilesystemError('missing', `no session ${slotNumber(id)}`)
     return slot
@@ -318,12 +321,12 @@ export function kernelCacheOf(kernelCache: KernelCache, slot: Slot): KernelCache
   }
 }
 
-const slotNumber = (id: number): number => Math.floor(id / span)
+const slotNumber = (id: KernelId): number => Math.floor(id / span)
 
 /** What a session calls a node; its directory is its root. */
 const own = (node: NodeId): NodeId => (node < span ? root : node % span)
 
-const shared = (slot: Slot, id: number): number => slot.number * span + id
+const shared = (slot: Slot, id: KernelId): number => slot.number * span + id
 
 function sharedEntry(slot: Slot, entry: Entry): Entry {
   return entry.node === 0 ? entry : { ...entry, node: shared(slot, entry.node) }

@@ -38,9 +38,14 @@ export async function openAgent(
     logger,
     signal,
     isContinued,
-  }: { readonly logger: Logger; readonly signal?: AbortSignal | undefined; readonly isContinued: boolean },
+    clock = systemClock,
+  }: {
+    readonly logger: Logger
+    readonly signal?: AbortSignal | undefined
+    readonly isContinued: boolean
+    readonly clock?: Clock
+  },
 ): Promise<OpenAgent> {
-  const clock = systemClock
   const { agent, ttlMs, sessionStatus } = options
   const directories = makeAgentDirectories(options, options)
   const lock = takeLock(directories.state, options.directory)

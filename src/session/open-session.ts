@@ -57,6 +57,7 @@ export async function openSession(
     continued,
     shared,
     widerSilence,
+    clock = systemClock,
   }: {
     logger: Logger
     signal?: AbortSignal | undefined
@@ -68,9 +69,9 @@ export async function openSession(
     shared?: SharedParts | undefined
     /** Of a listing on the same link that tells whether the service answers at all; default: none. */
     widerSilence?: Silence | undefined
+    clock?: Clock
   },
 ): Promise<OpenSession> {
-  const clock = systemClock
   const directories = makeSessionDirectories(given, given)
   const lock = takeLock(directories.state, given.directory)
   const closers: (() => Promise<void> | void)[] = [() => lock.release()]

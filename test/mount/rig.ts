@@ -30,10 +30,10 @@ export interface Workplace {
   /** Runs a program that is killed with the test, if it has not ended. */
   start(command: string, args: readonly string[], options?: ProgramOptions): Running
   /** Runs `mount-session ARGS`. */
-  command(args: readonly string[], options?: ProgramOptions): Promise<Ended>
+  readonly command: (args: readonly string[], options?: ProgramOptions) => Promise<Ended>
   startCommand(args: readonly string[], options?: ProgramOptions): Running
   /** A new empty directory that is detached at the end, should anything be mounted on it. */
-  mountPoint(name?: string): string
+  readonly mountPoint: (name?: string) => string
   /** To be killed at the end: a daemon. */
   owns(pid: number): void
 }
@@ -127,7 +127,7 @@ export interface Mounted extends Workplace {
   /** Ends the kernel's connection: all that waits in it fails. */
   readonly abort: () => void
   /** The lines of the daemon's log at this level. */
-  logged(level: string): readonly string[]
+  readonly logged: (level: string) => readonly string[]
 }
 
 export interface MountedEmulator extends Mounted {
