@@ -5,17 +5,19 @@
  * Invariant: everything in it comes from the list of the sessions and from what was made or refused here since; nothing
  * asks for a session.
  */
-import type { Contents } from '../cache/contents.ts'
-import type { Listing, ListingObserver, Listings } from '../cache/listings.ts'
 import type { Clock } from '../clock.ts'
 import { Filesystem } from '../filesystem/filesystem.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { KernelCache } from '../filesystem/front-end.ts'
-import type { FilesystemOptions } from '../filesystem/options.ts'
+import type { FilesystemOptions, FilesystemParts } from '../filesystem/options.ts'
 import type { SpecialFile } from '../filesystem/special-file.ts'
 import type { Logger } from '../log.ts'
 import type { LocalAttributes, LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
 import type { KernelMemory } from './mountable.ts'
+
+type Listings = FilesystemParts['listings']
+type ListingObserver = Parameters<Listings['subscribe']>[0]
+type Listing = Parameters<ListingObserver['observe']>[0]
 
 /** A list of sessions may be behind by so much. */
 const behindMs = 60_000
@@ -88,7 +90,7 @@ export class KnownHere implements ListingObserver {
   }
 }
 
-const noContents: Contents = {
+const noContents: FilesystemParts['contents'] = {
   subscribe: () => () => undefined,
   open: never,
   sizeOf: (_path, listed) => listed.size,

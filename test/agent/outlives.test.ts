@@ -156,7 +156,7 @@ void t.test('mount-session restart goes on with all sessions', { timeout }, asyn
   t.equal(unmounted.code, 0, describe(unmounted))
 })
 
-void t.test('a session that was refused, or made here, is so for the next daemon', { timeout }, async (t) => {
+void t.test('a session that was made here is there for the next daemon', { timeout }, async (t) => {
   const mounted = await mountOutliving(t, { whole: true, args: ['--ttl', '60s'] })
   const { mountedAt, ok } = mounted
   await ok('echo 1 >file; cd ..; mkdir my-session-01; echo 2 >my-session-01/file')
