@@ -13,6 +13,7 @@ import type { FilesystemOptions, FilesystemParts } from '../filesystem/options.t
 import type { SpecialFile } from '../filesystem/special-file.ts'
 import type { Logger } from '../log.ts'
 import type { LocalAttributes, LocalChanges, LocalEntry } from '../write-back/local-changes.ts'
+import { refusedMs } from './agent-slot.ts'
 import type { KernelMemory } from './mountable.ts'
 
 type Listings = FilesystemParts['listings']
@@ -27,10 +28,11 @@ export class KnownHere implements ListingObserver {
   readonly #clock: Clock
   /** By name: `Clock.now()` at which it was made. */
   readonly #made = new Map<string, number>()
-  readonly #refused = new Set<string>()
   readonly #hasWaiting: (session: string) => boolean
   /** Of the top itself: when a session last came or went. */
   #own: LocalAttributes | undefined
+  /** By name: `Clock.now()` at which it last was. */
+  readonly #refused = new Map<string, number>()
 
   /** `hasWaiting`: there is something of ours in it, while it is not known what sessions there are. */
   constructor(clock: Clock, hasWaiting: (session: string) => boolean) {
@@ -42,9 +44,12 @@ export class KnownHere implements ListingObserver {
     this.#made.set(session, this.#clock.now())
   }
 
-  /** It cannot be opened, so nobody may go into it. */
+  /**
+   * It cannot be opened, so nobody may go into it, for as long as that is not tried again: the kernel goes by the mode,
+   * and would never ask.
+   */
   refused(session: string, isRefused: boolean): void {
-    if (isRefused) this.#refused.add(session)
+    if (isRefused) this.#refused.set(session, this.#clock.now())
     else this.#refused.delete(session)
   }
 
@@ -52,6 +57,11 @@ export class KnownHere implements ListingObserver {
   observe({ entries, endedAt, durationMs }: Listing): void {
     for (const [session, madeAt] of this.#made)
       if (entries.has(session) || endedAt - durationMs > madeAt + behindMs) this.#made.delete(session)
+  }
+
+  #isRefused(session: string): boolean {
+    const at = this.#refused.get(session)
+    return at !== undefined && this.#clock.now() - at < refusedMs
   }
 
   /** As the filesystem asks for it: nothing at the top is written to. */
@@ -65,7 +75,7 @@ export class KnownHere implements ListingObserver {
       hasUploadsBelow: (path) => this.#hasWaiting(path),
       attributes: (path) => {
         if (path === '') return this.#own
-        return this.#refused.has(path) ? noMode : undefined
+        return this.#isRefused(path) ? noMode : undefined
       },
       setAttributes: never,
       noteAttributes: (path, changes) => {

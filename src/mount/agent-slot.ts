@@ -29,7 +29,7 @@ import { SessionFilesystem } from './session-filesystem.ts'
 import { StateWatch } from './state-watch.ts'
 
 /** What cannot be opened is not tried again for so long. */
-const refusedMs = 10_000
+export const refusedMs = 10_000
 /** Many slots: each takes little of the disk. */
 const roomBytes = 256 * 1024
 

@@ -2,6 +2,8 @@
  * A session that cannot be gone into, because the service or another process of this machine has it otherwise: the
  * others go on. Layer: test.
  */
+import * as fs from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { isMounted } from '../mount/rig.ts'
 import { eventually } from '../mount/programs.ts'
@@ -72,3 +74,25 @@ void t.test('a session that is open here cannot be mounted by itself, nor the ag
   t.equal(mounting.code, 0, 'one that nobody has gone into can be')
   t.match(await command(['unmount', apart]), { code: 0 })
 })
+
+void t.test(
+  'a session that was refused can be gone into by its owner when the service has changed its mind',
+  { skip: process.getuid?.() === 0 ? false : 'only root can be somebody else' },
+  async (t) => {
+    const mounted = await mountAgent(t, { args: ['-o', 'allow_other,uid=1000,gid=1000', '--ttl', '200ms'] })
+    const { emulator, tryTop, home, root, report } = mounted
+    fs.chmodSync(root, 0o755)
+    fs.writeFileSync(join(home(one), 'file'), 'bytes\n')
+    const asOwner = (script: string): ReturnType<typeof tryTop> =>
+      tryTop(`setpriv --reuid 1000 --regid 1000 --clear-groups ${script}`)
+    const refusing = emulator.fault({ verb: 'getSession', kind: 'status', status: 403 })
+    t.match(await asOwner(`cat ${one}/file`), { code: 1, stderr: 'Permission denied' })
+    t.match(await asOwner(`stat -c %a ${one}`), { stdout: '0\n' })
+    t.match(await report(one), { state: 'refused' })
+    refusing()
+    /* the kernel goes by the mode, and would never ask again */
+    const isOpen = async (): Promise<boolean> => (await asOwner(`cat ${one}/file`)).stdout === 'bytes\n'
+    t.ok(await eventually(isOpen, 20_000))
+    t.match(await asOwner(`stat -c %a ${one}`), { stdout: '755\n' })
+  },
+)
