@@ -9,7 +9,9 @@ import type { SessionReport } from '../../src/control/protocol.ts'
 import type { Attributes, NodeId } from '../../src/filesystem/front-end.ts'
 import { silentLogger } from '../../src/log.ts'
 import { AgentFilesystem } from '../../src/mount/agent-filesystem.ts'
-import type { RecordedFrontEnd } from '../../src/mount/mountable.ts'
+import { type KernelStateHeader, kernelStateVersion, readKernelState } from '../../src/mount/kernel-state.ts'
+import { KernelState } from '../../src/mount/kernel-state-writer.ts'
+import type { KernelMemory, RecordedFrontEnd } from '../../src/mount/mountable.ts'
 import type { AgentMountOptions } from '../../src/options/mount-options.ts'
 import { defaultValues } from '../../src/options/table.ts'
 import { sessionDirectories } from '../../src/session/directories.ts'
@@ -25,6 +27,12 @@ import { agent, one, other } from './rig.ts'
 const minute = 60_000
 const root: NodeId = 1
 
+interface Serving {
+  readonly files: AgentFilesystem
+  readonly front: RecordedFrontEnd
+  readonly state: KernelState
+}
+
 interface Scene extends Workplace {
   readonly emulator: TestEmulator
   readonly clock: FakeClock
@@ -39,6 +47,8 @@ interface Scene extends Workplace {
   readonly read: (path: string) => Promise<string>
   readonly write: (path: string, text: string) => Promise<void>
   readonly stat: (node: NodeId) => Promise<Attributes>
+  /** Another process goes on with the mount. */
+  readonly next: () => Promise<void>
   /** Lets `ms` pass, and what then closes by itself be closed. */
   readonly pass: (ms: number) => Promise<void>
   /** Lets time pass until everything of ours is on the service. */
@@ -62,54 +72,74 @@ async function scene(t: Test, sessions: readonly string[] = [one, other]): Promi
   }
   const clock = new FakeClock({ wallMs: Date.now() })
   const logger = silentLogger
-  const opened = await openAgent(options, { logger, isContinued: false, clock })
   const mountedAt = new Date(clock.wallMs()).toISOString()
-  const files = new AgentFilesystem(opened, options, { logger }, () => ({ mountedAt, restarts: [] }))
-  t.teardown(() => files.close())
+  const begin = async (remembered?: KernelMemory['remembered']): Promise<Serving> => {
+    const opened = await openAgent(options, { logger, isContinued: remembered !== undefined, clock })
+    const files = new AgentFilesystem(opened, options, { logger }, () => ({ mountedAt, restarts: [] }))
+    t.teardown(() => files.close())
+    const header = {
+      version: kernelStateVersion,
+      directory,
+      mountedAt,
+      createdAtMs: 0,
+      restarts: [],
+    } as const
+    const state = new KernelState(files.stateDirectory, header, { clock, logger })
+    const front = files.frontEnd(kernelCache, { recordSink: state, remembered })
+    if (remembered !== undefined) files.begin()
+    return { files, front, state }
+  }
   const news: string[] = []
   const kernelCache = {
     invalidateNode: (node: NodeId) => void news.push(String(node)),
     invalidateEntry: (parent: NodeId, name: string) => void news.push(`${parent} ${name}`),
   }
-  const front = files.frontEnd(kernelCache, { recordSink: undefined, remembered: undefined })
+  let serving = await begin()
 
   const node: Scene['node'] = async (path) => {
     let at = root
-    for (const name of path.split('/')) at = (await front.lookup(at, name, caller)).node
+    for (const name of path.split('/')) at = (await serving.front.lookup(at, name, caller)).node
     return at
   }
   const readNode = async (id: NodeId): Promise<string> => {
-    const { handle } = await front.open(id, readOnly, caller)
-    const bytes = Buffer.from(await front.read(handle, 0, 1 << 20, caller)).toString()
-    await front.flush(handle, caller)
-    await front.release(handle)
+    const { handle } = await serving.front.open(id, readOnly, caller)
+    const bytes = Buffer.from(await serving.front.read(handle, 0, 1 << 20, caller)).toString()
+    await serving.front.flush(handle, caller)
+    await serving.front.release(handle)
     return bytes
   }
   const isAtWork = (): boolean =>
-    files.status().paths.length > 0 ||
-    files.status().sessions?.some(({ state }) => state === 'opening') === true
+    serving.files.status().paths.length > 0 ||
+    serving.files.status().sessions?.some(({ state }) => state === 'opening') === true
   return {
     ...work,
     env,
     emulator,
     clock,
-    front,
+    get front() {
+      return serving.front
+    },
+    next: async () => {
+      serving.state.leave()
+      await serving.files.close()
+      serving = await begin(readKernelState(serving.files.stateDirectory).remembered)
+    },
     news,
     node,
     command: (args, given) => work.command(args, { env, ...given }),
     directories: (session) => Object.values(sessionDirectories({ ...address, session }, roots)) as string[],
     home: (session) => emulator.filesDirectory(agent, session),
-    report: (session) => files.status().sessions?.find((each) => each.session === session),
+    report: (session) => serving.files.status().sessions?.find((each) => each.session === session),
     read: async (path) => readNode(await node(path)),
     write: async (path, text) => {
       const [session = '', name = ''] = path.split('/')
       const how = { name, flags: flags('write', 'truncate'), mode: 0o644 }
-      const { handle } = (await front.create(await node(session), how, caller)).open
-      await front.write({ handle, offset: 0, data: Buffer.from(text), append: false }, caller)
-      await front.flush(handle, caller)
-      await front.release(handle)
+      const { handle } = (await serving.front.create(await node(session), how, caller)).open
+      await serving.front.write({ handle, offset: 0, data: Buffer.from(text), append: false }, caller)
+      await serving.front.flush(handle, caller)
+      await serving.front.release(handle)
     },
-    stat: async (id) => (await front.getAttributes(id, undefined, caller)).attributes,
+    stat: async (id) => (await serving.front.getAttributes(id, undefined, caller)).attributes,
     pass: async (ms) => {
       clock.advance(ms)
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -296,5 +326,33 @@ void t.test(
     t.strictSame(resting(), sessions.slice(0, 4))
     await pass(10 * minute)
     t.strictSame(resting(), sessions)
+  },
+)
+
+void t.test(
+  'a session at rest rests on with the next daemon, which knows what the kernel knows',
+  async (t) => {
+    const at = await scene(t)
+    const { home, pass, report, node, next, emulator } = at
+    fs.mkdirSync(join(home(one), 'sub'))
+    fs.writeFileSync(join(home(one), 'sub', 'file'), 'bytes')
+    const sub = await node(`${one}/sub`)
+    const { inode } = await at.stat(sub)
+    await pass(9 * minute)
+    const theirs = await node(`${other}/none`)
+    t.equal(theirs, 0)
+    await pass(2 * minute)
+    t.match(report(one), { state: 'resting' })
+    emulator.resetCounts()
+    await next()
+    t.match(report(one), { state: 'resting' }, 'nobody has gone in')
+    t.ok(await eventually(() => report(other)?.state === 'open'), 'what was open is')
+    t.equal(emulator.counts().getSession, 0)
+    t.equal((await at.stat(sub)).inode, inode)
+    t.equal(emulator.counts().getSession, 1)
+    t.equal(await at.read(`${one}/sub/file`), 'bytes')
+    await next()
+    t.ok(await eventually(() => report(one)?.state === 'open'))
+    t.equal(at.front.pathOf(sub), `${one}/sub`)
   },
 )
