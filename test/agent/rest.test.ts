@@ -77,13 +77,13 @@ async function scene(t: Test, sessions: readonly string[] = [one, other]): Promi
     const opened = await openAgent(options, { logger, isContinued: remembered !== undefined, clock })
     const files = new AgentFilesystem(opened, options, { logger }, () => ({ mountedAt, restarts: [] }))
     t.teardown(() => files.close())
-    const header = {
+    const header: KernelStateHeader = {
       version: kernelStateVersion,
       directory,
       mountedAt,
       createdAtMs: 0,
       restarts: [],
-    } as const
+    }
     const state = new KernelState(files.stateDirectory, header, { clock, logger })
     const front = files.frontEnd(kernelCache, { recordSink: state, remembered })
     if (remembered !== undefined) files.begin()
