@@ -64,7 +64,10 @@ export class AgentFilesystem implements Mountable {
     this.#dependencies = { failpoint, leaveOut }
     this.#logger = logger
     this.#lives = lives
-    this.#known = new KnownHere(agent.clock, (session) => this.#hasWaiting(session))
+    this.#known = new KnownHere(agent.clock, {
+      hasWaiting: (session) => this.#hasWaiting(session),
+      attributes: (session) => this.#slots?.find(session)?.filesystem?.ownAttributes,
+    })
   }
 
   get clock(): Clock {
@@ -280,7 +283,10 @@ export class AgentFilesystem implements Mountable {
     const { agent } = this.#options
     if (this.#options.readOnly) throw new FilesystemError('readOnly')
     if (!sessionId.test(name))
-      throw new FilesystemError('invalid', `${name}: a session's id has 8 to 128 of A-Z, a-z, 0-9, _ and -`)
+      throw new FilesystemError(
+        'notPermitted',
+        `${name}: a session's id has 8 to 128 of A-Z, a-z, 0-9, _ and -`,
+      )
     try {
       await this.#agent.shared.client.createSession(agent, { sessionId: name }, { signal })
     } catch (error) {

@@ -100,12 +100,11 @@ export class AgentFrontEnd implements RecordedFrontEnd {
     changes: AttributeChanges,
     caller: Caller,
   ): MaybePromise<AttributesReply> {
-    if (node < span) throw notAtTop()
+    const slot = this.#inSession(node)
     const ownHandle = handle === undefined ? undefined : handle % span
-    return this.#known(node).use(
-      (files) => files.setAttributes(node % span, ownHandle, changes, caller),
-      caller.signal,
-    )
+    const set = slot.use((files) => files.setAttributes(own(node), ownHandle, changes, caller), caller.signal)
+    /* its mode and owner are the session's, its time is the list's */
+    return node < span ? chain(set, () => this.#top.getAttributes(node, undefined, caller)) : set
   }
 
   makeDirectory(parent: NodeId, name: string, mode: number, caller: Caller): MaybePromise<Entry> {

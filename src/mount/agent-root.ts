@@ -23,21 +23,30 @@ type Listing = Parameters<ListingObserver['observe']>[0]
 /** A list of sessions may be behind by so much. */
 const behindMs = 60_000
 
+/** What those that are open know of themselves. */
+export interface KnownOfSessions {
+  /** There is something of ours in it, while it is not known what sessions there are. */
+  readonly hasWaiting: (session: string) => boolean
+  /** What this machine was told of its directory. */
+  readonly attributes: (session: string) => LocalAttributes | undefined
+}
+
 /** What is known of the sessions here and not from their list. */
 export class KnownHere implements ListingObserver {
   readonly #clock: Clock
   /** By name: `Clock.now()` at which it was made. */
   readonly #made = new Map<string, number>()
-  readonly #hasWaiting: (session: string) => boolean
+  readonly #hasWaiting: KnownOfSessions['hasWaiting']
+  readonly #attributes: KnownOfSessions['attributes']
   /** Of the top itself: when a session last came or went. */
   #own: LocalAttributes | undefined
   /** By name: `Clock.now()` at which it last was. */
   readonly #refused = new Map<string, number>()
 
-  /** `hasWaiting`: there is something of ours in it, while it is not known what sessions there are. */
-  constructor(clock: Clock, hasWaiting: (session: string) => boolean) {
+  constructor(clock: Clock, { hasWaiting, attributes }: KnownOfSessions) {
     this.#clock = clock
     this.#hasWaiting = hasWaiting
+    this.#attributes = attributes
   }
 
   made(session: string): void {
@@ -75,7 +84,7 @@ export class KnownHere implements ListingObserver {
       hasUploadsBelow: (path) => this.#hasWaiting(path),
       attributes: (path) => {
         if (path === '') return this.#own
-        return this.#isRefused(path) ? noMode : undefined
+        return this.#isRefused(path) ? noMode : this.#attributes(path)
       },
       setAttributes: never,
       noteAttributes: (path, changes) => {

@@ -233,7 +233,8 @@ export class Slot {
   }
 
   async #open(): Promise<Filesystem> {
-    await this.#closing
+    /* why it could not be closed is said by whoever closed it */
+    await this.#closing.catch(() => undefined)
     await this.#around.makeRoom()
     if (this.#isClosed()) throw closed()
     try {

@@ -48,9 +48,10 @@ export class Slots {
 
   #restore(name: string): void {
     const number = Number(name)
+    if (!Number.isSafeInteger(number)) return
     try {
       const { session } = readKernelState(join(this.#directory, name)).header
-      if (session !== undefined && Number.isSafeInteger(number)) this.#add(number, session)
+      if (session !== undefined) this.#add(number, session)
     } catch (error) {
       const file = fileIn(join(this.#directory, name))
       this.#around.logger.error({ file, err: error }, 'a session that was open cannot be gone on with')

@@ -21,7 +21,7 @@ import type { OptionValues } from '../options/table.ts'
 import { joinPath } from '../remote-path.ts'
 import { leftoversOf, progressOf } from '../session/leftovers.ts'
 import type { OpenSession, SessionFacts } from '../session/open-session.ts'
-import { WriteBackError } from '../write-back/local-changes.ts'
+import { type LocalAttributes, WriteBackError } from '../write-back/local-changes.ts'
 import type { KernelMemory, Mountable } from './mountable.ts'
 import type { StatePart } from './state-watch.ts'
 import { StatusSpecialFile } from './status-special-file.ts'
@@ -153,6 +153,12 @@ export class SessionFilesystem implements Mountable {
 
   endForGood(): void {
     /* what is to be gone with it is gone with `close` */
+  }
+
+  /** What this machine was told of the session's directory, but for its times. */
+  get ownAttributes(): LocalAttributes | undefined {
+    const { mode, uid, gid } = this.#session.changes.attributes('') ?? {}
+    return { mode, uid, gid }
   }
 
   /** Whether a file of ours is on its way to the service. */

@@ -30,7 +30,7 @@ function scene(t: Test): Scene {
   list.putDirectory(one)
   const logger = silentLogger
   const listings = new MetadataCache({ files: list, clock, logger, ttlMs: 2000, maxEntries: 100 })
-  const known = new KnownHere(clock, () => false)
+  const known = new KnownHere(clock, { hasWaiting: () => false, attributes: () => undefined })
   const kernelCache = { invalidateNode: () => undefined, invalidateEntry: () => undefined }
   const memory = { recordSink: undefined, remembered: undefined }
   const top: Filesystem = agentRoot(

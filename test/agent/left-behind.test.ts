@@ -97,7 +97,8 @@ void t.test('changes for a session that has expired are kept and named, and reco
   /* the next mount has them, too, although nobody can go in */
   await mounted.mountAgain()
   t.equal(await top('ls'), `${other}\n`)
-  t.match(await command(['unmount', mountedAt]), { code: 0 })
+  t.match(await command(['unmount', mountedAt]), { code: 1, stderr: `${one}/unsent` })
+  t.match(await command(['unmount', '--force', mountedAt]), { code: 1, stderr: `${one}/unsent` })
   const kept = join(root, 'kept')
   const exported = await command(['recover', '--export', kept, `${agent}/`])
   t.equal(exported.code, 0, describe(exported))
