@@ -43,7 +43,11 @@ interface Scene extends Workplace {
 
 async function scene(
   t: Test,
-  { args = [], part }: { readonly args?: readonly string[]; readonly part?: string } = {},
+  {
+    args = [],
+    part,
+    whole = false,
+  }: { readonly args?: readonly string[]; readonly part?: string; readonly whole?: boolean } = {},
 ): Promise<Scene> {
   const work = workplace(t)
   const data = join(work.root, 'service')
@@ -59,7 +63,7 @@ async function scene(
   const directory = work.mountPoint()
   const home = join(data, 'agents', 'triage', 'sessions', 'demo-session', 'home')
   if (part !== undefined) mkdirSync(join(home, part))
-  const mounted = part === undefined ? target : `${target}:${part}`
+  const mounted = whole ? 'triage/' : part === undefined ? target : `${target}:${part}`
   const mounting = await work.command(['--restart', 'off', ...args, mounted, directory], { env })
   if (mounting.code !== 0) throw new Error(describe(mounting))
   const stateRoot = join(work.root, 'state', 'mount-session')
@@ -67,7 +71,8 @@ async function scene(
   if (record === undefined) throw new Error('no mount was announced')
   work.owns(record.pid)
   const hidden = new MemoryFiles()
-  const files = new MountedFiles(record, { maxFileBytes, hidden })
+  const within = whole ? 'demo-session' : ''
+  const files = new MountedFiles(record, { within, maxFileBytes, hidden })
   await files.open()
   t.teardown(() => files.close())
   const before = process.env['XDG_STATE_HOME']
@@ -112,6 +117,12 @@ async function scene(
 
 void t.test('a mount keeps the contract of SessionFiles', async (t) => {
   const { files } = await scene(t)
+  await sessionFilesContract(t, { files, base: '', maxFileBytes })
+  t.equal(files.waiting, 0)
+})
+
+void t.test('a mount of all sessions of an agent keeps the contract of SessionFiles', async (t) => {
+  const { files } = await scene(t, { whole: true })
   await sessionFilesContract(t, { files, base: '', maxFileBytes })
   t.equal(files.waiting, 0)
 })
