@@ -52,3 +52,28 @@ void t.test('as a library: an emulator, a client of it, and a mount of the sessi
   }
   rmSync(work, { recursive: true })
 })
+
+void t.test('what is unmounted, and has sent everything, can be mounted again at once', async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'mount-session-library-'))
+  const directory = join(work, 'mount')
+  mkdirSync(directory)
+  const emulator = await startEmulator({
+    data: join(work, 'data'),
+    seed: [{ agent: 'agent', session: 'session-1' }],
+  })
+  const { endpoint, token } = emulator
+  const roots = { stateRoot: join(work, 'state'), cacheRoot: join(work, 'cache') }
+  const options = { endpoint, token, agent: 'agent', session: 'session-1', directory, ...roots }
+  const first = await mountSession(options)
+  await run('sh', '-c', `echo hello > ${directory}/hello.txt`)
+  await first.drain()
+  await first.unmount()
+  await first.done
+  const second = await mountSession(options)
+  t.equal(await run('cat', join(directory, 'hello.txt')), 'hello\n')
+  await second.unmount()
+  await second.done
+  await Promise.all([first.close(), second.close()])
+  await emulator.close()
+  rmSync(work, { recursive: true })
+})

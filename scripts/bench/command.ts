@@ -20,6 +20,7 @@ export const modes = [
   'start',
   'memory',
   'outliving',
+  'sessions',
   'kernel',
 ] as const
 export type Mode = (typeof modes)[number] | 'comparison'
@@ -77,6 +78,7 @@ Something else instead:
   --start          how long it takes until a mount answers
   --memory         memory after the start, after unpacking 2,000 files, and at the end of more
   --outliving      what it costs that another daemon can go on: --restart on beside off (as root: the kernel forgets)
+  --sessions       all sessions of an agent: memory and descriptors as more of them are gone into
   --kernel         what our kernel layer costs beside fuse-napi, fuse-native and libfuse in C, without any link
 
 Examples:
@@ -131,6 +133,7 @@ function readValues(argv: readonly string[]) {
         start: flag,
         memory: flag,
         outliving: flag,
+        sessions: flag,
         kernel: flag,
       },
     }).values

@@ -16,6 +16,7 @@ import { sweepLatencies } from './latency-sweep.ts'
 import { lineOf, measureRoundTrip, type LinkSpeed } from './link.ts'
 import { measureLocalCost } from './local-cost.ts'
 import { measureOutliving } from './outliving.ts'
+import { measureSessions } from './sessions.ts'
 import { measureMemory } from './memory.ts'
 import { newestRcloneName, oursName } from './parties.ts'
 import { linkLine, machine, writeResults } from './report.ts'
@@ -87,6 +88,11 @@ const kinds: Readonly<Record<Mode, Kind>> = {
     heading: 'Outliving',
     parties: [],
     run: ({ rounds }, directory) => measureOutliving({ directory, rounds, onProgress }),
+  },
+  sessions: {
+    heading: 'All sessions of an agent',
+    parties: [],
+    run: (_command, directory) => measureSessions({ directory, onProgress }),
   },
   kernel: {
     heading: 'The kernel layer',

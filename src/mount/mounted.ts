@@ -276,6 +276,8 @@ export class Mounted implements MountedSession {
     if (left.length > 0) {
       throw new Error(`${left.length} paths are not on the service; the next mount goes on with them`)
     }
+    /* whoever hears of the end may mount it again at once */
+    await this.#filesystem.close()
   }
 }
 
