@@ -69,7 +69,6 @@ export class Slot {
   readonly session: string
   /** By which the kernel knows the session's directory. */
   rootNode: NodeId | undefined
-  /** What an earlier process left in it, as long as it was not opened since. */
   #left: readonly Leftover[] = []
   readonly #around: SlotSurroundings
   readonly #directory: string
@@ -111,8 +110,9 @@ export class Slot {
     return this.#live?.frontEnd
   }
 
+  /** What an earlier process left in it, as long as it was not opened since. */
   get left(): readonly Leftover[] {
-    const error = this.#isRefused ? this.#refused?.error.message : undefined
+    const error = this.#refused?.error.message
     return this.#left.map((each) => ({ ...each, error }))
   }
 
@@ -135,7 +135,8 @@ export class Slot {
     }
     const paths = this.#left.length
     if (this.#opening !== undefined) return { session, state: 'opening', paths }
-    if (this.#isRefused) return { session, state: 'refused', reason: this.#refused?.error.message, paths }
+    if (this.#refused !== undefined)
+      return { session, state: 'refused', reason: this.#refused.error.message, paths }
     return { session, state: 'resting', paths }
   }
 
