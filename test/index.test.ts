@@ -14,27 +14,25 @@ async function run(command: string, ...args: string[]): Promise<string> {
   return said
 }
 
-void t.test('as a library: an emulator, a client of it, and a mount of the session', async (t) => {
+/** An emulator with one session, and what a mount of that needs. */
+async function prepare() {
   const work = mkdtempSync(join(tmpdir(), 'mount-session-library-'))
   const directory = join(work, 'mount')
   mkdirSync(directory)
-  const emulator = await startEmulator({
-    data: join(work, 'data'),
-    seed: [{ agent: 'agent', session: 'session-1' }],
-  })
+  const address = { agent: 'agent', session: 'session-1' }
+  const emulator = await startEmulator({ data: join(work, 'data'), seed: [address] })
+  const { endpoint, token } = emulator
+  const roots = { stateRoot: join(work, 'state'), cacheRoot: join(work, 'cache') }
+  return { work, directory, emulator, options: { endpoint, token, ...address, directory, ...roots } }
+}
+
+void t.test('as a library: an emulator, a client of it, and a mount of the session', async (t) => {
+  const { work, directory, emulator, options } = await prepare()
   const { endpoint, token } = emulator
   const client = new SessionClient({ endpoint, credential: { token } })
   await client.uploadSessionFile('agent', 'session-1', 'hello.txt', Buffer.from('hello\n'))
   await client.close()
-  const mounted = await mountSession({
-    endpoint,
-    token,
-    agent: 'agent',
-    session: 'session-1',
-    directory,
-    stateRoot: join(work, 'state'),
-    cacheRoot: join(work, 'cache'),
-  })
+  const mounted = await mountSession(options)
   try {
     t.equal(await run('cat', join(directory, 'hello.txt')), 'hello\n')
     await run('sh', '-c', `echo world > ${directory}/world.txt`)
@@ -54,16 +52,7 @@ void t.test('as a library: an emulator, a client of it, and a mount of the sessi
 })
 
 void t.test('what is unmounted, and has sent everything, can be mounted again at once', async (t) => {
-  const work = mkdtempSync(join(tmpdir(), 'mount-session-library-'))
-  const directory = join(work, 'mount')
-  mkdirSync(directory)
-  const emulator = await startEmulator({
-    data: join(work, 'data'),
-    seed: [{ agent: 'agent', session: 'session-1' }],
-  })
-  const { endpoint, token } = emulator
-  const roots = { stateRoot: join(work, 'state'), cacheRoot: join(work, 'cache') }
-  const options = { endpoint, token, agent: 'agent', session: 'session-1', directory, ...roots }
+  const { work, directory, emulator, options } = await prepare()
   const first = await mountSession(options)
   await run('sh', '-c', `echo hello > ${directory}/hello.txt`)
   await first.drain()
