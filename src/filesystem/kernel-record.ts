@@ -275,9 +275,10 @@ function handleLines(handle: Handle): string {
       const flags = Object.entries(flagLetters)
         .filter(([flag]) => handle.flags[flag as keyof OpenFlags])
         .map(([, letter]) => letter)
-      const { retained, begun, older, node } = handle
+      const { retained, begun, older, lost, node } = handle
       /* one that could not be proven was fetched again, which may well have brought the same bytes */
-      const isOther = older !== undefined && !(node.shown && isSameIdentity(older.listed, node.shown))
+      const isOther =
+        lost || (older !== undefined && !(node.shown && isSameIdentity(older.listed, node.shown)))
       const facts: HandleFacts = {
         ...(retained === undefined ? {} : { retained: true }),
         ...(begun ? { begun } : {}),

@@ -80,9 +80,9 @@ export class OlderContents {
   }
 }
 
-/** Whether handles of a file stand on different contents. */
+/** Whether handles of a file stand on different contents: the kernel's pages are of one of them. */
 export function isDivided(node: FileNode): boolean {
-  return [...node.handles].some(({ older }) => older !== undefined)
+  return [...node.handles].some(({ older, lost }) => older !== undefined || lost)
 }
 
 export function leaveOlder(handle: FileHandle): void {

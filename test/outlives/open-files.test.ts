@@ -4,11 +4,11 @@
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { eventually } from '../mount/programs.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { fileTimeout, mountOutliving, timeout } from './rig.ts'
+import { fileTimeout, mountOutliving, type Outliving, timeout } from './rig.ts'
 
 t.setTimeout(fileTimeout)
 
@@ -313,7 +313,8 @@ print(read('new'), read('there'))`,
   )
 })
 
-void t.test('an open file that the agent replaces while nobody serves is not mixed up', python, async (t) => {
+/** Somebody has begun to read what the agent then replaces; `meanwhile`: before they read on. */
+async function replaced(t: Test, meanwhile: (mounted: Outliving) => Promise<void>): Promise<void> {
   const mounted = await mountOutliving(t)
   const scene = await new Stage(mounted).start(
     `fd = os.open('large', os.O_RDONLY)
@@ -334,10 +335,22 @@ except OSError as error:
   const isSeen = async (): Promise<boolean> =>
     (await mounted.ok(`head -c 4 ${scene.name}/large`)).startsWith('nnnn')
   t.ok(await eventually(isSeen), 'others see the new content')
+  /* the kernel has dropped the pages by now: what it reads for others is not to take their place */
+  t.ok(await isSeen())
+  await meanwhile(mounted)
+  t.ok(await isSeen())
   scene.goOn('opened')
   /* of what it was, only what the kernel has is left */
   t.match(await scene.ended, { code: 0, stdout: /old|Stale file handle/, stderr: '' })
-})
+}
+
+void t.test('an open file that the agent replaces while nobody serves is not mixed up', python, (t) =>
+  replaced(t, () => Promise.resolve()),
+)
+
+void t.test('nor is it when the next daemon is killed as well', python, (t) =>
+  replaced(t, (mounted) => mounted.kill()),
+)
 
 void t.test('a file that was fetched twice as it could not be proven is read on', python, async (t) => {
   const mounted = await mountOutliving(t, { args: ['--ttl', '0.1'] })
