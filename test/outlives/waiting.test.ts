@@ -188,10 +188,8 @@ void t.test(
     await mounted.ok('mkdir d; for i in $(seq 20); do echo "text $i" > d/file-$i; done')
     await mounted.kill()
     await mounted.ok('rm d/file-1; mv d e')
-    t.match(await mounted.command(['unmount', mounted.directory], { limitMs: 60_000 }), {
-      code: 0,
-      stderr: '',
-    })
+    /* of uploads that were under way the next daemon does not know the end, for a minute at most */
+    t.match(await mounted.command(['unmount', mounted.mountedAt], { limitMs: 120_000 }), { code: 0 })
     t.notOk(isMounted(mounted.mountedAt))
     t.ok(await eventually(() => mounted.processes().length === 0), mounted.processes().join('\n'))
     t.equal(fs.readdirSync(join(mounted.emulator.home, 'e')).length, 19)

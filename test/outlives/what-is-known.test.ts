@@ -8,7 +8,8 @@ import { eventually } from '../mount/programs.ts'
 import { describe } from '../mount/rig.ts'
 import { needs } from '../programs/installed.ts'
 import { Stage } from './playing.ts'
-import { fileTimeout, kills, mountOutliving, timeout } from './rig.ts'
+import { fileTimeout, kills, mountOutliving, type Outliving, timeout } from './rig.ts'
+import { stateDirectory } from './state-file.ts'
 
 t.setTimeout(fileTimeout)
 
@@ -19,6 +20,10 @@ const spooled = (root: string): readonly string[] =>
   fs
     .readdirSync(join(root, 'state'), { recursive: true, encoding: 'utf8' })
     .filter((path) => /spool\/\d+$/.test(path))
+
+/** What the mount has written down of what the kernel knows. */
+const known = (mounted: Outliving): string =>
+  fs.readFileSync(join(stateDirectory(mounted), 'kernel-state'), 'utf8')
 
 void t.test('the time of the last write stays, of a file with a name and without', python, async (t) => {
   const mounted = await mountOutliving(t)
@@ -53,8 +58,8 @@ print(os.pread(fd, 300000, 0) == b'x' * 300000, os.fstat(fd).st_nlink)`,
   fs.rmSync(join(scene.home, 'above'), { recursive: true })
   scene.goOn('open')
   await scene.at('gone')
-  /* copied in the background: until then nothing but this process has it */
-  t.ok(await eventually(() => spooled(mounted.root).length > 0))
+  /* copied in the background, and then written down: until then nothing but this process has it */
+  t.ok(await eventually(() => known(mounted).includes('"generation"')))
   await mounted.kill()
   scene.goOn('gone')
   const ended = await scene.ended
