@@ -124,19 +124,23 @@ export class Spool {
    * link that leads nowhere, so that it is known what it is even when the journal is lost.
    */
   name(generation: number, path: string): void {
+    try {
+      this.#name(generation, path)
+    } catch {
+      // the journal says it as well
+    }
+  }
+
+  #name(generation: number, path: string): void {
     if (this.#small.has(generation)) {
       if (this.#small.name(generation, path)) return
       this.#moveOut(generation)
     }
     if (this.#names.get(generation) === path) return
     const link = this.#nameOf(generation)
-    try {
-      rmSync(link, { force: true })
-      symlinkSync(path, link)
-      this.#names.set(generation, path)
-    } catch {
-      // the journal says it as well
-    }
+    rmSync(link, { force: true })
+    symlinkSync(path, link)
+    this.#names.set(generation, path)
   }
 
   /** The service has it, or nobody wants it any more. */

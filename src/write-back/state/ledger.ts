@@ -62,14 +62,14 @@ export class Ledger {
     this.#undo = undo
     try {
       this.#journal.transaction(changes)
-      for (const [generation, path] of this.#named) this.#name(generation, path)
     } catch (error) {
+      this.#named.length = 0
       for (const back of undo.reverse()) back()
       throw localFailure('', error)
     } finally {
       this.#undo = undefined
-      this.#named.length = 0
     }
+    for (const [generation, path] of this.#named.splice(0)) this.#name(generation, path)
   }
 
   /** The record of a path, made without being written down when there is none. `stays`: it was to stay here before. */
