@@ -1,6 +1,7 @@
 /**
- * The files of a session through its mount on this machine, or through one of all sessions of the agent: the implementation of `SessionFiles` that sees what was
- * written there and is not sent yet, and that programs in the mount see at once. Layer: cli.
+ * The files of a session through its mount on this machine, or through one of all sessions of the agent: the
+ * implementation of `SessionFiles` that sees what was written there and is not sent yet, and that programs in the mount
+ * see at once. Layer: cli.
  *
  * Invariant: a change is answered when the service has it, as the service's own calls are: the daemon is asked,
  * which holds no thread meanwhile. What the mount does not show (beside the part of the session that is mounted, behind

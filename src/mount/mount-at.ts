@@ -10,6 +10,7 @@ import { closeQuietly, tryLock } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
 import type { SessionFacts } from '../session/open-session.ts'
+import { showMounted } from '../options/show-address.ts'
 import { SessionError } from '../session/session-error.ts'
 import { asSessionError, checkMountPoint, detachDead, prepareMountPoint } from './mount-point.ts'
 import type { Takeover } from './keeper.ts'
@@ -89,8 +90,8 @@ async function goOn<Options extends MountOptions | AgentMountOptions>(
 
 /** The directory is locked while it is looked at and mounted on: of several at once one comes to mount. */
 async function mountAtDirectory(options: MountOptions | AgentMountOptions): Promise<KernelMount> {
-  const { agent, session, subdirectory, directory, readOnly, noExec, allowOther, autoUnmount } = options
-  const source = `${agent}/${session ?? ''}${subdirectory === undefined ? '' : `:${subdirectory}`}`
+  const { directory, readOnly, noExec, allowOther, autoUnmount } = options
+  const source = showMounted(options)
   const claim = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     if (!tryLock(claim.fd)) {

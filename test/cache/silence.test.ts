@@ -189,3 +189,30 @@ void t.test('who is interrupted waits no longer and gets nothing', async (t) => 
   gate.release()
   t.equal(clock.waiting, 0)
 })
+
+void t.test(
+  'where something else on the link is silent, what was listed before serves at once',
+  async (t) => {
+    const { clock, files, cache, pass } = await rig()
+    const common = { files, clock, ttlMs: 2_000, maxEntries: 100, logger: silentLogger }
+    const other = new MetadataCache({ ...common, widerSilence: cache.silence })
+    await other.list('e')
+    await pass(60_000)
+    const gate = files.hold({ verb: 'list' })
+    const waits = cache.lookup('d', 'old', will)
+    await gate.arrived()
+    await pass(20_000)
+    t.equal((await waits).entry?.name, 'old')
+
+    files.resetCalls()
+    const probing = other.lookup('e', 'old', will)
+    await pass(2_000)
+    t.equal((await probing).entry?.name, 'old', 'one asks, and waits a moment')
+    t.equal((await other.lookup('e', 'old', will)).entry?.name, 'old', 'the others do not wait')
+    t.equal(files.count('list'), 1)
+    gate.release()
+    await pass(60_000)
+    await other.list('e')
+    t.equal(cache.silentMs, undefined, 'an answer to one is one to both')
+  },
+)
