@@ -25,7 +25,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   fuse: ['filesystem'],
   session: ['write-back', 'prefetch', 'cache', 'client', 'control', 'options'],
   mount: ['session', 'fuse', 'filesystem', 'write-back', 'logs', 'client', 'control', 'options'],
+  csi: ['mount', 'session', 'fuse', 'client', 'control', 'options'],
   cli: [
+    'csi',
     'mount',
     'session',
     'fuse',
