@@ -2,7 +2,8 @@
  * The messages of the container storage interface that the driver reads and writes, as `grpc-server.ts` decodes them.
  * Layer: csi; names and meaning are those of the CSI specification 1.13, https://github.com/container-storage-interface/spec.
  *
- * Invariant: what a caller left out is there with its default: '' for a text, {} for a map, null for a message.
+ * Invariant: what a caller left out is there with its default: '' for a text, {} for a map, null for a message; but for
+ * what is one of several.
  */
 export type TextMap = Readonly<Record<string, string>>
 
@@ -14,9 +15,9 @@ export interface MountVolume {
 }
 
 export interface VolumeCapability {
-  /** One of the two is there. */
-  readonly mount: MountVolume | null
-  readonly block: object | null
+  /** One of the two is there; the other is not even null. */
+  readonly mount?: MountVolume | null
+  readonly block?: object | null
   readonly accessMode: { readonly mode: string } | null
 }
 

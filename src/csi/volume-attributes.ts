@@ -124,17 +124,21 @@ export function readVolume(request: VolumeRequest): VolumeSpec {
       gid: values.gid ?? group ?? 0,
       umask: attributes.has('umask') ? values.umask : group === undefined ? 0 : 0o002,
     },
-    readOnly: request.readonly || flag('readOnly', own('readOnly')),
+    readOnly: request.readonly || isForReaders(request.volumeCapability) || flag('readOnly', own('readOnly')),
     credential: credentialOf(request, own),
     pod: podInfo(request.volumeContext),
   }
 }
 
-/** Attributes that a storage class hands on to its volumes: throws for those that no volume could have. */
-export function checkAttributes(attributes: TextMap): void {
-  givenOptions(
-    attributesOf({ volumeContext: attributes, secrets: {}, volumeCapability: null, readonly: false }),
-  )
+/** What a storage class hands on to its volumes, flags of the mount included: throws for what no volume could have. */
+export function checkAttributes(
+  volumeContext: TextMap,
+  {
+    secrets = {},
+    volumeCapability = null,
+  }: Partial<Pick<VolumeRequest, 'secrets' | 'volumeCapability'>> = {},
+): void {
+  givenOptions(attributesOf({ volumeContext, secrets, volumeCapability, readonly: false }))
 }
 
 function refuse(message: string): never {
@@ -192,7 +196,7 @@ function flag(attribute: string, text: string | undefined): boolean {
   return text === 'true' || refuse(`${attribute}: "${text}" is neither true nor false`)
 }
 
-function readEndpoint(text: string): string {
+export function readEndpoint(text: string): string {
   try {
     const { origin, basePath } = parseEndpoint(text)
     return `${origin}${basePath}`
@@ -201,8 +205,13 @@ function readEndpoint(text: string): string {
   }
 }
 
-function readName(attribute: string, text: string): string {
+export function readName(attribute: string, text: string): string {
   return text === '' || text.includes('/') ? refuse(`${attribute}: "${text}" is not a name`) : text
+}
+
+/* of a volume that is ReadOnlyMany the kubelet says so here alone */
+function isForReaders(capability: VolumeCapability | null): boolean {
+  return capability?.accessMode?.mode.endsWith('_READER_ONLY') ?? false
 }
 
 function groupOf(capability: VolumeCapability | null): number | undefined {
@@ -239,12 +248,21 @@ function credentialOf(
 }
 
 function serviceAccountToken(json: string | undefined): string {
-  const tokens =
-    json === undefined ? undefined : (JSON.parse(json) as Record<string, { readonly token?: string }>)
   return (
-    tokens?.[tokenAudience]?.token ??
+    tokensFrom(json)?.[tokenAudience]?.token ??
     refuse(
       `the kubelet gave no token of the service account for ${tokenAudience}: the CSIDriver object has to ask for it (tokenRequests)`,
     )
   )
+}
+
+type Tokens = Readonly<Record<string, { readonly token?: string }>> | null
+
+function tokensFrom(json: string | undefined): Tokens {
+  try {
+    return JSON.parse(json ?? 'null') as Tokens
+  } catch {
+    /* what the parser says of it shows a part of the token */
+    return refuse(`${tokensKey}: what the kubelet gave is no JSON`)
+  }
 }
