@@ -30,6 +30,7 @@ const modules: Readonly<Record<CommandName, Load>> = {
   'session stop': () => import('./sessions/stop.ts'),
   'session delete': () => import('./sessions/delete.ts'),
   'agent patch': () => import('./agent-patch.ts'),
+  csi: () => import('./csi.ts'),
   emulator: () => import('./emulator.ts'),
   logs: () => import('./logs.ts'),
   doctor: () => import('./doctor/doctor.ts'),
@@ -46,6 +47,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   /* not for people: the scripts of `completion` ask it */
   if (first === 'complete') {
     return (await import('./completion/complete.ts')).run(argv.slice(1))
+  }
+  /* nor this: the driver of `csi` starts it */
+  if (first === 'csi-volume') {
+    return (await import('./csi-volume.ts')).run(argv.slice(1))
   }
   if (isGroup(first)) {
     const name = `${first} ${second}`

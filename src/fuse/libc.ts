@@ -46,6 +46,31 @@ const nativeFlock = libc.func('int flock(int fd, int operation)') as unknown as 
   fd: number,
   operation: number,
 ) => number
+const nativeSocket = libc.func('int socket(int domain, int type, int protocol)') as unknown as (
+  domain: number,
+  type: number,
+  protocol: number,
+) => number
+const nativeConnect = libc.func('int connect(int fd, const void *address, uint32_t length)') as unknown as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number
+const nativeSetsockopt = libc.func(
+  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+) as unknown as (fd: number, level: number, name: number, value: Uint8Array, length: number) => number
+const nativeSendmsg = libc.func('intptr_t sendmsg(int fd, void *message, int flags)') as unknown as (
+  fd: number,
+  message: Uint8Array,
+  flags: number,
+) => number
+const nativeMount = libc.func(
+  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+) as unknown as (source: string, target: string, type: null, flags: number, data: null) => number
+const nativeUmount2 = libc.func('int umount2(const char *target, int flags)') as unknown as (
+  target: string,
+  flags: number,
+) => number
 type NativeCallback = (error: Error | null, result: number) => void
 const nativeRecvmsg = promisify(
   (
@@ -66,6 +91,20 @@ const exclusiveAtOnce = 2 | 4
 const wouldBlock = 11
 const readAndWrite = 1 | 2
 const shared = 1
+const socketLevel = 1
+const receiveTimeout = 20
+const longestSocketPath = 107
+const noSignal = 0x4000
+const readOnly = 1
+const noSetuid = 2
+const noDevices = 4
+const remount = 32
+const bind = 4096
+const detach = 2
+const noFollow = 8
+const passRights = 1
+/* of the control message, in the block of `descriptorMessage` */
+const controlAt = 80
 const mapFailed = 2n ** 64n - 1n
 
 /** Bytes read, or a negative errno; the descriptor must be non-blocking. Cheaper than an exception for each EAGAIN. */
@@ -119,21 +158,81 @@ export function mapFile(fd: number, length: number): MappedFile | undefined {
   }
 }
 
-/** The descriptor that comes over a Unix socket (SCM_RIGHTS); undefined when the other end closed without sending one. */
-export async function receiveDescriptor(socket: number): Promise<number | undefined> {
-  // A `struct msghdr` of a 64-bit Linux with what it points to, in one block so that all of it lives until the end
-  // of the call: its iovec, one byte of data, and room for one control message with one descriptor.
-  const block = Buffer.alloc(56 + 16 + 8 + 24)
+/**
+ * A connection to the Unix socket at `path`, on which a receive fails after `timeoutSeconds`; undefined when nobody
+ * listens there.
+ */
+export function connectTo(path: string, timeoutSeconds: number): number | undefined {
+  const name = Buffer.from(path)
+  if (name.length > longestSocketPath) throw new Error(`${path}: too long for a socket`)
+  const address = Buffer.alloc(2 + name.length + 1)
+  address.writeUInt16LE(unixDomain, 0)
+  name.copy(address, 2)
+  const fd = nativeSocket(unixDomain, streamSocket | closeOnExec, 0)
+  if (fd < 0) throw failure('socket')
+  const time = Buffer.alloc(16)
+  time.writeBigInt64LE(BigInt(timeoutSeconds), 0)
+  if (
+    nativeSetsockopt(fd, socketLevel, receiveTimeout, time, time.length) === 0 &&
+    nativeConnect(fd, address, address.length) === 0
+  )
+    return fd
+  closeQuietly(fd)
+  return undefined
+}
+
+/**
+ * A `struct msghdr` of a 64-bit Linux with what it points to, in one block so that all of it lives until the end of the
+ * call: its iovec, one byte of data, and room for one control message with one descriptor.
+ */
+function descriptorMessage(): Buffer {
+  const block = Buffer.alloc(controlAt + 24)
   const start = koffi.address(block)
   block.writeBigUInt64LE(start + 56n, 16) // msg_iov
   block.writeBigUInt64LE(1n, 24)
-  block.writeBigUInt64LE(start + 80n, 32) // msg_control
+  block.writeBigUInt64LE(start + BigInt(controlAt), 32) // msg_control
   block.writeBigUInt64LE(24n, 40)
   block.writeBigUInt64LE(start + 72n, 56) // iov_base
   block.writeBigUInt64LE(1n, 64)
+  return block
+}
+
+/** The descriptor that comes over a Unix socket (SCM_RIGHTS); undefined when the other end closed without sending one. */
+export async function receiveDescriptor(socket: number): Promise<number | undefined> {
+  const block = descriptorMessage()
   const count = await nativeRecvmsg(socket, block, closeReceivedOnExec)
   const hasDescriptor = count > 0 && block.readBigUInt64LE(40) >= 20n
-  return hasDescriptor ? block.readInt32LE(80 + 16) : undefined
+  return hasDescriptor ? block.readInt32LE(controlAt + 16) : undefined
+}
+
+/** Sends one byte with a descriptor beside it, as `receiveDescriptor` takes it. */
+export function sendDescriptor(socket: number, descriptor: number): void {
+  const block = descriptorMessage()
+  block.writeBigUInt64LE(20n, controlAt) // cmsg_len
+  block.writeInt32LE(socketLevel, controlAt + 8)
+  block.writeInt32LE(passRights, controlAt + 12)
+  block.writeInt32LE(descriptor, controlAt + 16)
+  if (nativeSendmsg(socket, block, noSignal) !== 1) throw failure('sendmsg')
+}
+
+/** Shows at `target` what is mounted at `source`, for this place alone read-only where that is asked for. */
+export function bindMount(
+  source: string,
+  target: string,
+  { isReadOnly }: { readonly isReadOnly: boolean },
+): void {
+  if (nativeMount(source, target, null, bind, null) !== 0) throw failure(`mount of ${target}`)
+  if (!isReadOnly) return
+  const flags = bind | remount | readOnly | noSetuid | noDevices
+  if (nativeMount('none', target, null, flags, null) === 0) return
+  const error = failure(`read-only mount of ${target}`)
+  detachMount(target)
+  throw error
+}
+
+/** Takes the uppermost mount away from a place, in use or not; false when nothing is mounted there. */
+export function detachMount(target: string): boolean {
+  return nativeUmount2(target, detach | noFollow) === 0
 }
 
 /** Closes without a word about a descriptor that is closed already. */

@@ -18,8 +18,8 @@ export const mountAgent: MountAgent = (given, dependencies) =>
   mountAt(given, dependencies, {
     stateDirectory: (options) => makeAgentDirectories(options, options).state,
     async open(options, { continued, ...others }) {
-      const { logger, signal } = others
-      const opening = openAgent(options, { logger, signal, isContinued: continued !== undefined })
+      const { logger, signal, credential } = others
+      const opening = openAgent(options, { logger, signal, isContinued: continued !== undefined, credential })
       const loading = import('./agent-filesystem.ts')
       const agent = await opening
       const { AgentFilesystem } = await loading

@@ -4,6 +4,7 @@
  * Invariant: nothing here loses a change: what the service has not confirmed is on this machine when any of
  * these returns, and the next mount of the session goes on with it.
  */
+import type { Credential } from '../client/credential.ts'
 import type { Leftover, Progress, StatusReport } from '../control/protocol.ts'
 import type { Logger } from '../log.ts'
 import type { MountOptions } from '../options/mount-options.ts'
@@ -37,6 +38,11 @@ export interface MountedSession {
    * Rejects when it has not, for lack of progress or because it was refused.
    */
   sync(path?: string, options?: WaitOptions): Promise<void>
+  /**
+   * Leaves the mount to the process that goes on with it, by the descriptor that somebody else holds: programs wait
+   * until then. To be followed by the end of this process.
+   */
+  leave(): Promise<void>
   /** Ends without waiting for uploads: stops the queue, closes journal and control socket. Any number of times. */
   close(): Promise<void>
 }
@@ -54,6 +60,8 @@ export interface MountDependencies {
   readonly takeover?: Takeover | undefined
   /** Called once the mount is served, where another process could go on with it; default: none is to. */
   readonly keep?: Keep | undefined
+  /** What signs in at the service; default: the fixed token of the options, else the login of this machine. */
+  readonly credential?: Credential | undefined
   /** For tests that kill the daemon at a named point. */
   readonly failpoint?: Failpoint | undefined
   /** For the benchmark: parts of the fetching ahead that are not to be done. */

@@ -189,11 +189,15 @@ export class Mounted implements MountedSession {
 
   async #handOver(successor: Successor): Promise<void> {
     this.#logger.info({ successor: successor.pid }, 'restarted: the next daemon goes on')
+    await this.leave()
+    successor.handOver()
+  }
+
+  async leave(): Promise<void> {
     await this.#served.pause(answerWithinMs)
     this.#state?.leave()
     this.#ending.abort(new Error('the next daemon goes on'))
     await this.#filesystem.close()
-    successor.handOver()
   }
 
   async drain(options: WaitOptions = {}): Promise<readonly Leftover[]> {

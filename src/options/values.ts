@@ -113,3 +113,10 @@ export function oneOf<const Word extends string>(...words: readonly Word[]): (te
     return found
   }
 }
+
+/** `UID:GID`, as decimal numbers. */
+export function userAndGroup(text: string): { readonly uid: number; readonly gid: number } {
+  const match = /^([0-9]{1,10}):([0-9]{1,10})$/.exec(text)
+  if (match === null) throw new OptionValueError(`"${text}" is not of the form UID:GID`)
+  return { uid: Number(match[1]), gid: Number(match[2]) }
+}

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import type { FinishedCall } from '../client/call.ts'
 import { trustEverywhere } from '../client/certificates.ts'
-import { loadDefault, type TokenCredential } from '../client/credential.ts'
+import { type Credential, loadDefault, type TokenCredential } from '../client/credential.ts'
 import { ServiceError } from '../client/errors.ts'
 import type { LaneLevels } from '../client/lanes.ts'
 import type { ProxyOptions } from '../client/proxy.ts'
@@ -25,6 +25,7 @@ export function newClient(
     clock,
     logger,
     levels,
+    credential,
     onCall,
     onServerDate,
   }: {
@@ -32,6 +33,8 @@ export function newClient(
     logger: Logger
     /** How many calls at once were found good before. */
     levels?: LaneLevels | undefined
+    /** Default: the fixed token of the options, else the login of this machine. */
+    credential?: Credential | undefined
     onCall?: ((call: FinishedCall) => void) | undefined
     onServerDate?: ((ms: number) => void) | undefined
   },
@@ -40,7 +43,7 @@ export function newClient(
   const ca = caFile === undefined ? undefined : readCertificates(caFile)
   const client = new SessionClient({
     endpoint,
-    credential: token === undefined ? login(ca) : { token },
+    credential: credential ?? (token === undefined ? login(ca) : { token }),
     isolationKey,
     userIdentity,
     limits: { reads: downloads, writes: uploads, start: levels },

@@ -4,6 +4,7 @@
  *
  * Invariant: whoever has it open has the agent's lock: one process mounts an agent as seen by one identity.
  */
+import type { Credential } from '../client/credential.ts'
 import { MetadataCache } from '../cache/metadata-cache.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
@@ -38,11 +39,14 @@ export async function openAgent(
     logger,
     signal,
     isContinued,
+    credential,
     clock = systemClock,
   }: {
     readonly logger: Logger
     readonly signal?: AbortSignal | undefined
     readonly isContinued: boolean
+    /** As `newClient` takes it. */
+    readonly credential?: Credential | undefined
     readonly clock?: Clock
   },
 ): Promise<OpenAgent> {
@@ -50,7 +54,7 @@ export async function openAgent(
   const directories = makeAgentDirectories(options, options)
   const lock = takeLock(directories.state, options.directory)
   const mostOpen = sessionsWithin()
-  const shared = newSharedParts(options, { clock, logger, sessions: mostOpen })
+  const shared = newSharedParts(options, { clock, logger, sessions: mostOpen, credential })
   const close = async (): Promise<void> => {
     await shared.close()
     lock.release()

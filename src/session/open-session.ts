@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sessionFiles } from '../client/remote-files.ts'
+import type { Credential } from '../client/credential.ts'
 import type { SessionClient } from '../client/session-client.ts'
 import type { Silence } from '../cache/silence.ts'
 import { systemClock, type Clock } from '../clock.ts'
@@ -57,6 +58,7 @@ export async function openSession(
     continued,
     shared,
     widerSilence,
+    credential,
     clock = systemClock,
   }: {
     logger: Logger
@@ -69,6 +71,8 @@ export async function openSession(
     shared?: SharedParts | undefined
     /** Of a listing on the same link that tells whether the service answers at all; default: none. */
     widerSilence?: Silence | undefined
+    /** As `newClient` takes it; with `shared` that has it. */
+    credential?: Credential | undefined
     clock?: Clock
   },
 ): Promise<OpenSession> {
@@ -79,7 +83,7 @@ export async function openSession(
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    const parts = shared ?? newSharedParts(given, { clock, logger })
+    const parts = shared ?? newSharedParts(given, { clock, logger, credential })
     if (shared === undefined) closers.push(() => parts.close())
     const { client, statistics, budget } = parts
     const options = withinBudget(given, budget)

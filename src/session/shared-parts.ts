@@ -7,6 +7,7 @@
  */
 import type { CacheRoom } from '../cache/cache-room.ts'
 import type { OpenFiles } from '../cache/open-files.ts'
+import type { Credential } from '../client/credential.ts'
 import type { SessionClient } from '../client/session-client.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
@@ -43,11 +44,14 @@ export function newSharedParts(
     clock,
     logger,
     sessions,
+    credential,
   }: {
     readonly clock: Clock
     readonly logger: Logger
     /** So many are open at once, at most; default 1. */
     readonly sessions?: number
+    /** As `newClient` takes it. */
+    readonly credential?: Credential | undefined
   },
 ): SharedParts {
   const budget = descriptorBudget(undefined, sessions)
@@ -57,6 +61,7 @@ export function newSharedParts(
     clock,
     logger,
     levels: levels.get(),
+    credential,
     onCall: statistics.record,
   })
   let caches: Promise<SharedCaches> | undefined

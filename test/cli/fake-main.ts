@@ -63,6 +63,7 @@ function mounted(): MountedSession {
     },
     status: () => statusReport({ paths: mode === 'hang' || mode === 'left' ? [leftover] : [] }),
     sync: () => Promise.resolve(),
+    leave: () => Promise.resolve(),
     close: () => {
       clearInterval(alive)
       say('closed')

@@ -3,6 +3,7 @@
  *
  * Invariant: loads nothing but data; `commands.ts` has a module for each row, or does not compile.
  */
+import { clusterCommands } from './cluster-commands.ts'
 import type { CommandRow } from './command-row.ts'
 import { consoleCommands } from './console-commands.ts'
 import { fileCommands } from './file-commands.ts'
@@ -15,6 +16,7 @@ export const commandList = {
   ...sessionCommands,
   ...fileCommands,
   ...consoleCommands,
+  ...clusterCommands,
   ...toolCommands,
 } as const
 

@@ -1,0 +1,124 @@
+/**
+ * `mount-session csi`: the driver for Kubernetes. Layer: cli.
+ *
+ * Invariant: its end leaves every mount as it is, for the driver that follows; what it was told is checked before it
+ * listens.
+ */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { extname, join, resolve } from 'node:path'
+import { systemClock } from '../clock.ts'
+import type { Events } from '../csi/events.ts'
+import type { Launcher } from '../csi/launcher.ts'
+import type { DaemonUser } from '../csi/volume-files.ts'
+import type { Logger } from '../log.ts'
+import { readCommand } from './command-line.ts'
+import { daemonFlags } from './daemon.ts'
+import { CommandFailure } from './report-error.ts'
+import type { commandList } from './table/command-list.ts'
+import type { FlagsOf } from './table/command-row.ts'
+
+type Flags = FlagsOf<typeof commandList.csi>
+
+const defaultUser: DaemonUser = { uid: 65532, gid: 65532 }
+const defaultDrainMs = 60_000
+/* calls in hand end by themselves; the kubelet asks again */
+const lastCallsMs = 5000
+
+const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy']
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const { flags, values } = readCommand('csi', argv)
+  if (process.platform !== 'linux') throw new CommandFailure('the driver needs FUSE of Linux')
+  if (process.getuid?.() !== 0)
+    throw new CommandFailure('the driver mounts for others: run it as root, in a privileged container')
+  const { createLogger } = await import('./log-output.ts')
+  const logLevel = flags.logLevel ?? 'info'
+  const logger = createLogger({ level: logLevel, descriptor: process.stderr.fd })
+  const [{ SessionMounts }, { startDriver }] = await Promise.all([
+    import('../csi/session-mounts.ts'),
+    import('../csi/driver.ts'),
+  ])
+  const kubeletDirectory = resolve(flags.kubeletDirectory ?? '/var/lib/kubelet')
+  const nodeName = flags.node ?? process.env['NODE_NAME'] ?? hostname()
+  const user = flags.user ?? defaultUser
+  const { httpsProxy, allProxy, noProxy } = values
+  const proxies = { httpsProxy, allProxy, noProxy }
+  const caFile = flags.caFile === undefined ? undefined : resolve(flags.caFile)
+  const place = await placeOfDaemons(flags, { nodeName, user, logger })
+  const plugin = join(kubeletDirectory, 'plugins', 'csi.mount-session')
+  const volumes = new SessionMounts({
+    ...place,
+    roots: {
+      run: resolve(flags.runDirectory ?? '/run/mount-session'),
+      state: resolve(flags.stateDirectory ?? '/var/lib/mount-session'),
+      mounts: join(plugin, 'mounts'),
+    },
+    common: proxies,
+    certificates: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    ...{ user, logLevel, logger, clock: systemClock, drainMs: flags.drain ?? defaultDrainMs },
+  })
+  await volumes.adopt()
+  const stopped = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => stopped.abort(new Error(`stopped by ${name}`)))
+  const driver = await startDriver({
+    socket: resolve(flags.socket ?? join(plugin, 'csi.sock')),
+    kubeletDirectory: flags.noRegistration ? undefined : kubeletDirectory,
+    ...{ nodeName, volumes, logger, clock: systemClock },
+    connection: { ...proxies, caFile },
+    onRefused: (reason) => stopped.abort(new CommandFailure(`the kubelet refused the driver: ${reason}`)),
+  })
+  await new Promise((end) => stopped.signal.addEventListener('abort', end, { once: true }))
+  await driver.close(AbortSignal.timeout(lastCallsMs))
+  const reason: unknown = stopped.signal.reason
+  if (reason instanceof CommandFailure) throw reason
+  logger.info({}, 'the driver ends; what is mounted stays')
+  /* the descriptors that it holds are those of the next driver, too */
+  process.exit(0)
+}
+
+async function placeOfDaemons(
+  { inProcess, image: givenImage, namespace }: Flags,
+  {
+    nodeName,
+    user,
+    logger,
+  }: { readonly nodeName: string; readonly user: DaemonUser; readonly logger: Logger },
+): Promise<{ readonly launcher: Launcher; readonly events: Events }> {
+  const [{ clusterOfPod, Cluster }, { PodEvents, loggedEvents }] = await Promise.all([
+    import('../csi/cluster.ts'),
+    import('../csi/pod-events.ts'),
+  ])
+  const found = clusterOfPod(process.env)
+  const cluster = found === undefined ? undefined : new Cluster(found)
+  const events =
+    cluster === undefined
+      ? loggedEvents(logger)
+      : new PodEvents({ cluster, nodeName, clock: systemClock, logger })
+  if (inProcess) {
+    const { ProcessLauncher } = await import('../csi/process-launcher.ts')
+    return { launcher: new ProcessLauncher(daemonProgram(), user), events }
+  }
+  if (cluster === undefined)
+    throw new CommandFailure(
+      'there is no cluster to start mount Pods in: run it in a Pod, or give --in-process',
+    )
+  const image = givenImage ?? process.env['MOUNT_SESSION_IMAGE']
+  if (image === undefined)
+    throw new CommandFailure('no image for mount Pods: give --image, or set MOUNT_SESSION_IMAGE')
+  const { PodLauncher } = await import('../csi/pod-launcher.ts')
+  const environment = Object.fromEntries(
+    proxyVariables.flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+  const where = { namespace: namespace ?? cluster.namespace, nodeName, image, user, environment }
+  return { launcher: new PodLauncher({ cluster, ...where }), events }
+}
+
+function daemonProgram(): readonly string[] {
+  const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+  return [process.execPath, ...daemonFlags, ...process.execArgv, entry, 'csi-volume']
+}

@@ -1,0 +1,117 @@
+/**
+ * Daemons of volumes in Pods of their own on this node. Layer: csi.
+ *
+ * Invariant: a mount Pod has no privilege: it mounts nothing, and has of the node the two directories of its volume.
+ * Each start is a Pod of a new name, so that one that hangs in its deletion is not waited for.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Cluster, PodObject } from './cluster.ts'
+import { driverName } from './identity-service.ts'
+import type { Launcher } from './launcher.ts'
+import type { DaemonUser, VolumeFiles } from './volume-files.ts'
+
+const keyLabel = `${driverName}/volume`
+
+export interface PodLauncherOptions {
+  readonly cluster: Cluster
+  readonly namespace: string
+  readonly nodeName: string
+  /** Of this program. */
+  readonly image: string
+  readonly user: DaemonUser
+  /** Of the daemons, such as those of a proxy. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export class PodLauncher implements Launcher {
+  readonly what = 'a mount Pod'
+  readonly #options: PodLauncherOptions
+
+  constructor(options: PodLauncherOptions) {
+    this.#options = options
+  }
+
+  async launch(files: VolumeFiles): Promise<void> {
+    await this.stop(files)
+    await this.#options.cluster.createPod(this.#options.namespace, this.#podFor(files))
+  }
+
+  async describe(files: VolumeFiles): Promise<string | undefined> {
+    const pods = await this.#podsOf(files).catch((error: unknown) => (error as Error).message)
+    if (typeof pods === 'string') return pods
+    const pod = pods.findLast(({ metadata }) => metadata.deletionTimestamp === undefined)
+    if (pod === undefined) return 'it was deleted'
+    const { phase = 'Pending', message, conditions = [], containerStatuses = [] } = pod.status ?? {}
+    const waiting = containerStatuses.map(({ state }) => state?.waiting).find((each) => each !== undefined)
+    const why =
+      [waiting?.reason, waiting?.message].filter((each) => each !== undefined).join(': ') ||
+      message ||
+      conditions.find((each) => each.status === 'False' && each.message !== undefined)?.message
+    return `Pod ${pod.metadata.name} is ${phase}${why === undefined ? '' : ` (${why})`}`
+  }
+
+  async stop(files: VolumeFiles): Promise<void> {
+    const { cluster, namespace } = this.#options
+    const pods = await this.#podsOf(files)
+    await Promise.all(pods.map(({ metadata }) => cluster.deletePod(namespace, metadata.name, 0)))
+  }
+
+  #podsOf({ key }: VolumeFiles): Promise<readonly PodObject[]> {
+    const { cluster, namespace, nodeName } = this.#options
+    return cluster.listPods(namespace, { label: `${keyLabel}=${key}`, nodeName })
+  }
+
+  #podFor({ key, run, state }: VolumeFiles): object {
+    const { image, user, nodeName, environment } = this.#options
+    const directories = [
+      { name: 'run', path: run },
+      { name: 'state', path: state },
+    ]
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: `mount-${key}-${randomBytes(3).toString('hex')}`,
+        labels: { 'app.kubernetes.io/name': 'mount-session-volume', [keyLabel]: key },
+      },
+      spec: {
+        nodeName,
+        restartPolicy: 'Never',
+        terminationGracePeriodSeconds: 10,
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        /* volumes of running Pods stand on it */
+        priorityClassName: 'system-node-critical',
+        tolerations: [{ operator: 'Exists' }],
+        securityContext: {
+          runAsUser: user.uid,
+          runAsGroup: user.gid,
+          seccompProfile: { type: 'RuntimeDefault' },
+        },
+        containers: [
+          {
+            name: 'daemon',
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            args: ['csi-volume', run],
+            env: Object.entries({ ...environment, HOME: state }).map(([name, value]) => ({ name, value })),
+            securityContext: {
+              allowPrivilegeEscalation: false,
+              readOnlyRootFilesystem: true,
+              capabilities: { drop: ['ALL'] },
+            },
+            resources: { requests: { cpu: '20m', memory: '128Mi' } },
+            volumeMounts: [
+              ...directories.map(({ name, path }) => ({ name, mountPath: path })),
+              { name: 'tmp', mountPath: '/tmp' },
+            ],
+          },
+        ],
+        volumes: [
+          ...directories.map(({ name, path }) => ({ name, hostPath: { path, type: 'Directory' } })),
+          { name: 'tmp', emptyDir: {} },
+        ],
+      },
+    }
+  }
+}

@@ -1,0 +1,397 @@
+/**
+ * One session mounted on this node for the Pods that share it: its descriptor, the daemon that serves it, the places
+ * that show it. Layer: csi.
+ *
+ *   starting ──ready──▶ serving ◀──ready── waiting     (the daemon has ended, another is started)
+ *      │ failed            └──its end──────▲  │ again and again
+ *      ▼                                      ▼
+ *    ended ◀──end()── (any)                  lost      (the kernel's side is over: what shows it answers ENOTCONN)
+ *
+ * Invariant: while it is starting, serving or waiting this process has the kernel's descriptor, so that programs wait
+ * for the next daemon instead of failing; nothing here touches what is mounted.
+ */
+import { chownSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { type Clock, sleep } from '../clock.ts'
+import { ask } from '../control/control-client.ts'
+import { abortConnection } from '../fuse/connection-abort.ts'
+import {
+  type Offer,
+  offerDescriptor,
+  onMessages,
+  sendMessage,
+  takeDescriptor,
+} from '../fuse/descriptor-passing.ts'
+import { mountKernel } from '../fuse/kernel-mount.ts'
+import { closeQuietly, detachMount } from '../fuse/libc.ts'
+import { mountAt, ownType } from '../fuse/mount-table.ts'
+import type { Logger } from '../log.ts'
+import { asSessionError } from '../mount/mount-point.ts'
+import type { MountOptions } from '../options/mount-options.ts'
+import { showMounted } from '../options/show-address.ts'
+import { sessionDirectories } from '../session/directories.ts'
+import { SessionError } from '../session/session-error.ts'
+import { waitingPaths } from '../session/waiting-paths.ts'
+import { CsiError } from './csi-error.ts'
+import type { DaemonSays } from './daemon-link.ts'
+import type { Events, PodEvent } from './events.ts'
+import type { Launcher } from './launcher.ts'
+import { hide, show } from './places.ts'
+import type { VolumeCredential } from './volume-attributes.ts'
+import { RestartPolicy } from './restart-policy.ts'
+import {
+  credentialFiles,
+  daemonSocket,
+  type DaemonUser,
+  driverSocket,
+  forgetTarget,
+  readDescription,
+  readTargets,
+  type Target,
+  type VolumeDescription,
+  type VolumeFiles,
+  writeDescription,
+  writeTarget,
+} from './volume-files.ts'
+
+/** What every mount of a node stands on. */
+export interface SessionMountParts {
+  readonly launcher: Launcher
+  readonly user: DaemonUser
+  readonly events: Events
+  readonly logger: Logger
+  readonly clock: Clock
+  /** How long the last volume that ends waits for uploads, milliseconds. */
+  readonly drainMs: number
+}
+
+type State = 'starting' | 'serving' | 'waiting' | 'lost' | 'ended'
+
+const endWithinMs = 5000
+
+export class SessionMount {
+  readonly files: VolumeFiles
+  readonly #parts: SessionMountParts
+  readonly #logger: Logger
+  readonly #described: VolumeDescription
+  readonly #targets = new Map<string, Target>()
+  readonly #ready = Promise.withResolvers<undefined>()
+  readonly #restarts = new RestartPolicy()
+  readonly #ended = Promise.withResolvers<undefined>()
+  #beginning: Promise<void> = Promise.resolve()
+  #takingDown: Promise<readonly string[] | undefined> | undefined
+  #state: State = 'starting'
+  #descriptor: number | undefined
+  #device: string | undefined
+  #offer: Offer | undefined
+  #link: Socket | undefined
+  /** Of the daemon that serves, or that served last. */
+  #why = 'it was killed'
+
+  /** Mounts it, and starts its daemon; `ready` tells how that went. */
+  static begin(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts): SessionMount {
+    const mount = new SessionMount(files, described, parts)
+    mount.#beginning = mount.#begin().catch((error: unknown) => mount.#fail(asSessionError(error)))
+    return mount
+  }
+
+  /** What a driver before this one mounted, with the descriptor that its daemon has kept. */
+  static async adopt(files: VolumeFiles, parts: SessionMountParts): Promise<SessionMount> {
+    const mount = new SessionMount(files, readDescription(files.run), parts)
+    for (const target of readTargets(files)) mount.#targets.set(target.path, target)
+    await mount.#adopt()
+    return mount
+  }
+
+  private constructor(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts) {
+    this.files = files
+    this.#described = described
+    this.#parts = parts
+    this.#logger = parts.logger
+    this.#ready.promise.catch(() => undefined)
+  }
+
+  get options(): MountOptions {
+    return this.#described.options
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  get targets(): ReadonlyMap<string, Target> {
+    return this.#targets
+  }
+
+  /** Rejects with `SessionError` or `CsiError` when the first daemon cannot serve it; then it is over. */
+  get ready(): Promise<undefined> {
+    return this.#ready.promise
+  }
+
+  /** Why it is not ready yet, in words. */
+  async describeStart(): Promise<string> {
+    const why = await this.#parts.launcher.describe(this.files)
+    return `${this.#parts.launcher.what} does not serve ${showMounted(this.options)} yet${why === undefined ? '' : `: ${why}`}`
+  }
+
+  /** Somebody is to see it there; counts from now on, so that whoever takes it back finds it. */
+  remember(target: Target): void {
+    this.#targets.set(target.path, target)
+    writeTarget(this.files, target)
+  }
+
+  /** Shows it at a place; there already: done. Throws `CsiError` when something else is mounted there. */
+  show(target: Target): void {
+    if (this.#device === undefined)
+      throw new CsiError('internal', `${target.path}: there is nothing to show yet`)
+    show(target, { directory: this.files.mountPoint, device: this.#device })
+  }
+
+  /** Takes it away from a place, in use or not. */
+  hide(path: string): void {
+    hide(path)
+    forgetTarget(this.files, path)
+    this.#targets.delete(path)
+  }
+
+  /** Hands what signs in to the daemon, which tries again at once what waited for it. */
+  renew(credential: VolumeCredential): void {
+    const { files } = this
+    const file = join(files.run, credentialFiles[credential.kind])
+    const text = credential.kind === 'token' ? credential.token : credential.assertion
+    if (readText(file) === text) return
+    files.write(file, text, this.#parts.user)
+    if (this.#state === 'serving')
+      ask(this.#stateDirectory, { method: 'retry' }, { answerWithinMs: endWithinMs }).catch(() => undefined)
+  }
+
+  /**
+   * Takes it down: what waits is uploaded as long as that may take, then the kernel's side and the daemon end, by force
+   * if need be. Any number of times. Resolves with the paths that are left in the journal; undefined: that cannot be told.
+   */
+  end(signal?: AbortSignal): Promise<readonly string[] | undefined> {
+    return (this.#takingDown ??= this.#takeDown(signal))
+  }
+
+  async #takeDown(signal: AbortSignal | undefined): Promise<readonly string[] | undefined> {
+    if (this.#state === 'serving' || this.#state === 'waiting') await this.#drain(signal)
+    this.#state = 'ended'
+    this.#ready.reject(new CsiError('aborted', `${showMounted(this.options)} was unmounted meanwhile`))
+    await this.#beginning
+    await this.#endKernelSide()
+    const left = this.#left()
+    this.#remove(left)
+    return left
+  }
+
+  get #stateDirectory(): string {
+    return sessionDirectories(this.options, this.files).state
+  }
+
+  async #begin(): Promise<void> {
+    const { files } = this
+    const { noExec } = this.options
+    while (detachMount(files.mountPoint));
+    writeDescription(files, this.#described, this.#parts.user)
+    const source = showMounted(this.options)
+    const { descriptor } = await mountKernel(files.mountPoint, { source, noExec, allowOther: true })
+    this.#descriptor = descriptor
+    this.#device = mountAt(files.mountPoint)?.device
+    await this.#offerTo(descriptor)
+    await this.#launch()
+  }
+
+  async #adopt(): Promise<void> {
+    const { files } = this
+    const taken = await takeDescriptor(join(files.run, daemonSocket))
+    const entry = mountAt(files.mountPoint)
+    if (taken === undefined || entry?.type !== ownType) {
+      taken?.socket.destroy()
+      if (taken !== undefined) closeQuietly(taken.descriptor)
+      this.#lose('the driver and its daemon ended at once')
+      return
+    }
+    this.#descriptor = taken.descriptor
+    this.#device = entry.device
+    await this.#offerTo(taken.descriptor)
+    this.#state = 'serving'
+    this.#ready.resolve(undefined)
+    this.#follow(taken.socket)
+    this.#logger.info({ key: files.key, session: showMounted(this.options) }, 'took over a mount')
+  }
+
+  async #offerTo(descriptor: number): Promise<void> {
+    const { uid, gid } = this.#parts.user
+    const path = join(this.files.run, driverSocket)
+    this.#offer = await offerDescriptor(path, descriptor, (socket) => this.#accepted(socket))
+    chownSync(path, uid, gid)
+  }
+
+  /** A daemon has taken the descriptor. */
+  #accepted(socket: Socket): void {
+    sendMessage(socket, this.#state === 'starting' ? {} : { why: this.#why })
+    this.#follow(socket)
+  }
+
+  #follow(socket: Socket): void {
+    this.#link = socket
+    socket.unref()
+    onMessages(socket, (said) => this.#said(said as DaemonSays))
+    socket.once('close', () => {
+      if (this.#link !== socket) return
+      this.#link = undefined
+      this.#daemonEnded()
+    })
+  }
+
+  #said(said: DaemonSays): void {
+    if (said.event === 'ready') {
+      if (this.#state === 'waiting')
+        this.#logger.warn({ key: this.files.key, why: this.#why }, 'another daemon goes on')
+      this.#state = 'serving'
+      this.#restarts.served()
+      this.#ready.resolve(undefined)
+      return
+    }
+    const { code, message } = said
+    this.#why = message
+    if (this.#state === 'starting')
+      this.#fail(code === undefined ? new CsiError('internal', message) : new SessionError(code, message))
+  }
+
+  #daemonEnded(): void {
+    this.#ended.resolve(undefined)
+    if (this.#state === 'starting')
+      this.#fail(
+        new CsiError('unavailable', `the daemon of ${showMounted(this.options)} ended before it served it`),
+      )
+    if (this.#state !== 'serving' && this.#state !== 'waiting') return
+    if (mountAt(this.files.mountPoint)?.device !== this.#device) {
+      this.#lose('it was unmounted by somebody else')
+      return
+    }
+    if (this.#state === 'serving') this.#why = 'it was killed'
+    this.#state = 'waiting'
+    const { clock } = this.#parts
+    const pauseMs = this.#restarts.ended(clock.now())
+    if (pauseMs === undefined) {
+      this.#lose(`its daemon ended again and again (${this.#why})`)
+      return
+    }
+    clock.after(pauseMs, () => void this.#launchAgain(), { isAwaited: true })
+  }
+
+  async #launchAgain(): Promise<void> {
+    if (this.#state !== 'waiting') return
+    try {
+      await this.#launch()
+    } catch (error) {
+      this.#why = (error as Error).message
+      this.#logger.warn({ key: this.files.key, err: error }, 'the next daemon cannot be started')
+      this.#daemonEnded()
+    }
+  }
+
+  async #launch(): Promise<void> {
+    this.#restarts.launched(this.#parts.clock.now())
+    await this.#parts.launcher.launch(this.files)
+  }
+
+  /** It never served: nothing is left of it but what its journal holds from before. */
+  #fail(error: unknown): void {
+    if (this.#state !== 'starting') return
+    this.#ready.reject(error)
+    for (const path of this.#targets.keys()) hide(path)
+    void this.end()
+  }
+
+  /** Nobody can go on with it: programs are told at once, and people what to do. */
+  #lose(why: string): void {
+    this.#state = 'lost'
+    this.#ready.reject(
+      new CsiError('unavailable', `the mount of ${showMounted(this.options)} was lost: ${why}`),
+    )
+    this.#logger.error({ key: this.files.key, session: showMounted(this.options), why }, 'a mount is lost')
+    this.#letGo()
+    detachMount(this.files.mountPoint)
+    void this.#parts.launcher
+      .stop(this.files)
+      .catch((error: unknown) => this.#logger.warn({ err: error }, 'left behind'))
+    this.#tell({
+      reason: 'MountLost',
+      message: `the mount of ${showMounted(this.options)} does not answer any more (${why}): restart this Pod; what it had written is kept on the node and goes on then`,
+    })
+  }
+
+  #tell(event: PodEvent): void {
+    for (const { pod } of this.#targets.values()) void this.#parts.events.post(pod, event)
+  }
+
+  async #drain(signal: AbortSignal | undefined): Promise<void> {
+    const { drainMs } = this.#parts
+    const late = AbortSignal.timeout(drainMs)
+    try {
+      await ask(
+        this.#stateDirectory,
+        { method: 'sync', path: '' },
+        { signal: signal === undefined ? late : AbortSignal.any([signal, late]), answerWithinMs: drainMs },
+      )
+    } catch (error) {
+      this.#logger.warn({ key: this.files.key, err: error }, 'not everything could be uploaded')
+    }
+  }
+
+  async #endKernelSide(): Promise<void> {
+    const { files } = this
+    const { clock, launcher } = this.#parts
+    const device = this.#device
+    while (detachMount(files.mountPoint));
+    const isGone = await Promise.race([
+      this.#link === undefined ? true : this.#ended.promise.then(() => true),
+      sleep(clock, endWithinMs).then(() => false),
+    ])
+    if (!isGone && device !== undefined) abortConnection(device)
+    await launcher
+      .stop(files)
+      .catch((error: unknown) => this.#logger.warn({ key: files.key, err: error }, 'a daemon may be left'))
+    this.#letGo()
+  }
+
+  /** Of the kernel's side: once nobody has the descriptor, whoever waits for an answer gets an error. */
+  #letGo(): void {
+    this.#offer?.close()
+    this.#link?.destroy()
+    this.#link = undefined
+    if (this.#descriptor !== undefined) closeQuietly(this.#descriptor)
+    this.#descriptor = undefined
+  }
+
+  #left(): readonly string[] | undefined {
+    try {
+      return waitingPaths(this.#stateDirectory)
+    } catch (error) {
+      this.#logger.warn({ key: this.files.key, err: error }, 'what is left cannot be looked at')
+      return undefined
+    }
+  }
+
+  #remove(left: readonly string[] | undefined): void {
+    const { run, state, mountPoint } = this.files
+    rmSync(run, { recursive: true, force: true })
+    try {
+      rmdirSync(mountPoint)
+    } catch {
+      /* it is made again, or in use somewhere */
+    }
+    if (left?.length === 0) rmSync(state, { recursive: true, force: true })
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

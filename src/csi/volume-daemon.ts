@@ -1,0 +1,135 @@
+/**
+ * The daemon of a volume: serves a session over a descriptor that the driver holds as well. Layer: csi.
+ *
+ * Invariant: mounts nothing and unmounts nothing, and so needs no privilege; whatever ends it, the driver has the
+ * descriptor for the next one, and it has it for the next driver.
+ */
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { trustEverywhere } from '../client/certificates.ts'
+import type { Credential, TokenCredential } from '../client/credential.ts'
+import {
+  type Offer,
+  offerDescriptor,
+  onMessages,
+  sendMessage,
+  takeDescriptor,
+} from '../fuse/descriptor-passing.ts'
+import type { Logger } from '../log.ts'
+import type { Keep } from '../mount/keeper.ts'
+import { mountSession } from '../mount/mount.ts'
+import type { MountDependencies, MountedSession } from '../mount/mounted-session.ts'
+import { SessionError } from '../session/session-error.ts'
+import type { DaemonSays, DriverSays } from './daemon-link.ts'
+import { credentialFiles, daemonSocket, driverSocket, type VolumeDescription } from './volume-files.ts'
+
+export interface VolumeDaemonDependencies extends Pick<MountDependencies, 'failpoint'> {
+  readonly logger: Logger
+  /** Told to end, for another daemon to go on. */
+  readonly stopped: AbortSignal
+}
+
+/** Serves what `run` describes until it is unmounted, or told to stop; resolves with the exit code. */
+export async function serveVolume(
+  run: string,
+  described: VolumeDescription,
+  { logger, stopped, failpoint }: VolumeDaemonDependencies,
+): Promise<number> {
+  const taken = await takeDescriptor(join(run, driverSocket))
+  if (taken === undefined) throw new Error(`${run}: no driver offers a mount there`)
+  const { descriptor, socket } = taken
+  const say = (message: DaemonSays): void => sendMessage(socket, message)
+  const { why } = await firstMessage(socket)
+  const offering = Promise.withResolvers<Offer | undefined>()
+  const keep = keeperOver(run, (offer) => offering.resolve(offer))
+  try {
+    const mounted = await mountSession(described.options, {
+      logger,
+      signal: stopped,
+      failpoint,
+      keep,
+      credential: credentialOf(run, described),
+      ...(why === undefined
+        ? { descriptor }
+        : { takeover: { fuse: descriptor, watch: undefined, why, isHandedOver: false } }),
+    })
+    await offering.promise
+    logger.info({ why }, why === undefined ? 'serving' : 'going on')
+    say({ event: 'ready' })
+    return await served(mounted, stopped, logger)
+  } catch (error) {
+    logger.error({ error }, 'not served')
+    const code = error instanceof SessionError ? error.code : undefined
+    say({ event: 'failed', code, message: (error as Error).message })
+    socket.end()
+    return 1
+  }
+}
+
+function firstMessage(socket: Socket): Promise<DriverSays> {
+  return new Promise((resolve, reject) => {
+    onMessages(socket, (said) => resolve(said as DriverSays))
+    socket.once('close', () => reject(new Error('the driver ended before it could say anything')))
+  })
+}
+
+async function served(mounted: MountedSession, stopped: AbortSignal, logger: Logger): Promise<number> {
+  const asked = Promise.withResolvers<'left'>()
+  const onStop = (): void => asked.resolve('left')
+  stopped.addEventListener('abort', onStop, { once: true })
+  try {
+    if ((await Promise.race([mounted.done, asked.promise])) === 'left') {
+      logger.info({}, 'told to end: another daemon goes on')
+      await mounted.leave()
+      return 0
+    }
+    logger.info({}, 'unmounted, everything is uploaded')
+    return 0
+  } catch (error) {
+    logger.error({ error, left: mounted.status().paths }, 'unmounted; what is left is kept on the node')
+    return 1
+  } finally {
+    stopped.removeEventListener('abort', onStop)
+  }
+}
+
+/** Who looks for the descriptor once the driver has ended is another driver. */
+function keeperOver(run: string, offering: (offer: Offer | undefined) => void): Keep {
+  return ({ fuse }) => {
+    let isOver = false
+    let offer: Offer | undefined
+    offerDescriptor(join(run, daemonSocket), fuse, () => undefined).then(
+      (made) => {
+        offer = made
+        if (isOver) made.close()
+        offering(made)
+      },
+      /* the driver has it all the same */
+      () => offering(undefined),
+    )
+    return {
+      done() {
+        isOver = true
+        offer?.close()
+      },
+      prepare: () =>
+        Promise.reject(new Error('the daemon of a volume is replaced by the driver: delete its mount Pod')),
+    }
+  }
+}
+
+/** Read anew whenever it is needed: the driver writes what each republish brings. */
+function credentialOf(run: string, { credential, options }: VolumeDescription): Credential {
+  const file = join(run, credentialFiles[credential.kind])
+  const read = async (): Promise<string> => (await readFile(file, 'utf8')).trim()
+  if (credential.kind === 'token') return read
+  const { tenantId = '', clientId = '' } = credential
+  let loaded: Promise<TokenCredential> | undefined
+  const load = async (): Promise<TokenCredential> => {
+    if (options.caFile !== undefined) trustEverywhere(await readFile(options.caFile, 'utf8'))
+    const { ClientAssertionCredential } = await import('@azure/identity')
+    return new ClientAssertionCredential(tenantId, clientId, read)
+  }
+  return { getToken: async (scope, given) => (await (loaded ??= load())).getToken(scope, given) }
+}

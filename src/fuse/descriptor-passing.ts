@@ -1,0 +1,81 @@
+/**
+ * A descriptor offered to other processes of this machine over a Unix socket, and taken from there. Layer: fuse.
+ *
+ * Invariant: whoever connects is sent the descriptor first, and lines of JSON after it; while the connection stands each
+ * side knows that the other one lives.
+ */
+import { chmod, rm } from 'node:fs/promises'
+import { createServer, Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { closeQuietly, connectTo, receiveDescriptor, sendDescriptor } from './libc.ts'
+
+/* a process that is there answers at once */
+const answerSeconds = 10
+
+export interface Offer {
+  /** Nobody can take it any more; connections stay. Any number of times. */
+  close(): void
+}
+
+/** `accepted` is called for each who has taken it. `path` may have 107 bytes; what was there is replaced. */
+export async function offerDescriptor(
+  path: string,
+  descriptor: number,
+  accepted: (socket: Socket) => void,
+): Promise<Offer> {
+  await rm(path, { force: true })
+  const server = createServer((socket) => {
+    /* whoever has gone is heard of by `close` */
+    socket.on('error', () => undefined)
+    const { fd } = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle
+    try {
+      sendDescriptor(fd, descriptor)
+    } catch {
+      socket.destroy()
+      return
+    }
+    accepted(socket)
+  })
+  const listening = Promise.withResolvers<undefined>()
+  server.once('error', listening.reject)
+  server.listen(path, () => listening.resolve(undefined))
+  await listening.promise
+  await chmod(path, 0o600)
+  server.unref()
+  return { close: () => void server.close() }
+}
+
+export interface Taken {
+  /** To be closed by whoever took it. */
+  readonly descriptor: number
+  readonly socket: Socket
+}
+
+/** undefined: nobody offers one there. */
+export async function takeDescriptor(path: string): Promise<Taken | undefined> {
+  const fd = connectTo(path, answerSeconds)
+  if (fd === undefined) return undefined
+  const descriptor = await receiveDescriptor(fd)
+  if (descriptor === undefined) {
+    closeQuietly(fd)
+    return undefined
+  }
+  const socket = new Socket({ fd })
+  socket.on('error', () => undefined)
+  return { descriptor, socket }
+}
+
+/** Calls for each line of JSON that comes; what is none is left out. */
+export function onMessages(socket: Socket, received: (message: unknown) => void): void {
+  createInterface({ input: socket }).on('line', (line) => {
+    try {
+      received(JSON.parse(line))
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+    }
+  })
+}
+
+export function sendMessage(socket: Socket, message: object): void {
+  socket.write(`${JSON.stringify(message)}\n`)
+}
