@@ -12,7 +12,7 @@ import type { Target } from './volume-files.ts'
 
 /** Shows `mount` at a place, made where it is missing; there already: done. Throws `CsiError` when something else is there. */
 export function show({ path, isReadOnly }: Target, mount: Pick<MountEntry, 'directory' | 'device'>): void {
-  mkdirSync(path, { recursive: true, mode: 0o750 })
+  mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
   const place = canonical(path)
   const there = mountAt(place)
   if (there !== undefined && there.device === mount.device) return
@@ -20,6 +20,7 @@ export function show({ path, isReadOnly }: Target, mount: Pick<MountEntry, 'dire
     throw new CsiError('failedPrecondition', `${path}: ${there.type} is mounted there: unmount it first`)
   /* one that was lost */
   if (there !== undefined) detachMount(place)
+  mkdirSync(place, { recursive: true, mode: 0o750 })
   bindMount(mount.directory, place, { isReadOnly })
 }
 

@@ -10,19 +10,12 @@
  * Invariant: while it is starting, serving or waiting this process has the kernel's descriptor, so that programs wait
  * for the next daemon instead of failing; nothing here touches what is mounted.
  */
-import { chownSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, sleep } from '../clock.ts'
 import { ask } from '../control/control-client.ts'
 import { abortConnection } from '../fuse/connection-abort.ts'
-import {
-  type Offer,
-  offerDescriptor,
-  onMessages,
-  sendMessage,
-  takeDescriptor,
-} from '../fuse/descriptor-passing.ts'
+import { takeDescriptor } from '../fuse/descriptor-passing.ts'
 import { mountKernel } from '../fuse/kernel-mount.ts'
 import { closeQuietly, detachMount } from '../fuse/libc.ts'
 import { mountAt, ownType } from '../fuse/mount-table.ts'
@@ -38,13 +31,13 @@ import type { DaemonSays } from './daemon-link.ts'
 import type { Events, PodEvent } from './events.ts'
 import type { Launcher } from './launcher.ts'
 import { hide, show } from './places.ts'
+import { SharedDescriptor } from './shared-descriptor.ts'
 import type { VolumeCredential } from './volume-attributes.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import {
   credentialFiles,
   daemonSocket,
   type DaemonUser,
-  driverSocket,
   forgetTarget,
   readDescription,
   readTargets,
@@ -78,14 +71,12 @@ export class SessionMount {
   readonly #targets = new Map<string, Target>()
   readonly #ready = Promise.withResolvers<undefined>()
   readonly #restarts = new RestartPolicy()
-  readonly #ended = Promise.withResolvers<undefined>()
+  #onDaemonEnd = (): void => undefined
   #beginning: Promise<void> = Promise.resolve()
   #takingDown: Promise<readonly string[] | undefined> | undefined
   #state: State = 'starting'
-  #descriptor: number | undefined
+  #descriptor: SharedDescriptor | undefined
   #device: string | undefined
-  #offer: Offer | undefined
-  #link: Socket | undefined
   /** Of the daemon that serves, or that served last. */
   #why = 'it was killed'
 
@@ -196,9 +187,9 @@ export class SessionMount {
     writeDescription(files, this.#described, this.#parts.user)
     const source = showMounted(this.options)
     const { descriptor } = await mountKernel(files.mountPoint, { source, noExec, allowOther: true })
-    this.#descriptor = descriptor
+    this.#descriptor = this.#share(descriptor)
     this.#device = mountAt(files.mountPoint)?.device
-    await this.#offerTo(descriptor)
+    await this.#descriptor.offer(files.run, this.#parts.user)
     await this.#launch()
   }
 
@@ -206,42 +197,30 @@ export class SessionMount {
     const { files } = this
     const taken = await takeDescriptor(join(files.run, daemonSocket))
     const entry = mountAt(files.mountPoint)
-    if (taken === undefined || entry?.type !== ownType) {
-      taken?.socket.destroy()
-      if (taken !== undefined) closeQuietly(taken.descriptor)
+    if (taken === undefined) {
       this.#lose('the driver and its daemon ended at once')
       return
     }
-    this.#descriptor = taken.descriptor
+    if (entry?.type !== ownType) {
+      taken.socket.destroy()
+      closeQuietly(taken.descriptor)
+      this.#lose('it was unmounted while no driver ran')
+      return
+    }
+    this.#descriptor = this.#share(taken.descriptor)
     this.#device = entry.device
-    await this.#offerTo(taken.descriptor)
+    await this.#descriptor.offer(files.run, this.#parts.user)
     this.#state = 'serving'
     this.#ready.resolve(undefined)
-    this.#follow(taken.socket)
+    this.#descriptor.follow(taken.socket)
     this.#logger.info({ key: files.key, session: showMounted(this.options) }, 'took over a mount')
   }
 
-  async #offerTo(descriptor: number): Promise<void> {
-    const { uid, gid } = this.#parts.user
-    const path = join(this.files.run, driverSocket)
-    this.#offer = await offerDescriptor(path, descriptor, (socket) => this.#accepted(socket))
-    chownSync(path, uid, gid)
-  }
-
-  /** A daemon has taken the descriptor. */
-  #accepted(socket: Socket): void {
-    sendMessage(socket, this.#state === 'starting' ? {} : { why: this.#why })
-    this.#follow(socket)
-  }
-
-  #follow(socket: Socket): void {
-    this.#link = socket
-    socket.unref()
-    onMessages(socket, (said) => this.#said(said as DaemonSays))
-    socket.once('close', () => {
-      if (this.#link !== socket) return
-      this.#link = undefined
-      this.#daemonEnded()
+  #share(descriptor: number): SharedDescriptor {
+    return new SharedDescriptor(descriptor, {
+      greeting: () => (this.#state === 'starting' ? {} : { why: this.#why }),
+      said: (message) => this.#said(message),
+      ended: () => this.#daemonEnded(),
     })
   }
 
@@ -261,7 +240,7 @@ export class SessionMount {
   }
 
   #daemonEnded(): void {
-    this.#ended.resolve(undefined)
+    this.#onDaemonEnd()
     if (this.#state === 'starting')
       this.#fail(
         new CsiError('unavailable', `the daemon of ${showMounted(this.options)} ended before it served it`),
@@ -313,7 +292,7 @@ export class SessionMount {
       new CsiError('unavailable', `the mount of ${showMounted(this.options)} was lost: ${why}`),
     )
     this.#logger.error({ key: this.files.key, session: showMounted(this.options), why }, 'a mount is lost')
-    this.#letGo()
+    this.#descriptor?.close()
     detachMount(this.files.mountPoint)
     void this.#parts.launcher
       .stop(this.files)
@@ -344,27 +323,29 @@ export class SessionMount {
 
   async #endKernelSide(): Promise<void> {
     const { files } = this
-    const { clock, launcher } = this.#parts
+    const { launcher } = this.#parts
     const device = this.#device
     while (detachMount(files.mountPoint));
-    const isGone = await Promise.race([
-      this.#link === undefined ? true : this.#ended.promise.then(() => true),
-      sleep(clock, endWithinMs).then(() => false),
-    ])
+    const isGone = await this.#daemonEnds(endWithinMs)
     if (!isGone && device !== undefined) abortConnection(device)
     await launcher
       .stop(files)
       .catch((error: unknown) => this.#logger.warn({ key: files.key, err: error }, 'a daemon may be left'))
-    this.#letGo()
+    this.#descriptor?.close()
   }
 
-  /** Of the kernel's side: once nobody has the descriptor, whoever waits for an answer gets an error. */
-  #letGo(): void {
-    this.#offer?.close()
-    this.#link?.destroy()
-    this.#link = undefined
-    if (this.#descriptor !== undefined) closeQuietly(this.#descriptor)
-    this.#descriptor = undefined
+  /** Whether the daemon that has the descriptor lets go of it by then. */
+  async #daemonEnds(withinMs: number): Promise<boolean> {
+    if (this.#descriptor?.isTaken !== true) return true
+    const settled = new AbortController()
+    const ended = new Promise<true>((resolve) => (this.#onDaemonEnd = () => resolve(true)))
+    const late = sleep(this.#parts.clock, withinMs, settled.signal).then(
+      () => false,
+      () => false,
+    )
+    const hasEnded = await Promise.race([ended, late])
+    settled.abort()
+    return hasEnded
   }
 
   #left(): readonly string[] | undefined {

@@ -67,13 +67,16 @@ export async function takeDescriptor(path: string): Promise<Taken | undefined> {
 
 /** Calls for each line of JSON that comes; what is none is left out. */
 export function onMessages(socket: Socket, received: (message: unknown) => void): void {
-  createInterface({ input: socket }).on('line', (line) => {
-    try {
-      received(JSON.parse(line))
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error
-    }
-  })
+  createInterface({ input: socket })
+    .on('line', (line) => {
+      try {
+        received(JSON.parse(line))
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error
+      }
+    })
+    /* it hands on those of the socket, whose end is heard of by `close` */
+    .on('error', () => undefined)
 }
 
 export function sendMessage(socket: Socket, message: object): void {
