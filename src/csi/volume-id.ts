@@ -40,7 +40,7 @@ export function parseVolumeId(id: string): VolumeIdentity | undefined {
   const session = parts.pop() ?? ''
   const agent = decoded(parts.pop() ?? '')
   const endpoint = endpointOf(parts)
-  if (agent === undefined || endpoint === undefined) return undefined
+  if (agent === undefined || agent === '' || endpoint === undefined) return undefined
   const identity = { endpoint, agent, session, isDeleted }
   return sessionPattern.test(session) && volumeId(identity) === id ? identity : undefined
 }
