@@ -113,9 +113,12 @@ export interface Served {
 }
 
 /** The services on a socket of their own, and the log of the server. */
-export async function served(t: Teardown, services: readonly ServedService[]): Promise<Served> {
+export async function served(
+  t: Teardown,
+  services: readonly ServedService[],
+  logger: RecordingLogger = recordingLogger(),
+): Promise<Served> {
   const socket = join(temporaryDirectory(t), 'csi.sock')
-  const logger = recordingLogger()
   const server = await serveOn(socket, services, { logger })
   t.teardown(() => server.close(AbortSignal.abort()))
   return { socket, server, logger, remote: (service) => remoteService(t, socket, service) }
