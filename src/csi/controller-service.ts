@@ -23,6 +23,7 @@ import type {
   ValidateVolumeCapabilitiesRequest,
 } from './messages.ts'
 import { ofTheUser, readClass, type VolumeClass } from './volume-class.ts'
+import { secretOf } from './volume-attributes.ts'
 import { isOfName, parseVolumeId, sessionId, sessionPrefix, volumeId } from './volume-id.ts'
 
 export interface ControllerOptions {
@@ -139,7 +140,7 @@ class Controller {
   /** With a client of its own, as the secret signs in; without a token as the controller's Pod does. */
   async #talk<Result>(
     { endpoint, agent, userIdentity }: Pick<VolumeClass, 'endpoint' | 'agent' | 'userIdentity'>,
-    { token, isolationKey }: TextMap,
+    secrets: TextMap,
     { signal }: CallContext,
     use: (client: SessionClient, attempt: Attempt) => Promise<Result>,
   ): Promise<Result> {
@@ -148,9 +149,9 @@ class Controller {
       ...defaultValues(),
       ...connection,
       endpoint,
-      isolationKey,
       userIdentity,
-      token: token?.trim(),
+      isolationKey: secretOf(secrets, 'isolationKey'),
+      token: secretOf(secrets, 'token'),
     }
     let client: SessionClient | undefined
     try {

@@ -8,7 +8,7 @@
 import { parseEndpoint } from '../client/endpoint.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import { defaultValues, type OptionName, type OptionRow, optionRows } from '../options/table.ts'
-import { directoryPath, OptionValueError } from '../options/values.ts'
+import { count, directoryPath, OptionValueError } from '../options/values.ts'
 import { CsiError } from './csi-error.ts'
 import type { TextMap, VolumeCapability } from './messages.ts'
 
@@ -68,10 +68,10 @@ const ownAttributes = [
   'userIdentity',
 ] as const
 type OwnAttribute = (typeof ownAttributes)[number]
-const secretNames: readonly string[] = ['token', 'isolationKey']
+const secretNames = ['token', 'isolationKey'] as const
 
 /* options that an attribute or the driver stands for; what to do instead */
-const notForVolumes: Readonly<Partial<Record<OptionName, string>>> = {
+const notForVolumes = {
   endpoint: 'give the attribute endpoint',
   token: 'put it into the secret of nodePublishSecretRef, under the name token',
   isolationKey: 'put it into the secret of nodePublishSecretRef, under the name isolationKey',
@@ -91,7 +91,8 @@ const notForVolumes: Readonly<Partial<Record<OptionName, string>>> = {
   logFile: 'the log is that of the mount Pod',
   traceFile: 'the log is that of the mount Pod: give the driver --log-level trace',
   ignoreFrom: 'a volume has no file to read it from: give ignore',
-}
+} satisfies Readonly<Partial<Record<OptionName, string>>>
+const remedies: ReadonlyMap<string, string> = new Map(Object.entries(notForVolumes))
 
 const optionByName: ReadonlyMap<string, readonly [OptionName, OptionRow]> = new Map(
   optionRows.flatMap(([name, row]) =>
@@ -104,7 +105,7 @@ export function readVolume(request: VolumeRequest): VolumeSpec {
   const attributes = attributesOf(request)
   const own = (name: OwnAttribute): string | undefined => attributes.get(name)
   const needed = (name: OwnAttribute): string => own(name) ?? refuse(`the attribute ${name} is missing`)
-  const { isolationKey } = request.secrets
+  const isolationKey = secretOf(request.secrets, 'isolationKey')
   const group = groupOf(request.volumeCapability)
   const subPath = own('subPath')
   const values = { ...defaultValues(), ...givenOptions(attributes) }
@@ -152,7 +153,7 @@ function attributesOf({
   volumeCapability,
 }: VolumeRequest): ReadonlyMap<string, string> {
   for (const name of Object.keys(secrets)) {
-    if (!secretNames.includes(name) && !name.includes('/'))
+    if (!(secretNames as readonly string[]).includes(name) && !name.includes('/'))
       refuse(`the secret has an entry ${name}, which is not known: it may have ${secretNames.join(' and ')}`)
   }
   const attributes = new Map(Object.entries(volumeContext).filter(([name]) => !name.includes('/')))
@@ -167,17 +168,25 @@ function givenOptions(attributes: ReadonlyMap<string, string>): Record<string, u
   const given: Record<string, unknown> = {}
   for (const [attribute, text] of attributes) {
     if ((ownAttributes as readonly string[]).includes(attribute)) continue
-    const [name, row] = optionByName.get(attribute) ?? refuse(unknown(attribute))
-    const instead = notForVolumes[name]
+    /* what has no flag is called as the secret has it */
+    const [name, row] = optionByName.get(attribute) ?? [attribute, undefined]
+    const instead = remedies.get(name)
     if (instead !== undefined) refuse(`${attribute} is not a volume's to say: ${instead}`)
+    if (row === undefined) return refuse(unknown(attribute))
     given[name] =
       row.argument === undefined ? flag(attribute, text) : valueOf(attribute, () => row.parse(text))
   }
   return given
 }
 
+/** Without the end of the line that a file has which a secret was made from. */
+export function secretOf(secrets: TextMap, name: (typeof secretNames)[number]): string | undefined {
+  const text = secrets[name]?.trim()
+  return text === '' ? refuse(`the secret's ${name} is empty`) : text
+}
+
 function unknown(attribute: string): string {
-  const options = [...optionByName].filter(([, [name]]) => notForVolumes[name] === undefined)
+  const options = [...optionByName].filter(([, [name]]) => !remedies.has(name))
   const names = [...ownAttributes, ...options.map(([word]) => word)]
   return `the attribute ${attribute} is not known: a volume may have ${names.join(', ')}`
 }
@@ -217,7 +226,7 @@ function isForReaders(capability: VolumeCapability | null): boolean {
 function groupOf(capability: VolumeCapability | null): number | undefined {
   const text = capability?.mount?.volumeMountGroup ?? ''
   if (text === '') return undefined
-  return /^[0-9]{1,10}$/.test(text) ? Number(text) : refuse(`fsGroup: "${text}" is not a number`)
+  return valueOf('fsGroup', () => count(0, 2 ** 32 - 2)(text))
 }
 
 function podInfo(context: TextMap): PodInfo {
@@ -235,8 +244,8 @@ function credentialOf(
   { volumeContext, secrets }: VolumeRequest,
   own: (name: OwnAttribute) => string | undefined,
 ): VolumeCredential {
-  const { token } = secrets
-  if (token !== undefined) return { kind: 'token', token: token.trim() }
+  const token = secretOf(secrets, 'token')
+  if (token !== undefined) return { kind: 'token', token }
   const clientId = own('clientId')
   const tenantId = own('tenantId')
   if (clientId === undefined || tenantId === undefined)
@@ -248,15 +257,14 @@ function credentialOf(
 }
 
 function serviceAccountToken(json: string | undefined): string {
-  return (
-    tokensFrom(json)?.[tokenAudience]?.token ??
-    refuse(
-      `the kubelet gave no token of the service account for ${tokenAudience}: the CSIDriver object has to ask for it (tokenRequests)`,
-    )
+  const token = tokensFrom(json)?.[tokenAudience]?.token
+  if (typeof token === 'string' && token !== '') return token
+  return refuse(
+    `the kubelet gave no token of the service account for ${tokenAudience}: the CSIDriver object has to ask for it (tokenRequests)`,
   )
 }
 
-type Tokens = Readonly<Record<string, { readonly token?: string }>> | null
+type Tokens = Readonly<Record<string, { readonly token?: unknown } | undefined>> | null
 
 function tokensFrom(json: string | undefined): Tokens {
   try {

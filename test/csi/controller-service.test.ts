@@ -227,7 +227,7 @@ void t.test('what cannot be meant is refused by name, and makes no session', asy
     [{ session: 'session-0001' }, /^session: each volume of a class is a session of its own/],
     [{ reclaim: 'retain' }, /^reclaim: "retain" is neither keep nor delete$/],
     [{ reclaim: 'delete', userIdentity: 'eva' }, /^reclaim: delete and userIdentity/],
-    [{ token: 'x' }, /^the attribute token is not known/],
+    [{ token: 'x' }, /^token is not a volume's to say: put it into the secret/],
     [{ cache: '1G' }, /^the attribute cache is not known/],
     [{ 'cache-size': 'much' }, /^cache-size: /],
     [{ 'log-file': '/tmp/x' }, /^log-file is not a volume's to say/],
