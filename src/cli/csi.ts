@@ -62,13 +62,15 @@ export async function run(argv: readonly string[]): Promise<number> {
   const stopped = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(name, () => stopped.abort(new Error(`stopped by ${name}`)))
+  const socket = resolve(flags.socket ?? join(plugin, 'csi.sock'))
   const driver = await startDriver({
-    socket: resolve(flags.socket ?? join(plugin, 'csi.sock')),
+    socket,
     kubeletDirectory: flags.noRegistration ? undefined : kubeletDirectory,
     ...{ nodeName, volumes, logger, clock: systemClock },
     connection: { ...proxies, caFile },
     onRefused: (reason) => stopped.abort(new CommandFailure(`the kubelet refused the driver: ${reason}`)),
   })
+  process.stdout.write(`${socket}\n`)
   await new Promise((end) => stopped.signal.addEventListener('abort', end, { once: true }))
   await driver.close(AbortSignal.timeout(lastCallsMs))
   const reason: unknown = stopped.signal.reason

@@ -82,10 +82,9 @@ export const clusterCommands = {
     },
     takes: [],
     examples: [
-      { line: 'mount-session csi', help: 'as the DaemonSet of scripts/kubernetes runs it' },
       {
-        line: 'mount-session csi --in-process --no-registration --socket run/csi.sock --kubelet-dir kubelet',
-        help: 'without a cluster, to try a client of the interface',
+        line: 'mount-session csi --in-process --no-registration --socket csi.sock --kubelet-dir kubelet --state-dir state --run-dir run',
+        help: 'without a cluster, to try a client of the interface; prints the socket once it listens',
       },
     ],
   },
