@@ -55,7 +55,7 @@ function deadLinks(root: string): string[] {
 
 /**
  * The examples of library.md in an empty project that has the package and `@types/node`: compiled, and run as
- * it is compiled. Without `@types/node` the compiler says what is missing.
+ * it is compiled. Before that with the types of Node that a dependency happens to bring, which nobody has to rely on.
  */
 async function useAsLibrary(
   t: Test,
@@ -87,7 +87,7 @@ async function useAsLibrary(
     ],
   ]
   const compile = () => run(process.execPath, compiler, {}, project)
-  t.match(await compile(), { code: 2, stdout: /Cannot find type definition file for 'node'/ })
+  t.match(await compile(), { code: 0, stdout: '' })
   mkdirSync(join(project, 'node_modules', '@types'))
   symlinkSync(join(process.cwd(), 'node_modules/@types/node'), join(project, 'node_modules/@types/node'))
   t.match(await compile(), { code: 0, stdout: '' })
@@ -156,6 +156,15 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
     `const all = await import(${JSON.stringify(`file://${library}/dist/index.js`)}); console.log(typeof all.SessionClient)`,
   ])
   t.match(imported, { code: 0, stdout: 'function\n' })
+  /* what the driver for Kubernetes speaks is read from files beside its code */
+  const spoken = await run(process.execPath, [
+    '--input-type=module',
+    '--eval',
+    `const { loadService } = await import(${JSON.stringify(`file://${library}/dist/csi/grpc-server.js`)});
+     for (const [proto, name] of [['csi.proto', 'csi.v1.Node'], ['registration.proto', 'pluginregistration.Registration']])
+       console.log(Object.keys(loadService(proto, name)).length)`,
+  ])
+  t.match(spoken, { code: 0, stdout: '4\n2\n', stderr: '' })
 
   const seed = { agent: 'agent', session: 'session-0001' }
   const emulator = await startEmulator({ data: join(root, 'data'), seed: [seed], seedFiles: true })
