@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { Client, credentials, status } from '@grpc/grpc-js'
 import t from 'tap'
 import { ServiceError } from '../../src/client/errors.ts'
 import { CsiError } from '../../src/csi/csi-error.ts'
@@ -328,7 +329,6 @@ void t.test('what goes over the wire has the names and numbers of the specificat
   })
   /* field 1 and field 4, texts, as any other program writes them */
   const bytes = Buffer.from('0a0161' + '22022f62', 'hex')
-  const { Client, credentials } = await import('@grpc/grpc-js')
   const client = new Client(`unix:${socket}`, credentials.createInsecure())
   t.teardown(() => client.close())
   const details = await new Promise((resolve) => {
@@ -341,4 +341,26 @@ void t.test('what goes over the wire has the names and numbers of the specificat
     )
   })
   t.equal(details, 'a at /b')
+})
+
+void t.test('bytes that are no call harm nobody but their sender', async (t) => {
+  const { remote, socket } = await served(t, [publishedBy(() => Promise.resolve({}))])
+  const client = new Client(`unix:${socket}`, credentials.createInsecure())
+  t.teardown(() => client.close())
+  const code = await new Promise((resolve) => {
+    client.makeUnaryRequest(
+      '/csi.v1.Node/NodePublishVolume',
+      () => Buffer.from('0aff', 'hex'),
+      (answer: Buffer) => answer,
+      null,
+      (error) => resolve(error?.code),
+    )
+  })
+  t.equal(code, status.INTERNAL)
+  const stranger = connect(socket)
+  const closed = new Promise((resolve) => stranger.once('close', resolve))
+  stranger.on('error', () => undefined)
+  stranger.resume().end('GET / HTTP/1.1\r\n\r\n')
+  await closed
+  t.strictSame(await remote(node).call('NodePublishVolume'), {})
 })
