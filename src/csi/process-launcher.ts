@@ -30,7 +30,8 @@ export class ProcessLauncher implements Launcher {
     const child = spawn(program, [...args, files.run], {
       cwd: '/',
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      /* both are the driver's log; its stdout ends with it */
+      stdio: ['ignore', process.stderr.fd, process.stderr.fd],
       env: { ...process.env, HOME: files.state },
       ...this.#user,
     })

@@ -147,14 +147,17 @@ export class SessionMount {
   }
 
   /** Hands what signs in to the daemon, which tries again at once what waited for it. */
-  renew(credential: VolumeCredential): void {
+  async renew(credential: VolumeCredential): Promise<void> {
     const { files } = this
     const file = join(files.run, credentialFiles[credential.kind])
     const text = credential.kind === 'token' ? credential.token : credential.assertion
     if (readText(file) === text) return
     files.write(file, text, this.#parts.user)
-    if (this.#state === 'serving')
-      ask(this.#stateDirectory, { method: 'retry' }, { answerWithinMs: endWithinMs }).catch(() => undefined)
+    if (this.#state !== 'serving') return
+    /* one that has just ended reads it when it begins */
+    await ask(this.#stateDirectory, { method: 'retry' }, { answerWithinMs: endWithinMs }).catch(
+      () => undefined,
+    )
   }
 
   /**
@@ -331,6 +334,8 @@ export class SessionMount {
     await launcher
       .stop(files)
       .catch((error: unknown) => this.#logger.warn({ key: files.key, err: error }, 'a daemon may be left'))
+    /* it has the journal until it is gone */
+    await this.#daemonEnds(endWithinMs)
     this.#descriptor?.close()
   }
 
@@ -359,6 +364,7 @@ export class SessionMount {
 
   #remove(left: readonly string[] | undefined): void {
     const { run, state, mountPoint } = this.files
+    this.#targets.clear()
     rmSync(run, { recursive: true, force: true })
     try {
       rmdirSync(mountPoint)

@@ -5,7 +5,7 @@
  * so that a driver that has just started can take it away.
  */
 import type { Logger } from '../log.ts'
-import type { OptionName } from '../options/table.ts'
+import { type OptionName, type OptionRow, options as optionTable } from '../options/table.ts'
 import { showMounted } from '../options/show-address.ts'
 import { CsiError } from './csi-error.ts'
 import type { NodeVolumes } from './node-service.ts'
@@ -115,7 +115,7 @@ export class SessionMounts implements NodeVolumes {
     if (!isOver) {
       this.#refuseOtherOptions(there, spec, target)
       there.remember(target)
-      there.renew(spec.credential)
+      await there.renew(spec.credential)
       return there
     }
     /* what it showed is dead to the Pods that run; others find it again */
@@ -125,7 +125,7 @@ export class SessionMounts implements NodeVolumes {
     files.make(this.#parts.user)
     const mount = SessionMount.begin(files, this.#describe(files, spec), this.#parts)
     this.#mounts.set(key, mount)
-    mount.renew(spec.credential)
+    await mount.renew(spec.credential)
     for (const each of [...shownBefore, target]) mount.remember(each)
     return mount
   }
@@ -169,7 +169,7 @@ export class SessionMounts implements NodeVolumes {
     const { namespace, name: pod } = first.pod
     throw new CsiError(
       'failedPrecondition',
-      `${showMounted(options)} is mounted on this node for Pod ${namespace}/${pod} with another ${name} (${JSON.stringify(mount.options[name])}, not ${JSON.stringify(options[name])}): give the same, or run on another node`,
+      `${showMounted(options)} is mounted on this node for Pod ${namespace}/${pod} with another ${nameOf(name)} (${JSON.stringify(mount.options[name])}, not ${JSON.stringify(options[name])}): give the same, or run on another node`,
     )
   }
 
@@ -199,6 +199,12 @@ export class SessionMounts implements NodeVolumes {
     })
     return done
   }
+}
+
+/** As the attributes call it. */
+function nameOf(option: OptionName): string {
+  const { flag, mountOption }: OptionRow = optionTable[option]
+  return flag ?? mountOption ?? option
 }
 
 /** What an event says of changes that are left. */

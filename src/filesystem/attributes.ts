@@ -34,7 +34,7 @@ export function describe(
     kind: what.kind,
     size,
     blocks: Math.ceil(size / 512),
-    mode: kept?.mode ?? (isFile ? 0o644 : 0o755) & ~options.umask,
+    mode: kept?.mode ?? (isFile ? 0o666 : 0o777) & ~options.umask,
     uid: kept?.uid ?? options.uid,
     gid: kept?.gid ?? options.gid,
     linkCount: what.named ? 1 : 0,
