@@ -86,7 +86,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     requestsPerSecond: options.requestsPerSecond ?? Infinity,
     accepts: (given) => given === acceptedToken,
   })
-  const certificate = options.tls === true ? await loadCertificate(data) : undefined
+  const certificate = options.tls === true ? await loadCertificate(data, host) : undefined
 
   const seeds = options.seed ?? []
   for (const { agent, session } of seeds) {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -37,6 +38,25 @@ void t.test('the key of the certificate is for its owner alone', async (t) => {
   t.match(emulator.endpoint, /^https:\/\/127\.0\.0\.1:\d+\/api\/projects\/demo$/)
   t.equal(fs.statSync(join(emulator.data, 'tls/key.pem')).mode & 0o777, 0o600)
 })
+
+void t.test(
+  'the certificate is for the address that is listened at, and is made anew for another',
+  async (t) => {
+    const data = t.testdir()
+    const named = async (host: string): Promise<X509Certificate> => {
+      const emulator = await startEmulator({ data, host, tls: true })
+      await emulator.close()
+      return new X509Certificate(fs.readFileSync(emulator.certificatePath!))
+    }
+    const loopback = await named('127.0.0.1')
+    t.equal(loopback.checkIP('127.0.0.2'), undefined)
+    const other = await named('127.0.0.2')
+    t.equal(other.checkIP('127.0.0.2'), '127.0.0.2')
+    t.equal(other.checkIP('127.0.0.1'), '127.0.0.1')
+    t.equal(other.checkHost('localhost'), 'localhost')
+    t.equal((await named('127.0.0.1')).fingerprint256, other.fingerprint256)
+  },
+)
 
 void t.test('a seeded session has a workspace once', async (t) => {
   const data = t.testdir()
