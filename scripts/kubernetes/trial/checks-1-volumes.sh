@@ -1,0 +1,111 @@
+# Sourced by `try`: what is documented installs, and volumes are what they are documented to be.
+
+check_manifests() { # the API server takes every manifest and example as it is
+  kubectl apply -f "$here/namespace.yaml"
+  kubectl apply --dry-run=server --validate=strict -k "$here"
+  kubectl apply --dry-run=server --validate=strict -k "$here/controller"
+  # a Pod is refused while its service account is not there
+  kubectl create serviceaccount triage --dry-run=client -o yaml | kubectl apply -f -
+  local example
+  for example in "$here"/example-*.yaml; do kubectl apply --dry-run=server --validate=strict -f "$example"; done
+  kubectl delete serviceaccount triage
+}
+
+check_install() { # the driver runs and is registered with the kubelet
+  driver_manifests | kubectl apply -f -
+  driver_ready
+}
+
+check_inline() { # a Pod reads, writes and fsyncs in an inline volume, and the service has it
+  echo 'from the agent' >"$(files_of demo-session)/of-the-agent"
+  pod inline demo-session
+  [ "$(in_pod inline 'cat /session/of-the-agent')" = 'from the agent' ]
+  in_pod inline 'mkdir /session/made && head -c 100000 /dev/urandom >/tmp/block &&
+    dd if=/tmp/block of=/session/made/file conv=fsync && cmp /tmp/block /session/made/file'
+  in_pod inline 'cat /tmp/block' | cmp - "$(files_of demo-session)/made/file"
+  in_pod inline 'mv /session/made/file /session/made/renamed && sync /session/made/renamed && rm -r /session/of-the-agent'
+  wait_for 20 'the new name at the service' test -e "$(files_of demo-session)/made/renamed"
+  wait_for 20 'no file of the agent at the service' test ! -e "$(files_of demo-session)/of-the-agent"
+  delete_pod inline
+  wait_for 30 'no mount left' count_is 0 mounts
+  wait_for 30 'no mount Pod left' count_is 0 mount_pods
+}
+
+check_shared() { # Pods of one service account see each other's changes at once; those of another within seconds
+  kubectl create serviceaccount other --dry-run=client -o yaml | kubectl apply -f -
+  pod one demo-session
+  pod two demo-session
+  pod three demo-session account=other
+  count_is 2 mount_pods || [ -n "$in_process" ]
+  in_pod three 'ls /session'
+  in_pod one 'echo hello >/session/shared'
+  [ "$(in_pod two 'cat /session/shared')" = hello ]
+  wait_for 20 'the file in the Pod of another service account' in_pod three 'grep -x hello /session/shared'
+  # the mount stays as long as one of them uses it
+  delete_pod one
+  in_pod two 'echo again >/session/shared && sync /session/shared'
+}
+
+check_readonly() { # a volume that is read-only refuses writes, while another of the same session takes them
+  pod reader demo-session readonly=true
+  pod writer demo-session
+  in_pod writer 'echo hello >/session/written'
+  [ "$(in_pod reader 'cat /session/written')" = hello ]
+  in_pod reader 'echo no >/session/refused' 2>&1 | grep -i 'read-only'
+  in_pod writer 'test ! -e /session/refused'
+}
+
+check_fsgroup() { # a Pod with fsGroup writes as a user of that group, whose files they are
+  pod grouped demo-session 'security=runAsUser: 1000, runAsGroup: 1000, fsGroup: 2000' 'attributes=cache-size: "50M"'
+  in_pod grouped 'echo hello >/session/of-the-group'
+  [ "$(in_pod grouped 'stat -c %g /session/of-the-group')" = 2000 ]
+  in_pod grouped 'id' | grep 2000
+}
+
+check_subpath() { # a volume may be a directory of a session, of which it shows nothing else
+  mkdir -p "$(files_of demo-session)/deep/er"
+  echo hello >"$(files_of demo-session)/deep/er/file"
+  pod below demo-session 'attributes=subPath: deep/er'
+  [ "$(in_pod below 'ls /session && cat /session/file')" = "file
+hello" ]
+}
+
+check_wrong() { # an attribute that is wrong, and a session that is not there, are events that name them
+  pod wrong demo-session 'attributes=cache-sise: "5G"' wait=no
+  wait_for 60 'an event that names the attribute' has_event wrong 'FailedMount.*cache-sise'
+  pod missing no-such-session wait=no
+  wait_for 90 'an event that names the session' has_event missing 'FailedMount.*no-such-session'
+  pod unsigned demo-session secret= wait=no
+  wait_for 60 'an event that says what is missing' has_event unsigned 'FailedMount.*nothing to sign in with'
+  kubectl get events | grep -E 'wrong|missing|unsigned'
+}
+
+check_twenty() { # twenty Pods at once have twenty sessions
+  local n begun=$SECONDS
+  for n in $(seq 20); do
+    session "twenty-session-$n"
+    echo "content $n" >"$(files_of "twenty-session-$n")/file"
+  done
+  for n in $(seq 20); do pod "twenty-$n" "twenty-session-$n" wait=no >/dev/null; done
+  for n in $(seq 20); do wait_pod "twenty-$n" 300; done
+  echo "# twenty Pods ready in $((SECONDS - begun)) s"
+  for n in $(seq 20); do
+    [ "$(in_pod "twenty-$n" 'cat /session/file; echo written >/session/new; sync /session/new')" = "content $n" ]
+  done
+  for n in $(seq 20); do grep -x written "$(files_of "twenty-session-$n")/new"; done
+  memory
+  kubectl delete pod -l trial=pod --wait=true --timeout=300s
+  wait_for 60 'no mount Pods left' count_is 0 mount_pods
+}
+
+# What the daemons take, in MB: PSS counts what several of them share once.
+memory() {
+  local pid rss=0 pss=0 count=0
+  for pid in $(daemon_pids); do
+    rss=$((rss + $(awk '/^Rss:/ { print $2 }' "/proc/$pid/smaps_rollup")))
+    pss=$((pss + $(awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup")))
+    count=$((count + 1))
+  done
+  [ "$count" -gt 0 ] || return 0
+  echo "# $count daemons: $((rss / count / 1024)) MB each (RSS), $((pss / count / 1024)) MB each (PSS), $((pss / 1024)) MB together"
+}
