@@ -113,6 +113,8 @@ function ownOption(key: string, { flag, short, argument, many, required, help }:
   const letter = short === undefined ? '' : `-${short}, `
   const option = new Option(`${letter}--${flag}${argument === undefined ? '' : ` <${argument}>`}`, help)
   option.attributeName = () => key
+  /* a flag is false without it, also one that begins with `no-` */
+  option.negate = false
   if (required === true) option.makeOptionMandatory()
   if (many === true)
     option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
