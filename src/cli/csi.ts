@@ -30,7 +30,8 @@ const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 
 export async function run(argv: readonly string[]): Promise<number> {
   const { flags, values } = readCommand('csi', argv)
   if (process.platform !== 'linux') throw new CommandFailure('the driver needs FUSE of Linux')
-  if (process.getuid?.() !== 0)
+  /* beside an external-provisioner it mounts nothing */
+  if (process.getuid?.() !== 0 && !flags.noRegistration)
     throw new CommandFailure('the driver mounts for others: run it as root, in a privileged container')
   const { createLogger } = await import('./log-output.ts')
   const logLevel = flags.logLevel ?? 'info'
@@ -106,10 +107,14 @@ async function placeOfDaemons(
     throw new CommandFailure(
       'there is no cluster to start mount Pods in: run it in a Pod, or give --in-process',
     )
-  const image = givenImage ?? process.env['MOUNT_SESSION_IMAGE']
-  if (image === undefined)
-    throw new CommandFailure('no image for mount Pods: give --image, or set MOUNT_SESSION_IMAGE')
-  const { PodLauncher } = await import('../csi/pod-launcher.ts')
+  const [{ PodLauncher }, { ownImage }] = await Promise.all([
+    import('../csi/pod-launcher.ts'),
+    import('../csi/own-image.ts'),
+  ])
+  const image =
+    givenImage === undefined
+      ? await ownImage(cluster, process.env['POD_NAME'] ?? hostname())
+      : { image: givenImage }
   const environment = Object.fromEntries(
     proxyVariables.flatMap((name) => {
       const value = process.env[name]

@@ -18,6 +18,14 @@ const answerWithinMs = 20_000
 /** As the API has it; nobody here reads more. */
 export interface PodObject {
   readonly metadata: { readonly name: string; readonly deletionTimestamp?: string }
+  readonly spec?: {
+    readonly containers?: readonly {
+      readonly name?: string
+      readonly image?: string
+      readonly imagePullPolicy?: string
+    }[]
+    readonly imagePullSecrets?: readonly { readonly name: string }[]
+  }
   readonly status?: {
     readonly phase?: string
     readonly message?: string
@@ -58,6 +66,10 @@ export class Cluster {
 
   async createPod(namespace: string, pod: object): Promise<void> {
     await this.#call('POST', `/api/v1/namespaces/${namespace}/pods`, pod)
+  }
+
+  async getPod(namespace: string, name: string): Promise<PodObject> {
+    return (await this.#call('GET', `/api/v1/namespaces/${namespace}/pods/${name}`)) as PodObject
   }
 
   /** Those of a label, `NAME=VALUE`, on one node. */

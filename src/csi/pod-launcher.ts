@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import type { Cluster, PodObject } from './cluster.ts'
 import { driverName } from './identity-service.ts'
 import type { Launcher } from './launcher.ts'
+import type { PodImage } from './own-image.ts'
 import type { DaemonUser, VolumeFiles } from './volume-files.ts'
 
 const keyLabel = `${driverName}/volume`
@@ -17,7 +18,7 @@ export interface PodLauncherOptions {
   readonly namespace: string
   readonly nodeName: string
   /** Of this program. */
-  readonly image: string
+  readonly image: PodImage
   readonly user: DaemonUser
   /** Of the daemons, such as those of a proxy. */
   readonly environment: Readonly<Record<string, string>>
@@ -62,7 +63,8 @@ export class PodLauncher implements Launcher {
   }
 
   #podFor({ key, run, state }: VolumeFiles): object {
-    const { image, user, nodeName, environment } = this.#options
+    const { user, nodeName, environment } = this.#options
+    const { image, imagePullPolicy = 'IfNotPresent', imagePullSecrets } = this.#options.image
     const directories = [
       { name: 'run', path: run },
       { name: 'state', path: state },
@@ -80,6 +82,7 @@ export class PodLauncher implements Launcher {
         terminationGracePeriodSeconds: 10,
         automountServiceAccountToken: false,
         enableServiceLinks: false,
+        imagePullSecrets,
         /* volumes of running Pods stand on it */
         priorityClassName: 'system-node-critical',
         tolerations: [{ operator: 'Exists' }],
@@ -92,7 +95,7 @@ export class PodLauncher implements Launcher {
           {
             name: 'daemon',
             image,
-            imagePullPolicy: 'IfNotPresent',
+            imagePullPolicy,
             args: ['csi-volume', run],
             env: Object.entries({ ...environment, HOME: state }).map(([name, value]) => ({ name, value })),
             securityContext: {

@@ -65,7 +65,7 @@ export const clusterCommands = {
       image: {
         flag: 'image',
         argument: 'IMAGE',
-        help: 'of mount Pods: this program, as the driver runs it (env: MOUNT_SESSION_IMAGE)',
+        help: "of mount Pods (default: that of the driver's Pod, which POD_NAME or the host name names)",
       },
       namespace: {
         flag: 'namespace',
