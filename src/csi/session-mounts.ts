@@ -5,13 +5,12 @@
  * so that a driver that has just started can take it away.
  */
 import type { Logger } from '../log.ts'
-import { type OptionName, type OptionRow, options as optionTable } from '../options/table.ts'
 import { showMounted } from '../options/show-address.ts'
 import { CsiError } from './csi-error.ts'
 import type { NodeVolumes } from './node-service.ts'
 import { hide } from './places.ts'
 import { SessionMount, type SessionMountParts } from './session-mount.ts'
-import type { VolumeSpec } from './volume-attributes.ts'
+import { attributeOf, differingOption, type VolumeSpec } from './volume-attributes.ts'
 import {
   keyOf,
   keysIn,
@@ -162,14 +161,12 @@ export class SessionMounts implements NodeVolumes {
     const others = [...mount.targets.values()].filter(({ path }) => path !== target.path)
     const [first] = others
     if (first === undefined) return
-    const name = (Object.keys(options) as (keyof typeof options & OptionName)[]).find(
-      (each) => JSON.stringify(options[each]) !== JSON.stringify(mount.options[each]),
-    )
+    const name = differingOption(options, mount.options)
     if (name === undefined) return
     const { namespace, name: pod } = first.pod
     throw new CsiError(
       'failedPrecondition',
-      `${showMounted(options)} is mounted on this node for Pod ${namespace}/${pod} with another ${nameOf(name)} (${JSON.stringify(mount.options[name])}, not ${JSON.stringify(options[name])}): give the same, or run on another node`,
+      `${showMounted(options)} is mounted on this node for Pod ${namespace}/${pod} with another ${attributeOf(name)} (${JSON.stringify(mount.options[name])}, not ${JSON.stringify(options[name])}): give the same, or run on another node`,
     )
   }
 
@@ -199,12 +196,6 @@ export class SessionMounts implements NodeVolumes {
     })
     return done
   }
-}
-
-/** As the attributes call it. */
-function nameOf(option: OptionName): string {
-  const { flag, mountOption }: OptionRow = optionTable[option]
-  return flag ?? mountOption ?? option
 }
 
 /** What an event says of changes that are left. */

@@ -33,8 +33,17 @@ export type VolumeCredential =
     }
 
 /** What of the options the driver adds by itself. */
-type OfTheDriver =
-  'directory' | 'stateRoot' | 'cacheRoot' | 'token' | 'caFile' | 'httpsProxy' | 'allProxy' | 'noProxy'
+const ofTheDriver = [
+  'directory',
+  'stateRoot',
+  'cacheRoot',
+  'token',
+  'caFile',
+  'httpsProxy',
+  'allProxy',
+  'noProxy',
+] as const satisfies readonly (keyof MountOptions)[]
+type OfTheDriver = (typeof ofTheDriver)[number]
 
 export interface VolumeSpec {
   readonly options: Omit<MountOptions, OfTheDriver>
@@ -129,6 +138,25 @@ export function readVolume(request: VolumeRequest): VolumeSpec {
     credential: credentialOf(request, own),
     pod: podInfo(request.volumeContext),
   }
+}
+
+/** The first that two volumes of a session do not agree in; what the driver adds is not theirs. */
+export function differingOption(
+  one: VolumeSpec['options'],
+  other: VolumeSpec['options'],
+): keyof VolumeSpec['options'] | undefined {
+  const names = Object.keys(one) as (keyof VolumeSpec['options'])[]
+  return names.find(
+    (name) =>
+      !(ofTheDriver as readonly string[]).includes(name) &&
+      JSON.stringify(one[name]) !== JSON.stringify(other[name]),
+  )
+}
+
+/** What an option is called among the attributes. */
+export function attributeOf(option: string): string {
+  const [word = option] = [...optionByName].find(([, [name]]) => name === option) ?? []
+  return word
 }
 
 /** What a storage class hands on to its volumes, flags of the mount included: throws for what no volume could have. */

@@ -42,7 +42,7 @@ export interface FilesystemOptions {
   /** Owner of what has none of its own. */
   readonly uid: number
   readonly gid: number
-  /** Bits taken from the default modes 0644 and 0755. */
+  /** Bits taken from the default modes 0666 and 0777. */
   readonly umask: number
   /** Strict mode: flush and naming calls return when the service has the change, or with its error. */
   readonly sync: boolean

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import {
   checkAttributes,
+  differingOption,
   readVolume,
   tokenAudience,
   type VolumeRequest,
@@ -92,6 +93,17 @@ void t.test('all users of a Pod may use a volume, whoever they are', (t) => {
   t.match(read({ uid: '1000', gid: '2000', umask: '077' }).options, { uid: 1000, gid: 2000, umask: 0o077 })
   t.end()
 })
+
+void t.test(
+  'volumes of a session agree, or it is said in what they do not; what the driver adds is not theirs',
+  (t) => {
+    const added = { caFile: '/run/ca.pem', httpsProxy: 'http://proxy', directory: '/mounts/key' }
+    t.equal(differingOption(read().options, { ...read().options, ...added }), undefined)
+    t.equal(differingOption(read().options, read({ ttl: '5s' }).options), 'ttlMs')
+    t.equal(differingOption(read().options, read({}, group('2000')).options), 'gid')
+    t.end()
+  },
+)
 
 void t.test('the files of a Pod with an fsGroup are of that group, which may write', (t) => {
   t.match(read({}, group('2000')).options, { uid: 0, gid: 2000, umask: 0o002 })

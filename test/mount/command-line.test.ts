@@ -201,6 +201,11 @@ void t.test('a killed mount is detached when its session is mounted at another p
   t.equal(read(emulator, 'kept'), 'kept\n')
 })
 
+void t.test('-o umask=0 lets everybody write whom the mount lets in', async (t) => {
+  const mounted = await mountEmulator(t, { args: ['-o', 'umask=0'], emulator: { seedFiles: true } })
+  t.equal(await mounted.ok("stat -c '%a' README.md agent"), '666\n777\n')
+})
+
 void t.test('-o ro refuses changes, and -o uid, gid and umask show', async (t) => {
   const mounted = await mountEmulator(t, {
     args: ['-o', 'ro,uid=1234,gid=4321,umask=027'],
