@@ -122,7 +122,7 @@ async function placeOfDaemons(
     }),
   )
   const where = { namespace: namespace ?? cluster.namespace, nodeName, image, user, environment }
-  return { launcher: new PodLauncher({ cluster, ...where }), events }
+  return { launcher: new PodLauncher({ cluster, clock: systemClock, ...where }), events }
 }
 
 function daemonProgram(): readonly string[] {

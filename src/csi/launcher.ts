@@ -12,6 +12,6 @@ export interface Launcher {
   launch(files: VolumeFiles): Promise<void>
   /** Why a daemon that was launched does not serve yet, where that is known. */
   describe(files: VolumeFiles): Promise<string | undefined>
-  /** Ends it, by force where it does not end by itself. Nothing there: done. */
+  /** Resolves when it has ended, by force where it does not end by itself. Nothing there: done. */
   stop(files: VolumeFiles): Promise<void>
 }

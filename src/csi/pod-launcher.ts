@@ -5,13 +5,19 @@
  * Each start is a Pod of a new name, so that one that hangs in its deletion is not waited for.
  */
 import { randomBytes } from 'node:crypto'
+import { type Clock, sleep } from '../clock.ts'
 import type { Cluster, PodObject } from './cluster.ts'
+import { CsiError } from './csi-error.ts'
 import { driverName } from './identity-service.ts'
 import type { Launcher } from './launcher.ts'
 import type { PodImage } from './own-image.ts'
 import type { DaemonUser, VolumeFiles } from './volume-files.ts'
 
 const keyLabel = `${driverName}/volume`
+/* what is to be stopped was asked to end before */
+const stopGraceSeconds = 1
+const stopWithinMs = 30_000
+const lookAgainMs = 250
 
 export interface PodLauncherOptions {
   readonly cluster: Cluster
@@ -22,6 +28,7 @@ export interface PodLauncherOptions {
   readonly user: DaemonUser
   /** Of the daemons, such as those of a proxy. */
   readonly environment: Readonly<Record<string, string>>
+  readonly clock: Clock
 }
 
 export class PodLauncher implements Launcher {
@@ -33,7 +40,8 @@ export class PodLauncher implements Launcher {
   }
 
   async launch(files: VolumeFiles): Promise<void> {
-    await this.stop(files)
+    /* it has ended already, and programs wait */
+    await this.#delete(files, 0)
     await this.#options.cluster.createPod(this.#options.namespace, this.#podFor(files))
   }
 
@@ -51,10 +59,27 @@ export class PodLauncher implements Launcher {
     return `Pod ${pod.metadata.name} is ${phase}${why === undefined ? '' : ` (${why})`}`
   }
 
+  /* a Pod is in the API until the kubelet has seen its processes end, unless it is deleted by force */
   async stop(files: VolumeFiles): Promise<void> {
+    const { clock } = this.#options
+    const lateMs = clock.now() + stopWithinMs
+    let left = await this.#delete(files, stopGraceSeconds)
+    while (left.length > 0) {
+      if (clock.now() > lateMs)
+        throw new CsiError(
+          'unavailable',
+          `Pod ${left.map(({ metadata }) => metadata.name).join(', ')} does not end`,
+        )
+      await sleep(clock, lookAgainMs)
+      left = await this.#podsOf(files)
+    }
+  }
+
+  async #delete(files: VolumeFiles, graceSeconds: number): Promise<readonly PodObject[]> {
     const { cluster, namespace } = this.#options
     const pods = await this.#podsOf(files)
-    await Promise.all(pods.map(({ metadata }) => cluster.deletePod(namespace, metadata.name, 0)))
+    await Promise.all(pods.map(({ metadata }) => cluster.deletePod(namespace, metadata.name, graceSeconds)))
+    return pods
   }
 
   #podsOf({ key }: VolumeFiles): Promise<readonly PodObject[]> {

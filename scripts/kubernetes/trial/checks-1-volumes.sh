@@ -51,14 +51,14 @@ check_readonly() { # a volume that is read-only refuses writes, while another of
   pod writer demo-session
   in_pod writer 'echo hello >/session/written'
   [ "$(in_pod reader 'cat /session/written')" = hello ]
-  in_pod reader 'echo no >/session/refused' 2>&1 | grep -i 'read-only'
+  in_pod reader 'echo no >/session/refused; true' 2>&1 | grep -i 'read-only'
   in_pod writer 'test ! -e /session/refused'
 }
 
 check_fsgroup() { # a Pod with fsGroup writes as a user of that group, whose files they are
   pod grouped demo-session 'security=runAsUser: 1000, runAsGroup: 1000, fsGroup: 2000' 'attributes=cache-size: "50M"'
   in_pod grouped 'echo hello >/session/of-the-group'
-  [ "$(in_pod grouped 'stat -c %g /session/of-the-group')" = 2000 ]
+  [ "$(in_pod grouped 'stat -c "%g %a" /session')" = '2000 775' ]
   in_pod grouped 'id' | grep 2000
 }
 

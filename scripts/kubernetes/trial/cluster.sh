@@ -44,9 +44,13 @@ start_cluster() {
 end_cluster() {
   [ -n "$is_started" ] || tail -n 20 "$log"/*
   if [ -n "$keep" ]; then
-    echo "left running in the network namespace $TRIAL_NETWORK; in there (nsenter --net=/run/netns/$TRIAL_NETWORK):"
-    echo "  K8S_DIR=$work/cluster $kit/kubectl get pods -A"
-    echo "to end it: there K8S_DIR=$work/cluster $kit/down; kill $(cat "$work/service.pid"); then rm -rf $work; ip netns del $TRIAL_NETWORK"
+    cat <<END
+left running; to look at it, to run checks on it, and to end it:
+  export K8S_DIR=$work/cluster TRIAL_NETWORK=$TRIAL_NETWORK TRIAL_DIRECTORY=$work
+  nsenter --net=/run/netns/$TRIAL_NETWORK $kit/kubectl get pods -A
+  nsenter --net=/run/netns/$TRIAL_NETWORK $here/try --kit $kit --keep CHECK…
+  nsenter --net=/run/netns/$TRIAL_NETWORK $kit/down; kill $(cat "$work/service.pid"); ip netns del $TRIAL_NETWORK; rm -rf $work
+END
     return
   fi
   K8S_DIR=$work/cluster "$kit/down" >>"$log/kit" 2>&1 || { tail -n 5 "$log/kit"; return 0; }
@@ -54,6 +58,7 @@ end_cluster() {
 }
 
 start_service() {
+  if service GET counts >/dev/null 2>&1; then return; fi
   node "$root/src/cli/main.ts" emulator --data "$work/service" --host "$service_host" --port "$service_port" --tls \
     --token "$service_token" --seed triage/demo-session --empty --json >"$log/service" 2>&1 &
   echo $! >"$work/service.pid"
@@ -89,11 +94,11 @@ make_images() {
   local shell=$work/shell-image name
   mkdir -p "$shell/bin" "$shell/tmp"
   cp "$(command -v busybox)" "$shell/bin/"
-  for name in $(busybox --list); do ln -sf busybox "$shell/bin/$name"; done
+  for name in $(busybox --list | grep -vx busybox); do ln -s busybox "$shell/bin/$name"; done
   "$kit/image" "$shell_image" "$shell" >/dev/null
   if [ -n "$image" ]; then
     "$kit/image" "$driver_image" "$image" >/dev/null
-  else
+  elif [ -d "$work/driver-image" ]; then
     "$kit/image" "$driver_image" "$work/driver-image" \
       '{"Entrypoint":["mount-session"],"Cmd":["--help"],"User":"65532:65532","WorkingDir":"/","Env":["PATH=/usr/bin","XDG_STATE_HOME=/state","XDG_CACHE_HOME=/cache"]}' >/dev/null
   fi
