@@ -53,6 +53,19 @@ function deadLinks(root: string): string[] {
   })
 }
 
+/** What compiled modules import by a relative path that leads to nothing. */
+function deadImports(root: string): string[] {
+  return globSync('**/*.js', { cwd: root }).flatMap((file) => {
+    const imports = readFileSync(join(root, file), 'utf8').matchAll(
+      /(?:\bfrom|\bimport)[ (]+['"](\.[^'"]+)['"]/g,
+    )
+    return [...imports]
+      .map(([, target = '']) => target)
+      .filter((target) => !existsSync(join(root, dirname(file), target)))
+      .map((target) => `${file}: ${target}`)
+  })
+}
+
 /**
  * The examples of library.md in an empty project that has the package and `@types/node`: compiled, and run as
  * it is compiled. Before that with the types of Node that a dependency happens to bring, which nobody has to rely on.
@@ -150,6 +163,7 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
   ])
   t.notOk(readdirSync(join(library, 'node_modules')).includes('typescript'))
   t.strictSame(deadLinks(library), [])
+  t.strictSame(deadImports(join(library, 'dist')), [])
   const imported = await run(process.execPath, [
     '--input-type=module',
     '--eval',
@@ -176,6 +190,11 @@ void t.test('the packed program runs, mounts, and can be imported', async (t) =>
   emulator.appendLog(seed.agent, seed.session, 'said by the agent')
   try {
     await useAsLibrary(t, { root, library, env, target: [seed.agent, seed.session] })
+    t.match(await run(program, ['ls', 'agent/session-0001:'], env), {
+      code: 0,
+      stdout: /README.md/,
+      stderr: '',
+    })
     t.match(await run(program, ['agent/session-0001', directory], env), { code: 0, stderr: '' })
     const sandbox = emulator.filesDirectory(seed.agent, seed.session)
     const read = await run('timeout', ['20', 'cat', join(directory, 'README.md')])
