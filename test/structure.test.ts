@@ -168,6 +168,8 @@ void t.test(
       'src/filesystem/semantics.md',
       'src/cli/troubleshooting.md',
       'scripts/bench/RESULTS.md',
+      'scripts/container/README.md',
+      'scripts/systemd/README.md',
     ]
     for (const document of documents) {
       const text = readFileSync(join(root, document), 'utf8')

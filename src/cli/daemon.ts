@@ -31,6 +31,8 @@ export interface DaemonArguments {
   readonly argv: readonly string[]
   /** Where it was typed. */
   readonly cwd: string
+  /** Of the service manager that it was typed for; every daemon of the mount tells it. */
+  readonly notifySocket?: string | undefined
 }
 
 /** How a daemon reports to whoever started it; each is called at most once. */
@@ -82,11 +84,11 @@ export function environmentAfter(daemon: DaemonArguments): NodeJS.ProcessEnv {
 }
 
 /** Of a keeper, which looks after what comes next. */
-export function daemonEnvironment({ argv, cwd }: DaemonArguments): NodeJS.ProcessEnv {
+export function daemonEnvironment({ argv, cwd, notifySocket }: DaemonArguments): NodeJS.ProcessEnv {
   return {
     [arenasVariable]: fewArenas,
     ...withCompiled(process.env),
-    [argumentsVariable]: JSON.stringify({ argv, cwd }),
+    [argumentsVariable]: JSON.stringify({ argv, cwd, notifySocket }),
   }
 }
 
@@ -101,11 +103,11 @@ export interface DaemonOptions extends DaemonArguments {
 }
 
 /** Starts `entry` as the daemon with these arguments; resolves with the exit code once it is known how it went. */
-export async function becomeDaemon({ entry, argv, cwd, shown, logFile }: DaemonOptions): Promise<number> {
+export async function becomeDaemon({ entry, shown, logFile, ...given }: DaemonOptions): Promise<number> {
   const log = openLog(logFile)
   const child = spawn(process.execPath, [...daemonFlags, ...process.execArgv, entry, ...shown], {
     detached: true,
-    env: { ...daemonEnvironment({ argv, cwd }), [readinessVariable]: String(readinessDescriptor) },
+    env: { ...daemonEnvironment(given), [readinessVariable]: String(readinessDescriptor) },
     stdio: ['ignore', log, log, 'pipe'],
   })
   closeSync(log)

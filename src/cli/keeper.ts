@@ -2,8 +2,8 @@
  * The shell that keeps a mount while no daemon serves it: it holds the kernel's descriptor, waits for the end of the
  * daemon, and starts the next one with the same arguments. Layer: cli.
  *
- * Invariant: it ends with the mount, and when it has given up; its environment is the daemon's own. A shell takes a
- * megabyte, and nothing in it can fail that fails in a daemon.
+ * Invariant: it ends with the mount, with 0, and with 1 when it has given up; it is the parent of each daemon that it starts,
+ * whose environment is its own. A shell takes a megabyte, and nothing in it can fail that fails in a daemon.
  *
  * Descriptors of the shell and of every daemon that it starts: 3 is /dev/fuse, 4 what keeps fusermount3 from unmounting
  * (`auto_unmount`), 9, of a daemon alone, where it says `up` once it serves and `done` when nobody is to go on. One that
@@ -37,8 +37,9 @@ const longestWords = 500
 
 /*
  * $1: the mount point; $2: the same as the kernel's table writes it; $3: the mount's device there; the rest: the daemon's
- * command line. After the second failure in a row it waits, longer each time: the program may be being replaced, the
- * memory scarce. Given up, the mount is unmounted, unless it is gone from there or something else lies over it.
+ * command line. `exec`, or some shells would put one more process between. After the second failure in a row it waits,
+ * longer each time: the program may be being replaced, the memory scarce. Given up, the mount is unmounted, unless it is
+ * gone from there or something else lies over it.
  */
 const script = `
 directory=$1; place=$2; device=$3; shift 3
@@ -51,7 +52,7 @@ while [ $unready -lt ${unreadyAtMost} ] && [ $soon -lt ${soonAtMost} ]; do
   if [ $unready -gt 1 ]; then sleep $((unready / 2)); fi
   ${nextFailpoint}
   began=$(date +%s)
-  said=$(${takeoverVariable}=$why "$@" ${words}>&1 1>&2)
+  said=$(${takeoverVariable}=$why exec "$@" ${words}>&1 1>&2)
   status=$?
   case "
 $said
@@ -75,7 +76,8 @@ top=
 while read -r _ _ each _ at _; do
   if [ "$at" = "$place" ]; then top=$each; fi
 done </proc/self/mountinfo
-if [ "$top" = "$device" ]; then exec fusermount3 -u -z -- "$directory"; fi
+if [ "$top" = "$device" ]; then fusermount3 -u -z -- "$directory"; fi
+exit 1
 `
 
 /** For a daemon that was started as the first of its mount: makes the shell that starts the next. */
@@ -97,7 +99,7 @@ function keeperFor(daemon: DaemonArguments, directory: string): Keep {
     child.on('error', () => undefined)
     const { fd } = (pipe as unknown as { readonly _handle: { readonly fd: number } })._handle
     /* after its end the number is given to something else */
-    return speakingTo(() => (pipe.destroyed ? undefined : fd), daemon, descriptors)
+    return speakingTo(child.pid, () => (pipe.destroyed ? undefined : fd), daemon, descriptors)
   }
 }
 
@@ -107,7 +109,7 @@ const octal = (character: string): string => `\\${character.charCodeAt(0).toStri
 function startedByKeeper(daemon: DaemonArguments): Keep {
   return (descriptors) => {
     say(words, 'up')
-    return speakingTo(() => words, daemon, descriptors)
+    return speakingTo(process.ppid, () => words, daemon, descriptors)
   }
 }
 
@@ -124,6 +126,7 @@ function successorsKeeper(daemon: DaemonArguments, directory: string): Keep {
 
 /** `listener`: where it hears; undefined once it has ended. */
 function speakingTo(
+  pid: number | undefined,
   listener: () => number | undefined,
   daemon: DaemonArguments,
   descriptors: MountDescriptors,
@@ -135,6 +138,7 @@ function speakingTo(
     if (!isDone) say(listener(), `crashed ${words.slice(0, longestWords)}`)
   })
   return {
+    pid,
     done() {
       if (!isDone) say(listener(), 'done')
       isDone = true

@@ -6,7 +6,7 @@
  */
 import { extname, join } from 'node:path'
 import type { AgentMountOptions, MountOptions } from '../options/mount-options.ts'
-import { showAddress } from '../options/show-address.ts'
+import { showAddress, showMounted } from '../options/show-address.ts'
 import { makeAgentDirectories, makeSessionDirectories } from '../session/directories.ts'
 import { writeCompiled } from './compile-cache.ts'
 import { becomeDaemon, readinessPipe } from './daemon.ts'
@@ -15,13 +15,17 @@ import { CommandFailure } from './report-error.ts'
 import { failpointFrom } from './failpoint.ts'
 import { openLog, openTrace } from './log-file.ts'
 import { parseMountCommand } from './mount-arguments.ts'
+import type { Keep, Keeper } from '../mount/keeper.ts'
 import { readKernelState } from '../mount/kernel-state.ts'
 import { prepareMountPoint } from '../mount/mount-point.ts'
 import { type Mount, serve } from './serve.ts'
+import { notifySocketFrom, tellServing } from './service-manager.ts'
 import { prefetchPartsLeftOut } from './without-prefetch.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
   const readiness = readinessPipe()
+  const givenSocket = notifySocketFrom(process.env)
+  const notifySocket = readiness === undefined ? givenSocket : readiness.notifySocket
   const takeover = takeoverFrom(process.env)
   const cwd = readiness?.cwd ?? process.cwd()
   const { options: given, run } = parseMountCommand(readiness?.argv ?? argv, process.env, cwd)
@@ -46,11 +50,12 @@ export async function run(argv: readonly string[]): Promise<number> {
       entry: join(import.meta.dirname, `main${extname(import.meta.filename)}`),
       argv,
       cwd,
+      notifySocket,
       shown: [showAddress(options), options.directory],
       logFile: logFile ?? join(state, 'mount.log'),
     })
   }
-  const [mount, { createLogger }, { duplicateOnto }] = await Promise.all([
+  const [mount, { createLogger }, { duplicateOnto, sendDatagram }] = await Promise.all([
     loadMount(options),
     import('./log-output.ts'),
     import('../fuse/libc.ts'),
@@ -65,15 +70,23 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (takeover !== undefined) awaitTurn(() => readKernelState(state))
   /* in the foreground whoever started it sees it end */
   const isKept = readiness !== undefined && options.restart === 'on'
-  const keep = isKept ? keepOf(takeover, readiness, directory) : undefined
+  const keepWith = isKept ? keepOf(takeover, readiness, directory) : undefined
+  let keeper: Keeper | undefined
+  const keep: Keep | undefined = keepWith && ((...given) => (keeper = keepWith(...given)))
+  const logger = createLogger({
+    level: run.logLevel,
+    descriptor,
+    place: logFile === undefined ? undefined : { path: logFile, redirect },
+    traceDescriptor: trace,
+  })
   return serve(options, {
     mount: (dependencies) => mount({ ...dependencies, ...forTests, takeover, keep }),
-    logger: createLogger({
-      level: run.logLevel,
-      descriptor,
-      place: logFile === undefined ? undefined : { path: logFile, redirect },
-      traceDescriptor: trace,
-    }),
+    logger,
+    onServing: async () => {
+      if (notifySocket === undefined) return
+      const mounted = { what: `${showMounted(options)} at ${directory}`, pid: keeper?.pid ?? process.pid }
+      await tellServing(notifySocket, mounted, { send: sendDatagram, logger })
+    },
     readiness: readiness && {
       ...readiness,
       ready: () => {

@@ -31,6 +31,8 @@ export interface ServeDependencies {
   readonly logger: Logger
   /** Told once how the start went; undefined in the foreground, where the error itself is thrown. */
   readonly readiness: Readiness | undefined
+  /** Done before anybody is told that the mount answers. */
+  readonly onServing?: (() => Promise<void>) | undefined
 }
 
 /** Resolves with the exit code. In the foreground a failure to mount rejects; a daemon reports it. */
@@ -54,6 +56,7 @@ export async function serve(
     }
     /* relative names are done with; whatever the daemon was started from may be unmounted */
     process.chdir('/')
+    await dependencies.onServing?.()
     readiness?.ready()
     logger.info({ directory: options.directory }, `mounted ${showMounted(options)}`)
     const exitCode = await Promise.race([ended(mounted, logger), stopping.atOnce])

@@ -71,6 +71,16 @@ const nativeUmount2 = libc.func('int umount2(const char *target, int flags)') as
   target: string,
   flags: number,
 ) => number
+const nativeSendto = libc.func(
+  'intptr_t sendto(int fd, void *data, size_t size, int flags, void *address, uint32_t length)',
+) as unknown as (
+  fd: number,
+  data: Uint8Array,
+  size: number,
+  flags: number,
+  address: Uint8Array,
+  length: number,
+) => number
 type NativeCallback = (error: Error | null, result: number) => void
 const nativeRecvmsg = promisify(
   (
@@ -86,7 +96,9 @@ const nonblocking = 0o4000
 const closeOnExec = 0o2000000
 const unixDomain = 1
 const streamSocket = 1
+const datagramSocket = 2
 const closeReceivedOnExec = 0x4000_0000
+const atOnceWithoutSignal = 0x40 | 0x4000
 const exclusiveAtOnce = 2 | 4
 const wouldBlock = 11
 const readAndWrite = 1 | 2
@@ -233,6 +245,23 @@ export function bindMount(
 /** Takes the uppermost mount away from a place, in use or not; false when nothing is mounted there. */
 export function detachMount(target: string): boolean {
   return nativeUmount2(target, detach | noFollow) === 0
+}
+
+/**
+ * Sends one datagram to a Unix socket, `@NAME` being an abstract one. Returns 0 or an errno, EAGAIN where the receiver
+ * has no room for it just now.
+ */
+export function sendDatagram(path: string, text: string): number {
+  const fd = nativeSocket(unixDomain, datagramSocket | closeOnExec, 0)
+  if (fd < 0) return koffi.errno()
+  // A `struct sockaddr_un`: the family, then the path; a zero before it is what makes an abstract one.
+  const address = Buffer.from(`\0\0${path.startsWith('@') ? `\0${path.slice(1)}` : path}`)
+  address.writeUInt16LE(unixDomain)
+  const data = Buffer.from(text)
+  const sent = nativeSendto(fd, data, data.length, atOnceWithoutSignal, address, address.length)
+  const errno = sent < 0 ? koffi.errno() : 0
+  closeSync(fd)
+  return errno
 }
 
 /** Closes without a word about a descriptor that is closed already. */

@@ -11,6 +11,8 @@ export interface MountDescriptors {
 }
 
 export interface Keeper {
+  /** The process that ends with the mount; undefined when it could not be started. */
+  readonly pid: number | undefined
   /** The mount is over, or is not to be kept: it ends. Any number of times. */
   done(): void
   /**
