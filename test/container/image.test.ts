@@ -46,12 +46,15 @@ function built(): string {
   if (given !== undefined) return given
   const tag = 'localhost/mount-session-test'
   const base = givenBase()
-  const options = ['--tag', tag, ...(base === undefined ? [] : ['--base', base])]
+  /* podman would keep what each step made, 2 GB */
+  const ofEngine = engine === 'podman' ? ['--', '--layers=false'] : []
+  const options = ['--tag', tag, ...(base === undefined ? [] : ['--base', base]), ...ofEngine]
   execFileSync(join(root, 'scripts/container/build'), options, {
     env: { ...process.env, CONTAINER_ENGINE: engine },
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: 500_000,
   })
+  t.teardown(() => void spawnSync(engine, ['rmi', '--force', tag]))
   return tag
 }
 
