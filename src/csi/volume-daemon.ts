@@ -109,6 +109,7 @@ function keeperOver(run: string, offering: (offer: Offer | undefined) => void): 
       () => offering(undefined),
     )
     return {
+      pid: undefined,
       done() {
         isOver = true
         offer?.close()
