@@ -4,7 +4,7 @@
  *   RUN/KEY/volume.json     what is mounted        RUN/KEY/token, assertion   what signs in, rewritten at each republish
  *   RUN/KEY/driver.sock     the driver offers the kernel's descriptor there, the daemon at RUN/KEY/daemon.sock
  *   RUN/KEY/targets/*.json  the volumes that show it, for the driver alone
- *   STATE/KEY/              the daemon's journal and cache
+ *   STATE/KEY/              the daemon's journal and cache: what XDG_STATE_HOME is to `mount-session recover`
  *   MOUNTS/KEY              the mount itself
  *
  * Invariant: RUN is memory (it ends with the machine, as mounts do), STATE a disk that outlives every Pod. A file is
@@ -43,10 +43,10 @@ export class VolumeFiles implements DataDirectories {
   }
 
   get stateRoot(): string {
-    return join(this.state, 'state')
+    return join(this.state, 'mount-session')
   }
   get cacheRoot(): string {
-    return join(this.state, 'cache')
+    return join(this.state, 'cache', 'mount-session')
   }
   get certificates(): string {
     return join(this.run, 'ca.pem')

@@ -44,6 +44,7 @@ check_changes_kept() { # a Pod ends while the service is down: an event names wh
 
 check_recover() { # what no Pod comes for is found on the node and uploaded by hand, as README.md says
   session left-session
+  rm -f "$(files_of left-session)/left"
   pod last left-session
   in_pod last 'echo before >/session/there; sync /session/there'
   stop_service
@@ -51,9 +52,18 @@ check_recover() { # what no Pod comes for is found on the node and uploaded by h
   delete_pod last 180
   wait_for 30 'no mount left' count_is 0 mounts
   start_service
-  local state
-  state=$(dirname "$(grep -l left-session "$work"/state/*/state/mount-session/sessions/*/session.json)")
-  XDG_STATE_HOME=${state%/mount-session/*} NODE_EXTRA_CA_CERTS=$work/service/tls/certificate.pem MOUNT_SESSION_TOKEN=$service_token \
-    FOUNDRY_PROJECT_ENDPOINT=$endpoint "$root/scripts/mount-session" recover triage/left-session
+  local key
+  key=$(has_event last ChangesKept | sed -n "s,.*on the node in $work/state/\([0-9a-f]*\).*,\1,p" | tail -n 1)
+  kubectl -n $namespace create secret generic session-token --from-literal=token="$service_token" --dry-run=client -o yaml | kubectl apply -f -
+  # the documented example, with the names of this cluster
+  sed -e "s,node-1$,$NODE_NAME," -e "s,/var/lib/mount-session/KEY,$work/state/$key," -e "s,https://ACCOUNT[^ }]*,$endpoint," \
+    -e 's,AGENT/SESSION,triage/left-session,' -e "s,mount-session:0.1.0,$driver_image," \
+    -e 's,^      env:,&\n        - { name: NODE_EXTRA_CA_CERTS\, value: /ca/ca.pem },' \
+    -e 's,^      volumeMounts:,&\n        - { name: ca\, mountPath: /ca },' \
+    -e 's,^  volumes:,&\n    - { name: ca\, configMap: { name: mount-session-ca } },' "$here/example-recover.yaml" | kubectl apply -f -
+  wait_for 60 'the end of the Pod' recover_phase_is Succeeded
+  kubectl -n $namespace logs recover
+  kubectl -n $namespace delete pod recover
   grep -x waits "$(files_of left-session)/left"
 }
+recover_phase_is() { [ "$(kubectl -n $namespace get pod recover -o 'jsonpath={.status.phase}')" = "$1" ]; }

@@ -79,10 +79,11 @@ service() {
     "https://$service_host:$service_port/__emulator/$2"
 }
 
-# Makes a session where there is none.
+# session NAME: made where there is none
 session() {
+  [ ! -e "$(files_of "$1")" ] || return 0
   curl -fsS --noproxy '*' --max-time 10 --cacert "$work/service/tls/certificate.pem" -X POST \
-    -H "authorization: Bearer ${2:-$service_token}" -H 'content-type: application/json' \
+    -H "authorization: Bearer $service_token" -H 'content-type: application/json' \
     --data "{\"agent_session_id\":\"$1\"}" "$endpoint/agents/triage/endpoint/sessions?api-version=v1" >/dev/null
 }
 endpoint=https://$service_host:$service_port/api/projects/demo
@@ -132,7 +133,7 @@ END
 }
 
 driver_manifests() {
-  manifests "$here" DaemonSet --kubelet-dir="$KUBELET_DIR" --run-dir="$work/run" --state-dir="$work/state" --log-level=debug \
+  manifests "$here" DaemonSet --kubelet-dir="$KUBELET_DIR" --run-dir="$work/run" --state-dir="$work/state" --log-level=debug --drain=15s \
     ${in_process:+--in-process} | sed -e "s,ath: /var/lib/kubelet$,ath: $KUBELET_DIR," \
     -e "s,ath: /run/mount-session$,ath: $work/run," -e "s,ath: /var/lib/mount-session$,ath: $work/state,"
 }
