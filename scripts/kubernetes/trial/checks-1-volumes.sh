@@ -16,6 +16,31 @@ check_install() { # the driver runs and is registered with the kubelet
   driver_ready
 }
 
+check_admission() { # a driver's token makes mount Pods of its own node, and neither others nor privileged ones
+  local made=$work/made.json
+  pod admitted demo-session
+  # what the driver has made, as it would make another
+  kubectl -n $namespace get pods -l $daemon_label -o json | jq '.items[0] | del(.status, .metadata.uid, .metadata.resourceVersion) |
+    .metadata.name = "mount-another" | .spec.containers[].volumeMounts |= map(select(.name | startswith("kube-api") | not))' >"$made"
+  as_driver "$made" '.' | grep mount-another
+  as_driver "$made" '.spec.containers[0].securityContext = { privileged: true }' | grep 'has no privileges'
+  as_driver "$made" '.spec.securityContext.runAsUser = 0' | grep 'has no privileges'
+  as_driver "$made" '.spec.hostPID = true' | grep 'has no privileges'
+  as_driver "$made" '.spec.volumes[0].hostPath.path = "/etc"' | grep 'directories of its volume'
+  as_driver "$made" '.spec.nodeName = "node2"' | grep 'of its own node'
+  as_driver "$made" '.metadata.labels = {}' | grep 'mount Pods alone'
+}
+
+# as_driver FILE CHANGE: asks whether a Pod might be made, by the token of the driver's Pod, and prints the answer's message or name
+as_driver() {
+  local token driver
+  driver=$(kubectl -n $namespace get pods -l $driver_label -o 'jsonpath={.items[0].metadata.name}')
+  token=$(kubectl -n $namespace create token mount-session-driver --bound-object-kind Pod --bound-object-name "$driver")
+  jq "$2" "$1" | curl -sS --noproxy '*' --cacert "$K8S_DIR/pki/ca.crt" -H "authorization: Bearer $token" -H 'content-type: application/json' \
+    --data @- "$(kubectl config view -o 'jsonpath={.clusters[0].cluster.server}')/api/v1/namespaces/$namespace/pods?dryRun=All" |
+    jq -r '.message // .metadata.name'
+}
+
 check_inline() { # a Pod reads, writes and fsyncs in an inline volume, and the service has it
   echo 'from the agent' >"$(files_of demo-session)/of-the-agent"
   pod inline demo-session
@@ -98,6 +123,19 @@ check_twenty() { # twenty Pods at once have twenty sessions
   wait_for 60 'no mount Pods left' count_is 0 mount_pods
 }
 
+check_memory() { # what a daemon takes is measured, idle and after five hundred files
+  pod measured demo-session
+  in_pod measured 'ls /session' >/dev/null
+  sleep 5
+  memory idle
+  in_pod measured 'mkdir -p /session/many; cd /session/many; head -c 10000 /dev/urandom >/tmp/block;
+    n=0; while [ $n -lt 500 ]; do n=$((n + 1)); cp /tmp/block $n; done; sync *; cat * | wc -c; rm -r /session/many'
+  memory 'after 500 files'
+  echo "# the driver: $(resident "$(driver_pid)") MB (RSS)"
+}
+
+resident() { awk '/^Rss:/ { print int($2 / 1024) }' "/proc/$1/smaps_rollup"; }
+
 # What the daemons take, in MB: PSS counts what several of them share once.
 memory() {
   local pid rss=0 pss=0 count=0
@@ -107,5 +145,5 @@ memory() {
     count=$((count + 1))
   done
   [ "$count" -gt 0 ] || return 0
-  echo "# $count daemons: $((rss / count / 1024)) MB each (RSS), $((pss / count / 1024)) MB each (PSS), $((pss / 1024)) MB together"
+  echo "# $count daemons, ${1:-at work}: $((rss / count / 1024)) MB each (RSS), $((pss / count / 1024)) MB each (PSS), $((pss / 1024)) MB together"
 }

@@ -1,5 +1,7 @@
 # Sourced by `try`: whatever ends under the programs of a Pod, they go on.
 
+skip_driver_killed() { [ -n "$in_process" ] && echo 'the daemons end with the driver'; }
+
 check_driver_killed() { # the driver is killed, and deleted, under load: no program meets an error
   pod busy demo-session "command=$load"
   wait_for 60 'the first rounds' rounds_begun busy
@@ -40,15 +42,28 @@ check_daemon_killed() { # a mount Pod is killed, and deleted by force, under loa
   in_pod busy 'sync /session/load/*'
 }
 
-check_both_killed() { # driver and mount Pod are killed at once: the volume goes on, or its Pod has an event MountLost
+check_both_killed() { # driver and mount Pod are killed at once: the Pod has an event MountLost, and its next container has the volume again
   pod busy demo-session "command=$load"
   wait_for 60 'the first rounds' rounds_begun busy
   kill -9 "$(driver_pid)" $(daemon_pids)
   driver_ready
-  if ! goes_on busy; then
-    wait_for 60 'an event MountLost' has_event busy MountLost
-    has_event busy MountLost
-  fi
+  wait_for 60 'an event MountLost' has_event busy MountLost
+  # the kubelet publishes it anew, and the container that is started again has it
+  wait_for 60 'a mount' count_is 2 mounts
+  in_pod busy 'kill 1' || true
+  wait_for 60 'the volume in the next container' in_pod busy 'test -d /session/load && echo hello >/session/after'
+  in_pod busy 'sync /session/after'
+}
+
+check_drain() { # a node is drained while a volume is written to: what was written is on the service, no mount is left
+  pod busy demo-session "command=$load"
+  wait_for 60 'the first rounds' rounds_begun busy
+  kubectl drain "$NODE_NAME" --ignore-daemonsets --force --delete-emptydir-data --timeout=120s
+  kubectl uncordon "$NODE_NAME"
+  wait_for 60 'no mount left' count_is 0 mounts
+  wait_for 60 'no mount Pod left' count_is 0 mount_pods
+  has_event busy ChangesKept && return 1
+  ls "$(files_of demo-session)/load"
 }
 
 check_node_restart() { # kubelet and containerd end and come again: running Pods go on

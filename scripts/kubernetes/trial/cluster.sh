@@ -135,5 +135,6 @@ END
 driver_manifests() {
   manifests "$here" DaemonSet --kubelet-dir="$KUBELET_DIR" --run-dir="$work/run" --state-dir="$work/state" --log-level=debug --drain=15s \
     ${in_process:+--in-process} | sed -e "s,ath: /var/lib/kubelet$,ath: $KUBELET_DIR," \
+    -e "s,'/run/mount-session/','$work/run/'," -e "s,'/var/lib/mount-session/','$work/state/'," \
     -e "s,ath: /run/mount-session$,ath: $work/run," -e "s,ath: /var/lib/mount-session$,ath: $work/state,"
 }
