@@ -58,6 +58,10 @@ void t.test(
       t.match(node, `mountPath: ${path}\n`)
       t.match(node, `hostPath: { path: ${path}, `)
     }
+    for (const { help } of [runDirectory, stateDirectory]) {
+      const [, path = ''] = /default: ([^)]+)\)/.exec(help) ?? []
+      t.match(text('driver-admission.yaml'), `path.startsWith('${path}/')`)
+    }
     t.end()
   },
 )

@@ -45,7 +45,7 @@ check_inline() { # a Pod reads, writes and fsyncs in an inline volume, and the s
   echo 'from the agent' >"$(files_of demo-session)/of-the-agent"
   pod inline demo-session
   [ "$(in_pod inline 'cat /session/of-the-agent')" = 'from the agent' ]
-  in_pod inline 'mkdir /session/made && head -c 100000 /dev/urandom >/tmp/block &&
+  in_pod inline 'mkdir -p /session/made && head -c 100000 /dev/urandom >/tmp/block &&
     dd if=/tmp/block of=/session/made/file conv=fsync && cmp /tmp/block /session/made/file'
   in_pod inline 'cat /tmp/block' | cmp - "$(files_of demo-session)/made/file"
   in_pod inline 'mv /session/made/file /session/made/renamed && sync /session/made/renamed && rm -r /session/of-the-agent'
