@@ -24,7 +24,6 @@ export interface ReplyBodyOptions {
 export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
   readonly length: number | undefined
   readonly #stream: Readable
-  readonly #pieces: AsyncIterator<Uint8Array>
   readonly #options: ReplyBodyOptions
   #received = 0
   #peeked: IteratorResult<Uint8Array> | undefined
@@ -32,16 +31,25 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
   #left = false
   #begun = false
   #ended = false
+  #isHeard = false
+  readonly #whenEnded: (() => void)[] = []
+  /** Called when there may be something to read, or when it has ended in whatever way. */
+  #onChange = (): void => undefined
 
   constructor(stream: Readable, options: ReplyBodyOptions) {
     this.length = options.length
     this.#stream = stream
-    this.#pieces = stream.iterator() as AsyncIterator<Uint8Array>
     this.#options = options
     stream.on('error', (cause) => {
       if (!this.#left) this.#error ??= this.#failure(cause)
     })
     stream.on('close', () => this.#end())
+    // it may have closed in the same moment in which the answer began: then nobody says so any more
+    if (stream.destroyed)
+      setImmediate(() => {
+        if (stream.errored !== null && !this.#left) this.#error ??= this.#failure(stream.errored)
+        this.#end()
+      })
     this.#expectReader()
   }
 
@@ -67,10 +75,11 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     this.#begun = true
     this.#left = true
     this.#peeked = undefined
-    if (!this.#stream.closed) {
-      const closed = new Promise((resolve) => this.#stream.once('close', resolve))
+    // not by what the stream says: one that was closed by the other side still holds what was not read
+    if (!this.#ended) {
+      const ended = new Promise<void>((resolve) => this.#whenEnded.push(resolve))
       this.#stream.destroy()
-      await closed
+      await ended
     }
     return { done: true, value: undefined }
   }
@@ -83,10 +92,13 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
   /** All of it; fails with `protocol` above `limit` bytes. */
   async whole(limit: number): Promise<Buffer> {
     const pieces: Uint8Array[] = []
-    for await (const piece of this) {
-      pieces.push(piece)
-      if (this.#received > limit)
-        throw new ServiceError('protocol', `${this.#options.what}: the answer is over ${limit} bytes`)
+    for (;;) {
+      const piece = await this.next()
+      if (piece.done === true) break
+      pieces.push(piece.value)
+      if (this.#received <= limit) continue
+      await this.return()
+      throw new ServiceError('protocol', `${this.#options.what}: the answer is over ${limit} bytes`)
     }
     return Buffer.concat(pieces)
   }
@@ -95,14 +107,17 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     const { watch, timeouts, what, length } = this.#options
     if (!this.#ended) watch.expect(timeouts.stallMs, `${what}: no byte arrived`)
     try {
-      const piece = await this.#pieces.next()
+      const piece = await this.#piece()
       if (this.#left) return { done: true, value: undefined }
-      if (piece.done !== true) {
-        this.#received += piece.value.length
+      if (piece !== undefined) {
+        this.#received += piece.length
         this.#options.onBytes()
-      } else if (this.#error !== undefined) throw this.#error
-      else if (length !== undefined && this.#received !== length) throw this.#failure(undefined)
-      return piece
+        return { done: false, value: piece }
+      }
+      if (this.#error !== undefined) throw this.#error
+      const isWhole = length === undefined || this.#received === length
+      if (!this.#stream.readableEnded || !isWhole) throw this.#failure(undefined)
+      return { done: true, value: undefined }
     } catch (cause) {
       if (this.#left) return { done: true, value: undefined }
       this.#error ??= this.#failure(cause)
@@ -111,6 +126,28 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     } finally {
       this.#expectReader()
     }
+  }
+
+  /**
+   * The next one; undefined when there is none any more. The stream's own iterator costs more than the answer of most
+   * calls, and takes a stream for broken that was closed by the other side before it was read.
+   */
+  async #piece(): Promise<Uint8Array | undefined> {
+    const stream = this.#stream
+    for (;;) {
+      const piece = stream.destroyed ? null : (stream.read() as Uint8Array | null)
+      if (piece !== null) return piece
+      if (stream.readableEnded || this.#ended || this.#left) return undefined
+      const changed = new Promise<void>((resolve) => (this.#onChange = resolve))
+      this.#hear()
+      await changed
+    }
+  }
+
+  #hear(): void {
+    if (this.#isHeard) return
+    this.#isHeard = true
+    for (const event of ['readable', 'end']) this.#stream.on(event, () => this.#onChange())
   }
 
   #expectReader(): void {
@@ -131,5 +168,7 @@ export class ReplyBody implements AsyncIterableIterator<Uint8Array> {
     this.#ended = true
     this.#options.watch.stop()
     this.#options.onEnd(this.#received, this.#error)
+    this.#onChange()
+    for (const resolve of this.#whenEnded.splice(0)) resolve()
   }
 }
