@@ -5,6 +5,7 @@
  * its bytes were handed over, all of it was.
  */
 import type { Readable } from 'node:stream'
+import type { EndSignal } from './ending.ts'
 import type { ReplyHeaders } from './retry.ts'
 import type { RequestBody } from './upload-body.ts'
 
@@ -15,7 +16,7 @@ export interface RequestHead {
   readonly headers: Readonly<Record<string, string>>
   readonly body: RequestBody | undefined
   /** Ends the request, and its answer, with the signal's reason. */
-  readonly signal: AbortSignal
+  readonly signal: EndSignal
 }
 
 export interface ProgressNotes {

@@ -61,10 +61,17 @@ export class Connections {
    * One for a single request, to be released after it. `afterMs`: none that was last heard of before this
    * `Clock.now()`.
    */
-  async take(
+  take(
     kind: RequestKind,
     { afterMs }: { readonly afterMs?: number | undefined } = {},
-  ): Promise<Connection> {
+  ): Connection | Promise<Connection> {
+    if (!this.#isShort(kind) || this.#shared.length === 0) return this.#takeLater(kind, afterMs)
+    const { connection, isEnough } = this.#choose(kind, afterMs)
+    if (connection === undefined || (!isEnough && this.#canOpen)) return this.#takeLater(kind, afterMs)
+    return connection.take(kind.bodyBytes)
+  }
+
+  async #takeLater(kind: RequestKind, afterMs: number | undefined): Promise<Connection> {
     if (this.#isShort(kind) && (await this.#speaks()) === 'h2') {
       const shared = await this.#takeShared(kind, afterMs)
       if (shared !== undefined) return shared
@@ -114,17 +121,33 @@ export class Connections {
   }
 
   /** Undefined: none has room, or the other side has ceased to speak it. */
-  async #takeShared(kind: RequestKind, afterMs = -Infinity): Promise<Connection | undefined> {
+  async #takeShared(kind: RequestKind, afterMs: number | undefined): Promise<Connection | undefined> {
     for (;;) {
-      const usable = this.#shared.filter(
-        (each) => each.hasRoomFor(kind.bodyBytes) && (each.heardAt ?? Infinity) >= afterMs,
-      )
-      const { connection, isEnough } = choose(usable, kind)
-      const canOpen = this.#shared.filter((each) => !each.isGone).length <= maxForContents
-      const opening = !isEnough && canOpen ? this.#openShared() : undefined
+      const { connection, isEnough } = this.#choose(kind, afterMs)
+      const opening = !isEnough && this.#canOpen ? this.#openShared() : undefined
       if (connection !== undefined) return connection.take(kind.bodyBytes)
       if ((await opening) === undefined) return undefined
     }
+  }
+
+  get #canOpen(): boolean {
+    return this.#shared.filter((each) => !each.isGone).length <= maxForContents
+  }
+
+  /** Which of those that have room for it, and whether more of them would be of no use. */
+  #choose(
+    { contentBytes, bodyBytes }: RequestKind,
+    afterMs = -Infinity,
+  ): { readonly connection: Http2Connection | undefined; readonly isEnough: boolean } {
+    let forQuestions: Http2Connection | undefined
+    let least: Http2Connection | undefined
+    for (const each of this.#shared) {
+      if ((each.heardAt ?? Infinity) < afterMs || !each.hasRoomFor(bodyBytes)) continue
+      if (forQuestions === undefined) forQuestions = each
+      else if (least === undefined || each.active < least.active) least = each
+    }
+    if (contentBytes === 0) return { connection: forQuestions, isEnough: forQuestions !== undefined }
+    return { connection: least ?? forQuestions, isEnough: least !== undefined && least.active < enoughOnEach }
   }
 
   #openShared(): Promise<Http2Connection | undefined> {
@@ -190,15 +213,4 @@ export class Connections {
     this.#own.delete(connection)
     void connection.destroy()
   }
-}
-
-/** Which of those that have room for it, and whether more of them would be of no use. */
-function choose(
-  usable: readonly Http2Connection[],
-  kind: RequestKind,
-): { readonly connection: Http2Connection | undefined; readonly isEnough: boolean } {
-  const [forQuestions, ...forContents] = usable
-  if (kind.contentBytes === 0) return { connection: forQuestions, isEnough: forQuestions !== undefined }
-  const least = forContents.sort((one, other) => one.active - other.active)[0]
-  return { connection: least ?? forQuestions, isEnough: least !== undefined && least.active < enoughOnEach }
 }

@@ -5,6 +5,7 @@
  * in the background while it is still used; no token is ever part of a message.
  */
 import type { Clock } from '../clock.ts'
+import type { EndSignal } from './ending.ts'
 import { ServiceError } from './errors.ts'
 
 export const tokenScope = 'https://ai.azure.com/.default'
@@ -48,7 +49,7 @@ export class TokenSource {
    * with the signal's reason.
    */
   async get(
-    options: { signal?: AbortSignal | undefined; rejected?: string | undefined } = {},
+    options: { signal?: EndSignal | undefined; rejected?: string | undefined } = {},
   ): Promise<string> {
     const current = this.#current
     const remaining = (current?.expiresOnTimestamp ?? 0) - this.#clock.wallMs()
@@ -118,7 +119,7 @@ function withExpiry(answer: string | AccessToken): AccessToken {
 }
 
 /** The shared work goes on for the others when one caller gives up. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+async function untilAborted<T>(work: Promise<T>, signal: EndSignal | undefined): Promise<T> {
   if (signal === undefined) return await work
   signal.throwIfAborted()
   return await new Promise((resolve, reject) => {

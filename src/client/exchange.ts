@@ -8,6 +8,7 @@
 import type { Clock } from '../clock.ts'
 import { type Connection, type ProgressNotes, Unprocessed } from './connection.ts'
 import { connectionFailure } from './connection-failure.ts'
+import { Ending, type EndSignal } from './ending.ts'
 import { abortedError, ServiceError } from './errors.ts'
 import { ProgressWatch, type Timeouts } from './progress-watch.ts'
 import { ReplyBody } from './reply-body.ts'
@@ -26,7 +27,7 @@ export interface HttpAttempt {
   readonly contentBytes?: number | undefined
   readonly body?: RequestBody | undefined
   readonly timeouts: Timeouts
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: EndSignal | undefined
   /** Called when nothing has moved for a while, and when it moves again. */
   readonly onRest?: ((isResting: boolean) => void) | undefined
   /** Called with the size of each piece of the request's body that was sent. */
@@ -52,7 +53,7 @@ export interface HttpReply {
 
 export interface ExchangeOptions {
   readonly clock: Clock
-  readonly take: () => Promise<Connection>
+  readonly take: () => Connection | Promise<Connection>
   /** It has a connection, and its request goes out. */
   readonly onTaken: (connection: Connection) => void
   readonly uplink: Uplink
@@ -63,7 +64,7 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly #attempt: HttpAttempt
   readonly #options: ExchangeOptions
-  readonly #ending = new AbortController()
+  readonly #ending = new Ending()
   readonly #watch: ProgressWatch
   readonly #total: ProgressWatch
   readonly #onAbort: () => void
@@ -99,7 +100,7 @@ export class Exchange {
    * an answer came, and it changes nothing, was not sent, or was not looked at.
    */
   get canGoAgain(): boolean {
-    if (this.#status !== undefined || this.#ending.signal.aborted) return false
+    if (this.#status !== undefined || this.#ending.aborted) return false
     if (this.#attempt.body?.canBegin() === false) return false
     return this.#isUnprocessed || (this.#wasReused && (this.#attempt.method === 'GET' || !this.#sent))
   }
@@ -124,11 +125,11 @@ export class Exchange {
     const { uplink } = this.#options
     try {
       if (signal?.aborted) this.#onAbort()
-      this.#ending.signal.throwIfAborted()
+      this.#ending.throwIfAborted()
       this.#total.expect(timeouts.totalMs, `${what}: it was not done`)
       this.#watch.expect(timeouts.connectMs, `${what}: no connection`)
       const connection = await this.#take()
-      const head = { method, target, headers: withLength(this.#attempt), body, signal: this.#ending.signal }
+      const head = { method, target, headers: withLength(this.#attempt), body, signal: this.#ending }
       const answer = await connection.request(head, this.#notes())
       this.#status = answer.status
       this.#moved()
@@ -160,14 +161,20 @@ export class Exchange {
 
   /** A connection that comes too late goes back. */
   async #take(): Promise<Connection> {
-    const { take, onTaken } = this.#options
-    const { signal } = this.#ending
+    const taken = this.#options.take()
+    this.#connection = taken instanceof Promise ? await this.#untilTaken(taken) : taken
+    this.#wasReused = this.#connection.isReused
+    this.#options.onTaken(this.#connection)
+    return this.#connection
+  }
+
+  async #untilTaken(taken: Promise<Connection>): Promise<Connection> {
+    const signal = this.#ending
     const given = Promise.withResolvers<never>()
-    const giveUp = (): void => given.reject(signal.reason as Error)
-    signal.addEventListener('abort', giveUp, { once: true })
-    const taken = take()
+    const giveUp = (): void => given.reject(signal.reason)
+    signal.addEventListener('abort', giveUp)
     try {
-      this.#connection = await Promise.race([taken, given.promise])
+      return await Promise.race([taken, given.promise])
     } catch (error) {
       if (signal.aborted)
         taken.then(
@@ -178,9 +185,6 @@ export class Exchange {
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
-    this.#wasReused = this.#connection.isReused
-    onTaken(this.#connection)
-    return this.#connection
   }
 
   #notes(): ProgressNotes {

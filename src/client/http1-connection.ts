@@ -9,6 +9,7 @@ import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { Answer, Connection, ProgressNotes, RequestHead } from './connection.ts'
 import type { Dialed } from './dial.ts'
+import { abortSignalOf } from './ending.ts'
 import type { RequestBody } from './upload-body.ts'
 
 /** A connection that nobody uses is kept for so long, unless the other side says for how long it keeps it. */
@@ -106,7 +107,7 @@ export class Http1Connection implements Connection {
         path: target,
         headers: { ...head.headers },
         body: sendable(body),
-        signal,
+        signal: abortSignalOf(signal),
         headersTimeout: 0,
         bodyTimeout: 0,
       })

@@ -10,7 +10,6 @@ import {
   type ClientHttp2Stream,
   connect,
   constants,
-  type IncomingHttpHeaders,
   type Settings,
 } from 'node:http2'
 import type { Clock } from '../clock.ts'
@@ -23,6 +22,7 @@ import {
 } from './connection.ts'
 import type { Dialed } from './dial.ts'
 import { idleMs } from './http1-connection.ts'
+import type { RequestBody } from './upload-body.ts'
 
 /** One answer may have so much on the way: more than any that is asked for over a shared connection. */
 const streamWindowBytes = 1024 * 1024
@@ -161,7 +161,7 @@ export class Http2Connection {
     this.#session.destroy()
   }
 
-  async #request(head: RequestHead, notes: ProgressNotes): Promise<Answer> {
+  #request(head: RequestHead, notes: ProgressNotes): Promise<Answer> {
     let stream: ClientHttp2Stream
     try {
       stream = this.#session.request(
@@ -169,36 +169,51 @@ export class Http2Connection {
         { endStream: head.body === undefined || head.body.size === 0 },
       )
     } catch (cause) {
-      throw new Unprocessed('the connection takes no more requests', { cause })
+      return Promise.reject(new Unprocessed('the connection takes no more requests', { cause }))
     }
     const giveUp = (): void => {
       stream.close(constants.NGHTTP2_CANCEL)
       stream.destroy(head.signal.reason as Error)
     }
-    if (head.method === 'GET') {
-      this.#questions.add(stream)
-      stream.once('response', () => this.#questions.delete(stream))
-    }
-    stream.once('close', () => {
-      this.#questions.delete(stream)
-      head.signal.removeEventListener('abort', giveUp)
+    const isQuestion = head.method === 'GET'
+    if (isQuestion) this.#questions.add(stream)
+    const answer = answerOf(stream, {
+      failure: () => this.#failure(stream),
+      onBegun: () => isQuestion && this.#questions.delete(stream),
+      onClosed: () => {
+        this.#questions.delete(stream)
+        head.signal.removeEventListener('abort', giveUp)
+      },
     })
-    const answer = answerOf(stream, () => this.#failure(stream))
     head.signal.addEventListener('abort', giveUp, { once: true })
     if (head.signal.aborted) giveUp()
     notes.onStart()
-    // a source that fails ends the stream with its error, which is the answer's
-    await Promise.race([answer, this.#send(stream, head, notes).then(() => answer)])
-    return await answer
+    this.#send(stream, head, notes)
+    return answer
   }
 
-  async #send(stream: ClientHttp2Stream, { body }: RequestHead, notes: ProgressNotes): Promise<void> {
+  #send(stream: ClientHttp2Stream, { body }: RequestHead, notes: ProgressNotes): void {
+    if (body === undefined || body.size === 0) {
+      if (!stream.destroyed) notes.onSent()
+    } else if (body.whole !== undefined) this.#sendWhole(stream, body.whole, notes)
+    else void this.#sendPieces(stream, body, notes)
+  }
+
+  /** Its end goes along: by itself it would be another frame, and another turn of the event loop. */
+  #sendWhole(stream: ClientHttp2Stream, bytes: Uint8Array, notes: ProgressNotes): void {
+    stream.write(bytes, (error) => {
+      if (error != null) return // the answer fails with it as well
+      notes.onBytes(bytes.length)
+      if (!stream.destroyed) notes.onSent()
+    })
+    stream.end()
+  }
+
+  /** A source that fails ends the stream with its error, which is the answer's. */
+  async #sendPieces(stream: ClientHttp2Stream, body: RequestBody, notes: ProgressNotes): Promise<void> {
     try {
-      if (body !== undefined && body.size > 0) {
-        for await (const piece of body.whole === undefined ? body.pieces() : [body.whole])
-          await this.#write(stream, piece, notes)
-        stream.end()
-      }
+      for await (const piece of body.pieces()) await this.#write(stream, piece, notes)
+      stream.end()
       if (!stream.destroyed) notes.onSent()
     } catch (error) {
       stream.close(constants.NGHTTP2_CANCEL)
@@ -261,8 +276,15 @@ export class Http2Connection {
   }
 }
 
+interface AnswerNotes {
+  /** Why there was none. */
+  readonly failure: () => Error
+  readonly onBegun: () => void
+  readonly onClosed: () => void
+}
+
 /** The stream is the body of its own answer. */
-function answerOf(stream: ClientHttp2Stream, failure: () => Error): Promise<Answer> {
+function answerOf(stream: ClientHttp2Stream, { failure, onBegun, onClosed }: AnswerNotes): Promise<Answer> {
   return new Promise((resolve, reject) => {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       const isTheStreams = error.code?.startsWith('ERR_HTTP2_') === true
@@ -270,16 +292,15 @@ function answerOf(stream: ClientHttp2Stream, failure: () => Error): Promise<Answ
     })
     let hasBegun = false
     stream.once('close', () => {
+      onClosed()
       // an error is made of its stack as well: not for each request that went well
       if (!hasBegun) reject(failure())
     })
     stream.once('response', (headers) => {
       hasBegun = true
-      resolve({ status: headers[':status'] ?? 0, headers: withoutPseudo(headers), body: stream })
+      onBegun()
+      // those that begin with a colon are nobody's business above, and do no harm
+      resolve({ status: headers[':status'] ?? 0, headers, body: stream })
     })
   })
-}
-
-function withoutPseudo(headers: IncomingHttpHeaders): Answer['headers'] {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith(':')))
 }

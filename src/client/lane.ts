@@ -1,5 +1,5 @@
 /**
- * How many attempts of one kind are under way at once. Layer: client, over p-queue.
+ * How many attempts of one kind are under way at once. Layer: client.
  *
  * How many the service and the link bear is found out. While some wait for others, the number grows by half as long as
  * answers do not take much longer, or more come in the same time; a step after which neither holds is taken back, and
@@ -11,8 +11,9 @@
  * the whole number. A refusal halves the number at once, once for all attempts that were under way together. What
  * nobody waits for (a priority below 0) leaves some slots to others.
  */
-import PQueue from 'p-queue'
 import type { Clock } from '../clock.ts'
+import type { EndSignal } from './ending.ts'
+import { Slots } from './slots.ts'
 
 export interface LaneOptions {
   /** The most at once. */
@@ -63,9 +64,9 @@ interface Trial {
 }
 
 export class Lane {
-  readonly #queue: PQueue
+  readonly #slots: Slots
   /** Before the other one, for what nobody waits for. */
-  readonly #ahead: PQueue
+  readonly #ahead: Slots
   readonly #most: number
   readonly #maxResting: number
   #limit: number
@@ -88,8 +89,8 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.#most = options.limit
     this.#limit = Math.min(options.limit, Math.max(1, options.start ?? options.limit))
-    this.#queue = new PQueue({ concurrency: this.#limit })
-    this.#ahead = new PQueue({ concurrency: this.#limit })
+    this.#slots = new Slots(this.#limit)
+    this.#ahead = new Slots(this.#limit)
     this.#maxResting = options.maxResting ?? 0
     this.#clock = options.clock
     this.#growMs = options.growMs ?? 1000
@@ -98,7 +99,7 @@ export class Lane {
   }
 
   get load(): LaneLoad {
-    return { running: this.#queue.pending, waiting: this.#waiting, limit: this.#limit }
+    return { running: this.#slots.running, waiting: this.#waiting, limit: this.#limit }
   }
 
   /** How many at once were found good so far. */
@@ -108,27 +109,33 @@ export class Lane {
 
   /** Waits for a slot, higher `priority` first; rejects with the signal's reason when it is aborted before. */
   async acquire(
-    options: { priority?: number | undefined; signal?: AbortSignal | undefined } = {},
+    options: { priority?: number | undefined; signal?: EndSignal | undefined } = {},
   ): Promise<Slot> {
-    if (this.#queue.pending === 0 && this.#waiting === 0) this.#tryAnew()
+    if (this.#slots.running === 0 && this.#waiting === 0) this.#tryAnew()
+    const isAhead = (options.priority ?? 0) < 0
     this.#waiting += 1
-    let leaveAhead = (): void => undefined
+    let hasLeftAhead = true
     try {
-      if ((options.priority ?? 0) < 0) leaveAhead = await enter(this.#ahead, options)
-      return this.#slot(await enter(this.#queue, options), leaveAhead)
+      if (isAhead) {
+        await enter(this.#ahead, options)
+        hasLeftAhead = false
+      }
+      await enter(this.#slots, options)
+      return this.#slot(isAhead)
     } catch (error) {
-      leaveAhead()
+      if (!hasLeftAhead) this.#ahead.leave()
       throw error
     } finally {
       this.#waiting -= 1
     }
   }
 
-  #slot(leave: () => void, leaveAhead: () => void): Slot {
+  #slot(isAhead: boolean): Slot {
     const generation = this.#generation
     const trial = this.#trial
     const begunAt = this.#clock.now()
     let resting = false
+    let hasLeft = false
     const rest = (isResting: boolean): void => {
       if (isResting === resting) return
       resting = isResting
@@ -142,9 +149,11 @@ export class Lane {
       throttled: () => this.#throttled(generation),
       rest,
       release: () => {
+        if (hasLeft) return
         rest(false)
-        leave()
-        leaveAhead()
+        hasLeft = true
+        this.#slots.leave()
+        if (isAhead) this.#ahead.leave()
       },
     }
   }
@@ -214,19 +223,28 @@ export class Lane {
   #apply(): void {
     const beside =
       this.#wasRefused && this.#limit < this.#most ? 0 : Math.min(this.#resting, this.#maxResting)
-    this.#queue.concurrency = this.#limit + beside
+    this.#slots.limit = this.#limit + beside
     const reserved = Math.min(mostReserved, Math.floor(this.#limit / reservedShare))
-    this.#ahead.concurrency = this.#limit + beside - reserved
+    this.#ahead.limit = this.#limit + beside - reserved
   }
 }
 
-/** Resolves with what leaves the queue again. */
-function enter(
-  queue: PQueue,
-  options: { priority?: number | undefined; signal?: AbortSignal | undefined },
-): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    const hold = (): Promise<void> => new Promise((leave) => resolve(() => leave()))
-    queue.add(hold, { priority: options.priority ?? 0, signal: options.signal }).catch(reject)
+/** Rejects with the signal's reason. */
+async function enter(
+  slots: Slots,
+  { priority = 0, signal }: { priority?: number | undefined; signal?: EndSignal | undefined },
+): Promise<void> {
+  signal?.throwIfAborted()
+  if (slots.tryEnter()) return
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      slots.withdraw(ticket)
+      reject(signal?.reason as Error)
+    }
+    const ticket = slots.enter(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }, priority)
+    signal?.addEventListener('abort', onAbort, { once: true })
   })
 }

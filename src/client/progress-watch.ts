@@ -40,7 +40,12 @@ export class ProgressWatch {
   readonly #clock: Clock
   readonly #expire: (message: string) => void
   readonly #onRest: ((isResting: boolean) => void) | undefined
+  /** What is awaited: within how long since when; undefined: nothing. */
+  #awaited: { readonly what: string; readonly ms: number; readonly moreMs: () => number } | undefined
+  #since = 0
+  /** The timer that is set, and for how long; it may have been set a while ago, and is set anew when it comes. */
   #cancel: (() => void) | undefined
+  #timerMs = 0
   #isResting = false
 
   /** `expire` is called with what did not happen in time; `onRest` when nothing moves, and when it does again. */
@@ -54,27 +59,56 @@ export class ProgressWatch {
    * From now on `what` must happen within `ms`, in place of what was awaited before. `moreMs` is asked when that
    * is over: how much longer it may take, counted from now as well.
    */
-  expect(ms: number, what: string, moreMs: () => number = () => 0): void {
-    this.stop()
-    const since = this.#clock.now()
-    const expire = (): void => {
-      const waitedMs = Math.round(this.#clock.now() - since)
-      const leftMs = ms + moreMs() - waitedMs
-      if (leftMs > 0) this.#cancel = this.#clock.after(leftMs, expire)
-      else this.#expire(`${what} within ${Math.max(ms, waitedMs)} ms`)
-    }
-    if (this.#onRest !== undefined && (ms === 0 || ms > restMs)) {
-      this.#cancel = this.#clock.after(restMs, () => {
-        this.#rest(true)
-        this.#cancel = ms === 0 ? undefined : this.#clock.after(ms - restMs, expire)
-      })
-    } else if (ms > 0) this.#cancel = this.#clock.after(ms, expire)
+  expect(ms: number, what: string, moreMs: () => number = noMore): void {
+    this.#rest(false)
+    this.#awaited = { what, ms, moreMs }
+    this.#since = this.#clock.now()
+    const dueMs = this.#restsFirst(ms) ? restMs : ms
+    // a timer for each sign of progress would cost more than all else that is done for it
+    if (dueMs !== this.#timerMs) this.#wakeIn(dueMs)
   }
 
   stop(): void {
+    this.#awaited = undefined
+    this.#unset()
+    this.#rest(false)
+  }
+
+  #restsFirst(ms: number): boolean {
+    return this.#onRest !== undefined && !this.#isResting && (ms === 0 || ms > restMs)
+  }
+
+  #wakeIn(ms: number): void {
+    this.#unset()
+    if (ms === 0) return
+    this.#timerMs = ms
+    this.#cancel = this.#clock.after(ms, () => {
+      this.#unset()
+      this.#look()
+    })
+  }
+
+  #unset(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    this.#rest(false)
+    this.#timerMs = 0
+  }
+
+  #look(): void {
+    if (this.#awaited === undefined) return
+    const { ms, what, moreMs } = this.#awaited
+    const waitedMs = this.#clock.now() - this.#since
+    if (this.#restsFirst(ms)) {
+      if (waitedMs < restMs) {
+        this.#wakeIn(restMs - waitedMs)
+        return
+      }
+      this.#rest(true)
+    }
+    if (ms === 0) return
+    const leftMs = waitedMs < ms ? ms - waitedMs : ms + moreMs() - Math.round(waitedMs)
+    if (leftMs > 0) this.#wakeIn(leftMs)
+    else this.#expire(`${what} within ${Math.max(ms, Math.round(waitedMs))} ms`)
   }
 
   #rest(isResting: boolean): void {
@@ -83,3 +117,5 @@ export class ProgressWatch {
     this.#onRest?.(isResting)
   }
 }
+
+const noMore = (): number => 0

@@ -15,6 +15,7 @@ import type { Logger } from '../log.ts'
 import type { ServiceCall, FinishedCall } from './call.ts'
 import { checkConfirming } from './confirmation.ts'
 import type { TokenSource } from './credential.ts'
+import { abortSignalOf, Ending, type EndSignal } from './ending.ts'
 import { queryString } from './endpoint.ts'
 import { abortedError, ClientClosed, ServiceError } from './errors.ts'
 import type { Slot } from './lane.ts'
@@ -38,7 +39,7 @@ export interface CallRunnerOptions {
 
 /** A signal that follows others until it is let go. */
 interface Follower {
-  readonly signal: AbortSignal
+  readonly signal: EndSignal
   readonly letGo: () => void
 }
 
@@ -53,7 +54,7 @@ interface Sending {
 export class CallRunner {
   readonly #options: CallRunnerOptions
   /** What is under way, to be ended by `close`. */
-  readonly #open = new Set<AbortController>()
+  readonly #open = new Set<Ending>()
   #closed = false
 
   constructor(options: CallRunnerOptions) {
@@ -105,7 +106,7 @@ export class CallRunner {
   ): Promise<void> {
     const { signal, letGo } = this.#follow(options.signal)
     try {
-      await sleep(this.#options.clock, delayMs, signal)
+      await sleep(this.#options.clock, delayMs, abortSignalOf(signal))
     } catch (cause) {
       throw abortedError(call.what, cause, ambiguous)
     } finally {
@@ -195,7 +196,7 @@ export class CallRunner {
 
   /* `AbortSignal.any` would keep something of every call for as long as the client lives. */
   #follow(signal: AbortSignal | undefined): Follower {
-    const ending = new AbortController()
+    const ending = new Ending()
     const onAbort = (): void => ending.abort(signal?.reason)
     if (signal?.aborted) onAbort()
     else if (this.#closed) ending.abort(new ClientClosed())
@@ -205,7 +206,7 @@ export class CallRunner {
       signal?.removeEventListener('abort', onAbort)
       this.#open.delete(ending)
     }
-    return { signal: ending.signal, letGo }
+    return { signal: ending, letGo }
   }
 }
 

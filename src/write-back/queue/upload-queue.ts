@@ -5,10 +5,10 @@
  * and what a call will be is decided when its slot is there, so that a path written again while it waited is
  * sent once, and one removed before it was sent is never sent.
  */
-import PQueue from 'p-queue'
 import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../log.ts'
 import type { ServiceError } from '../../client/errors.ts'
+import { Slots, type Ticket } from '../../client/slots.ts'
 import { backoffMs } from './backoff.ts'
 import { WriteBackError } from '../local-changes.ts'
 import { mustWait, nextCall } from '../state/next-call.ts'
@@ -55,17 +55,19 @@ export interface UploadQueueOptions {
 
 export class UploadQueue {
   readonly #options: UploadQueueOptions
-  readonly #slots: PQueue
+  readonly #slots: Slots
+  /** Of paths that wait for a slot. */
+  readonly #tickets = new WeakMap<PathRecord, Ticket>()
   readonly gate: SessionGate
   #closed = false
 
   constructor(options: UploadQueueOptions) {
     this.#options = options
-    this.#slots = new PQueue({ concurrency: options.concurrency })
+    this.#slots = new Slots(options.concurrency)
     this.gate = new SessionGate(options.clock, options.logger, options.random, (state) => {
-      this.#slots.concurrency = state === 'open' ? options.concurrency : 1
       if (state === 'paused') this.#slots.pause()
-      else if (!this.#closed) this.#slots.start()
+      this.#slots.limit = state === 'open' ? options.concurrency : 1
+      if (state !== 'paused' && !this.#closed) this.#slots.start()
     })
   }
 
@@ -99,7 +101,7 @@ export class UploadQueue {
       else this.#enter(record, { is: 'idle' })
     }
     if (phase.is === 'settling') this.#leave(record)
-    if (phase.is === 'ready' && phase.queued) this.#slots.setPriority(record.path, 1)
+    if (phase.is === 'ready' && phase.queued) this.#goFirst(record)
     this.wake(record)
     this.gate.probe()
   }
@@ -131,7 +133,8 @@ export class UploadQueue {
     const isBlocked = this.#isBlocked(record, call)
     this.#enter(record, { is: 'ready', queued: !isBlocked })
     if (isBlocked) return
-    void this.#slots.add(() => this.#run(record), { priority: urgent ? 1 : 0, id: record.path })
+    const begin = (): void => void this.#run(record).finally(() => this.#slots.leave())
+    this.#tickets.set(record, this.#slots.enter(begin, urgent ? 1 : 0))
   }
 
   /** Forgets about a path that has nothing left to do. */
@@ -169,6 +172,11 @@ export class UploadQueue {
     this.#slots.clear()
     this.#slots.start()
     await this.#slots.onIdle()
+  }
+
+  #goFirst(record: PathRecord): void {
+    const ticket = this.#tickets.get(record)
+    if (ticket !== undefined) this.#tickets.set(record, this.#slots.raise(ticket, 1))
   }
 
   #isBlocked(record: PathRecord, call: NextCall): boolean {
