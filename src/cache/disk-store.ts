@@ -48,7 +48,7 @@ export class DiskStore {
     this.#clock = clock
     this.#reserveBytes = reserveBytes
     this.#look = look
-    this.#prefix = `${clock.order()}.`
+    this.#prefix = join(directory, `${clock.order()}.`)
     rmSync(directory, { recursive: true, force: true })
     makeDirectory(directory)
   }
@@ -56,7 +56,7 @@ export class DiskStore {
   /** The path of a file that is not there yet. */
   newPath(): string {
     this.#made += 1
-    return join(this.#directory, this.#prefix + String(this.#made))
+    return this.#prefix + String(this.#made)
   }
 
   /** A file with the bytes of `file`: the same inode where the disk allows it, else a copy. */

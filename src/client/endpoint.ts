@@ -32,10 +32,11 @@ export function isLoopback(hostname: string): boolean {
 export type QueryParameters = Readonly<Record<string, string | number | boolean | undefined>>
 
 export function queryString(query: QueryParameters): string {
-  return Object.entries(query)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${encodeStrictly(String(value))}`)
-    .join('&')
+  let text = ''
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) text += `${text === '' ? '' : '&'}${name}=${encodeStrictly(String(value))}`
+  }
+  return text
 }
 
 /**
@@ -54,8 +55,12 @@ export function remotePath(path: string): string {
   return inner === '' || inner === '.' ? '.' : `/${inner}`
 }
 
+/** What needs no encoding. */
+const plain = /^[\w.~-]*$/
+
 /** Everything but the unreserved characters, as a form decoder and a URI decoder read it alike. */
 function encodeStrictly(text: string): string {
+  if (plain.test(text)) return text
   if (!text.isWellFormed())
     throw new ServiceError('bad_request', `${JSON.stringify(text)} is not well-formed text`)
   return encodeURIComponent(text).replace(

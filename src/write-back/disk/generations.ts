@@ -74,7 +74,8 @@ export class Generations {
     this.#cancelSeals = undefined
     const copies = this.#unsealed
     this.#unsealed = new Set()
-    for (const copy of copies) void this.#seals.add(() => this.#seal(copy))
+    // most are on the service by now
+    for (const copy of copies) if (isClosedAndDirty(copy)) void this.#seals.add(() => this.#seal(copy))
   }
 
   async #seal(copy: DesiredCopy): Promise<void> {
@@ -82,7 +83,7 @@ export class Generations {
     // it may be renamed meanwhile
     const path = (): string | undefined =>
       copy.dirty && copy.generation === generation && copy.version === version ? copy.record?.path : undefined
-    if (path() === undefined || copy.retained > 0) return
+    if (!isClosedAndDirty(copy)) return
     const unpin = this.pin(generation)
     try {
       const { size, crc32 } = await copy.digest()
@@ -146,4 +147,8 @@ export class Generations {
       return false
     }
   }
+}
+
+function isClosedAndDirty({ dirty, record, retained }: DesiredCopy): boolean {
+  return dirty && record !== undefined && retained === 0
 }

@@ -14,11 +14,16 @@ interface Counts {
   uploads: number
 }
 
+/** What a record counts for in the directories above it. */
+const nothing: Readonly<Counts> = { unfinished: 0, uploads: 0 }
+const aCall: Readonly<Counts> = { unfinished: 1, uploads: 0 }
+const anUpload: Readonly<Counts> = { unfinished: 1, uploads: 1 }
+
 export class Records {
   readonly #byPath = new Map<string, PathRecord>()
   readonly #byDirectory = new Map<string, Map<string, PathRecord>>()
   readonly #below = new Map<string, Counts>()
-  readonly #counted = new Map<PathRecord, Counts>()
+  readonly #counted = new Map<PathRecord, Readonly<Counts>>()
   /** By path: how many names or open files still need its remote content. */
   readonly #wanted = new Map<string, number>()
   /** By name: the absent records that wait until it is on the service. */
@@ -74,22 +79,22 @@ export class Records {
     names?.delete(nameOf(record.path))
     if (names?.size === 0) this.#byDirectory.delete(directory)
     this.#link(record, -1)
-    this.#count(record, { unfinished: 0, uploads: 0 })
+    this.#count(record, nothing)
     this.#counted.delete(record)
   }
 
   apply(record: PathRecord, change: RecordChange): void {
-    this.#link(record, -1)
+    const isLinkedAnew = change.desired !== undefined || change.heirs !== undefined
+    if (isLinkedAnew) this.#link(record, -1)
     Object.assign(record, change)
-    this.#link(record, 1)
+    if (isLinkedAnew) this.#link(record, 1)
     this.recount(record)
   }
 
   /** After something that decides whether a record is done has changed outside `apply` (a new generation). */
   recount(record: PathRecord): void {
-    const unfinished = record.scratch || isDone(record) ? 0 : 1
-    const uploads = unfinished && record.desired.is === 'file' ? 1 : 0
-    this.#count(record, { unfinished, uploads })
+    if (record.scratch || isDone(record)) this.#count(record, nothing)
+    else this.#count(record, record.desired.is === 'file' ? anUpload : aCall)
   }
 
   /** Until the returned function is called, `path` counts as wanted. */
@@ -174,12 +179,12 @@ export class Records {
     else this.#wanted.delete(path)
   }
 
-  #count(record: PathRecord, now: Counts): void {
-    const before = this.#counted.get(record) ?? { unfinished: 0, uploads: 0 }
+  #count(record: PathRecord, now: Readonly<Counts>): void {
+    const before = this.#counted.get(record) ?? nothing
+    if (before === now) return
     this.#counted.set(record, now)
     const unfinished = now.unfinished - before.unfinished
     const uploads = now.uploads - before.uploads
-    if (unfinished === 0 && uploads === 0) return
     for (let above = record.path; above !== '';) {
       above = parentOf(above)
       const counts = this.#below.get(above) ?? { unfinished: 0, uploads: 0 }
