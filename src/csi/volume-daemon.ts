@@ -22,6 +22,7 @@ import { mountSession } from '../mount/mount.ts'
 import type { MountDependencies, MountedSession } from '../mount/mounted-session.ts'
 import { SessionError } from '../session/session-error.ts'
 import type { DaemonSays, DriverSays } from './daemon-link.ts'
+import { failedStart } from './failed-start.ts'
 import { credentialFiles, daemonSocket, driverSocket, type VolumeDescription } from './volume-files.ts'
 
 export interface VolumeDaemonDependencies extends Pick<MountDependencies, 'failpoint'> {
@@ -61,7 +62,7 @@ export async function serveVolume(
   } catch (error) {
     logger.error({ error }, 'not served')
     const code = error instanceof SessionError ? error.code : undefined
-    say({ event: 'failed', code, message: (error as Error).message })
+    say({ event: 'failed', code, message: failedStart(error as Error, described) })
     socket.end()
     return 1
   }
