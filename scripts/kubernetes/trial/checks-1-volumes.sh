@@ -95,14 +95,17 @@ check_subpath() { # a volume may be a directory of a session, of which it shows 
 hello" ]
 }
 
-check_wrong() { # an attribute that is wrong, and a session that is not there, are events that name them
+check_wrong() { # a wrong attribute, a session that is not there and a token that is refused are events that name them
   pod wrong demo-session 'attributes=cache-sise: "5G"' wait=no
   wait_for 60 'an event that names the attribute' has_event wrong 'FailedMount.*cache-sise'
   pod missing no-such-session wait=no
   wait_for 90 'an event that names the session' has_event missing 'FailedMount.*no-such-session'
   pod unsigned demo-session secret= wait=no
   wait_for 60 'an event that says what is missing' has_event unsigned 'FailedMount.*nothing to sign in with'
-  kubectl get events | grep -E 'wrong|missing|unsigned'
+  secret stale no-such-token
+  pod stale demo-session secret=stale wait=no
+  wait_for 60 'an event that names the secret' has_event stale 'FailedMount.*token is refused.*nodePublishSecretRef'
+  kubectl get events | grep -E 'wrong|missing|unsigned|stale'
 }
 
 check_twenty() { # twenty Pods at once have twenty sessions

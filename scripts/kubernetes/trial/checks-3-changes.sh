@@ -22,7 +22,7 @@ check_workload_identity() { # with clientId and tenantId the daemon has the toke
   wait_for 60 'the token of the service account' has_assertion
   claims | grep -F '"sub":"system:serviceaccount:default:triage"'
   claims | grep -F '"aud":["api://AzureADTokenExchange"]'
-  kubectl get events --field-selector involvedObject.name=federated
+  wait_for 60 'an event that says whom Entra should trust' has_event federated 'FailedMount.*system:serviceaccount:default:triage'
 }
 has_assertion() { [ -e "$work"/run/*/assertion ]; }
 claims() { cut -d . -f 2 "$work"/run/*/assertion | tr '_-' '/+' | { base64 -d 2>/dev/null || true; }; }
