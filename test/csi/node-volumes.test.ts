@@ -229,7 +229,7 @@ void t.test('what cannot be mounted says why, and leaves nothing', rootWithFuse,
     ],
     [
       { pod: 'two', token: 'wrong' },
-      { code: 'UNAUTHENTICATED', details: /not signed in/ },
+      { code: 'UNAUTHENTICATED', details: /token is refused .* nodePublishSecretRef/ },
     ],
     [
       { pod: 'three', attributes: { subPath: 'no/where' } },
