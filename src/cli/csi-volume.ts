@@ -10,8 +10,13 @@ import { UsageError } from './usage-error.ts'
 
 const levels = oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')
 
-export async function run([directory]: readonly string[]): Promise<number> {
+export async function run([directory, task]: readonly string[]): Promise<number> {
   if (directory === undefined) throw new UsageError('csi-volume is started by mount-session csi')
+  const { askForLeft, tellWhatIsLeft } = await import('../csi/left-behind.ts')
+  if (task === askForLeft) {
+    tellWhatIsLeft(directory)
+    return 0
+  }
   const described = readDescription(directory)
   const [{ createLogger }, { serveVolume }] = await Promise.all([
     import('./log-output.ts'),

@@ -4,7 +4,7 @@
  * Invariant: its end leaves every mount as it is, for the driver that follows; what it was told is checked before it
  * listens.
  */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { extname, join, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
@@ -53,10 +53,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     roots: {
       run: resolve(flags.runDirectory ?? '/run/mount-session'),
       state: resolve(flags.stateDirectory ?? '/var/lib/mount-session'),
-      mounts: join(plugin, 'mounts'),
+      mounts: realDirectory(join(plugin, 'mounts')),
     },
     common: proxies,
     certificates: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    program: daemonProgram(),
     ...{ user, logLevel, logger, clock: systemClock, drainMs: flags.drain ?? defaultDrainMs },
   })
   await volumes.adopt()
@@ -123,6 +124,12 @@ async function placeOfDaemons(
   )
   const where = { namespace: namespace ?? cluster.namespace, nodeName, image, user, environment }
   return { launcher: new PodLauncher({ cluster, clock: systemClock, ...where }), events }
+}
+
+/** As the mount table has it; the kubelet's directory is often a link to a larger disk. */
+function realDirectory(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o755 })
+  return realpathSync(path)
 }
 
 function daemonProgram(): readonly string[] {

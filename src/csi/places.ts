@@ -6,7 +6,7 @@
 import { mkdirSync, realpathSync, rmdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bindMount, detachMount } from '../fuse/libc.ts'
-import { mountAt, type MountEntry, ownType } from '../fuse/mount-table.ts'
+import { mountAt, type MountEntry, mountsAt, ownType } from '../fuse/mount-table.ts'
 import { CsiError } from './csi-error.ts'
 import type { Target } from './volume-files.ts'
 
@@ -18,20 +18,43 @@ export function show({ path, isReadOnly }: Target, mount: Pick<MountEntry, 'dire
   if (there !== undefined && there.device === mount.device) return
   if (there !== undefined && there.type !== ownType)
     throw new CsiError('failedPrecondition', `${path}: ${there.type} is mounted there: unmount it first`)
-  /* one that was lost */
-  if (there !== undefined) detachMount(place)
-  mkdirSync(place, { recursive: true, mode: 0o750 })
+  /* those that were lost */
+  detachOurs(place)
+  makePlace(place)
   bindMount(mount.directory, place, { isReadOnly })
 }
 
-/** Takes whatever of ours is mounted away from a place, in use or not, and the place itself. */
+/**
+ * Takes whatever of ours is mounted away from a place, in use or not, with what somebody has mounted over it, and the
+ * place itself. Throws `CsiError` when something else is there.
+ */
 export function hide(path: string): void {
-  const place = canonical(path)
-  while (mountAt(place)?.type === ownType && detachMount(place));
+  detachOurs(canonical(path))
   try {
     rmdirSync(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return
+    throw new CsiError('failedPrecondition', `${path}: ${whyStays(code)}`, { cause: error })
+  }
+}
+
+function whyStays(code: string | undefined): string {
+  if (code === 'ENOTEMPTY') return 'there are files on the node itself, below the volume: move them away'
+  if (code === 'EBUSY') return 'something else is mounted there: unmount it'
+  return `cannot be removed (${code}): see to it that the driver may remove it`
+}
+
+function detachOurs(place: string): void {
+  while (mountsAt(place).some(({ type }) => type === ownType) && detachMount(place));
+}
+
+/* `recursive` would look at what is there already */
+function makePlace(place: string): void {
+  try {
+    mkdirSync(place, { mode: 0o750 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -33,6 +33,7 @@ export interface PodLauncherOptions {
 
 export class PodLauncher implements Launcher {
   readonly what = 'a mount Pod'
+  readonly lookAgainMs = 2000
   readonly #options: PodLauncherOptions
 
   constructor(options: PodLauncherOptions) {
@@ -43,6 +44,16 @@ export class PodLauncher implements Launcher {
     /* it has ended already, and programs wait */
     await this.#delete(files, 0)
     await this.#options.cluster.createPod(this.#options.namespace, this.#podFor(files))
+  }
+
+  async isGone(files: VolumeFiles): Promise<boolean> {
+    const pods = await this.#podsOf(files)
+    return pods.every(
+      ({ metadata, status }) =>
+        metadata.deletionTimestamp !== undefined ||
+        status?.phase === 'Failed' ||
+        status?.phase === 'Succeeded',
+    )
   }
 
   async describe(files: VolumeFiles): Promise<string | undefined> {

@@ -14,6 +14,7 @@ const pidFile = 'daemon.pid'
 
 export class ProcessLauncher implements Launcher {
   readonly what = 'a process of the driver'
+  readonly lookAgainMs = 200
   readonly #command: readonly string[]
   readonly #user: DaemonUser
 
@@ -43,6 +44,11 @@ export class ProcessLauncher implements Launcher {
     return started.promise
   }
 
+  isGone(files: VolumeFiles): Promise<boolean> {
+    const { pid, start } = writtenDown(files)
+    return Promise.resolve(pid === 0 || startOf(pid) !== start)
+  }
+
   describe(): Promise<undefined> {
     return Promise.resolve(undefined)
   }
@@ -53,23 +59,29 @@ export class ProcessLauncher implements Launcher {
   }
 
   #kill(files: VolumeFiles): void {
-    const file = join(files.run, pidFile)
-    const [pid = '', start = ''] = readText(file).trim().split(' ')
-    rmSync(file, { force: true })
+    const { pid, start } = writtenDown(files)
+    rmSync(join(files.run, pidFile), { force: true })
     /* the number may have been given to something else */
-    if (pid === '' || startOf(Number(pid)) !== start) return
+    if (pid === 0 || startOf(pid) !== start) return
     try {
-      process.kill(Number(pid), 'SIGKILL')
+      process.kill(pid, 'SIGKILL')
     } catch {
       /* it has ended meanwhile */
     }
   }
 }
 
-/** When a process began, in ticks since the machine did; '' when there is none. */
+/** 0: none was. */
+function writtenDown({ run }: VolumeFiles): { readonly pid: number; readonly start: string } {
+  const [pid = '', start = ''] = readText(join(run, pidFile)).trim().split(' ')
+  return { pid: Number(pid), start }
+}
+
+/** When a process began, in ticks since the machine did; '' when there is none, or it is dead and nobody has asked. */
 function startOf(pid: number): string {
   const stat = readText(`/proc/${pid}/stat`)
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
 function readText(file: string): string {

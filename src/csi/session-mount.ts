@@ -10,34 +10,31 @@
  * Invariant: while it is starting, serving or waiting this process has the kernel's descriptor, so that programs wait
  * for the next daemon instead of failing; nothing here touches what is mounted.
  */
-import { readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, sleep } from '../clock.ts'
 import { ask } from '../control/control-client.ts'
 import { abortConnection } from '../fuse/connection-abort.ts'
-import { takeDescriptor } from '../fuse/descriptor-passing.ts'
 import { mountKernel } from '../fuse/kernel-mount.ts'
-import { closeQuietly, detachMount } from '../fuse/libc.ts'
-import { mountAt, ownType } from '../fuse/mount-table.ts'
+import { detachMount } from '../fuse/libc.ts'
+import { mountAt } from '../fuse/mount-table.ts'
 import type { Logger } from '../log.ts'
 import { asSessionError } from '../mount/mount-point.ts'
 import type { MountOptions } from '../options/mount-options.ts'
 import { showMounted } from '../options/show-address.ts'
 import { sessionDirectories } from '../session/directories.ts'
 import { SessionError } from '../session/session-error.ts'
-import { waitingPaths } from '../session/waiting-paths.ts'
+import { takeFromDaemon } from './adoption.ts'
 import { CsiError } from './csi-error.ts'
 import type { DaemonSays } from './daemon-link.ts'
 import type { Events, PodEvent } from './events.ts'
-import type { Launcher } from './launcher.ts'
+import { endsUnheard, type Launcher } from './launcher.ts'
+import { type Asking, tidyUp } from './left-behind.ts'
 import { hide, show } from './places.ts'
 import { SharedDescriptor } from './shared-descriptor.ts'
 import type { VolumeCredential } from './volume-attributes.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import {
   credentialFiles,
-  daemonSocket,
-  type DaemonUser,
   forgetTarget,
   readDescription,
   readTargets,
@@ -49,9 +46,8 @@ import {
 } from './volume-files.ts'
 
 /** What every mount of a node stands on. */
-export interface SessionMountParts {
+export interface SessionMountParts extends Asking {
   readonly launcher: Launcher
-  readonly user: DaemonUser
   readonly events: Events
   readonly logger: Logger
   readonly clock: Clock
@@ -72,6 +68,7 @@ export class SessionMount {
   readonly #ready = Promise.withResolvers<undefined>()
   readonly #restarts = new RestartPolicy()
   #onDaemonEnd = (): void => undefined
+  #watch: AbortController | undefined
   #beginning: Promise<void> = Promise.resolve()
   #takingDown: Promise<readonly string[] | undefined> | undefined
   #state: State = 'starting'
@@ -79,20 +76,31 @@ export class SessionMount {
   #device: string | undefined
   /** Of the daemon that serves, or that served last. */
   #why = 'it was killed'
+  /** What was handed on last to sign in with. */
+  #signsInWith: string | undefined
+  readonly #over = new AbortController()
+
+  /** One that is not mounted yet. */
+  static make(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts): SessionMount {
+    return new SessionMount(files, described, parts)
+  }
 
   /** Mounts it, and starts its daemon; `ready` tells how that went. */
-  static begin(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts): SessionMount {
-    const mount = new SessionMount(files, described, parts)
-    mount.#beginning = mount.#begin().catch((error: unknown) => mount.#fail(asSessionError(error)))
+  begin(): void {
+    this.#beginning = this.#begin().catch((error: unknown) => this.#fail(asSessionError(error)))
+  }
+
+  /** What a driver before this one mounted, with the descriptor that its daemon has kept. Throws where nothing says what. */
+  static adopt(files: VolumeFiles, parts: SessionMountParts): SessionMount {
+    const mount = new SessionMount(files, readDescription(files.run), parts)
+    for (const target of readTargets(files)) mount.#targets.set(target.path, target)
+    mount.#beginning = mount.#adopt().catch((error: unknown) => mount.#lose((error as Error).message))
     return mount
   }
 
-  /** What a driver before this one mounted, with the descriptor that its daemon has kept. */
-  static async adopt(files: VolumeFiles, parts: SessionMountParts): Promise<SessionMount> {
-    const mount = new SessionMount(files, readDescription(files.run), parts)
-    for (const target of readTargets(files)) mount.#targets.set(target.path, target)
-    await mount.#adopt()
-    return mount
+  /** Resolves once it is mounted, or adopted, or cannot be. */
+  get begun(): Promise<void> {
+    return this.#beginning
   }
 
   private constructor(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts) {
@@ -151,8 +159,10 @@ export class SessionMount {
     const { files } = this
     const file = join(files.run, credentialFiles[credential.kind])
     const text = credential.kind === 'token' ? credential.token : credential.assertion
-    if (readText(file) === text) return
+    if (this.#signsInWith === text) return
+    this.#writeFiles()
     files.write(file, text, this.#parts.user)
+    this.#signsInWith = text
     if (this.#state !== 'serving') return
     /* one that has just ended reads it when it begins */
     await ask(this.#stateDirectory, { method: 'retry' }, { answerWithinMs: endWithinMs }).catch(
@@ -165,18 +175,23 @@ export class SessionMount {
    * if need be. Any number of times. Resolves with the paths that are left in the journal; undefined: that cannot be told.
    */
   end(signal?: AbortSignal): Promise<readonly string[] | undefined> {
-    return (this.#takingDown ??= this.#takeDown(signal))
+    this.#takingDown ??= this.#takeDown(signal).catch((error: unknown) => {
+      /* to be tried again */
+      this.#takingDown = undefined
+      throw error
+    })
+    return this.#takingDown
   }
 
   async #takeDown(signal: AbortSignal | undefined): Promise<readonly string[] | undefined> {
     if (this.#state === 'serving' || this.#state === 'waiting') await this.#drain(signal)
     this.#state = 'ended'
+    this.#over.abort()
     this.#ready.reject(new CsiError('aborted', `${showMounted(this.options)} was unmounted meanwhile`))
     await this.#beginning
     await this.#endKernelSide()
-    const left = this.#left()
-    this.#remove(left)
-    return left
+    this.#targets.clear()
+    return tidyUp(this.files, this.#parts)
   }
 
   get #stateDirectory(): string {
@@ -187,36 +202,36 @@ export class SessionMount {
     const { files } = this
     const { noExec } = this.options
     while (detachMount(files.mountPoint));
-    writeDescription(files, this.#described, this.#parts.user)
+    this.#writeFiles()
     const source = showMounted(this.options)
     const { descriptor } = await mountKernel(files.mountPoint, { source, noExec, allowOther: true })
     this.#descriptor = this.#share(descriptor)
     this.#device = mountAt(files.mountPoint)?.device
     await this.#descriptor.offer(files.run, this.#parts.user)
-    await this.#launch()
+    if (this.#state === 'starting') await this.#launch()
   }
 
   async #adopt(): Promise<void> {
     const { files } = this
-    const taken = await takeDescriptor(join(files.run, daemonSocket))
-    const entry = mountAt(files.mountPoint)
-    if (taken === undefined) {
-      this.#lose('the driver and its daemon ended at once')
+    const adopted = await takeFromDaemon(files, this.#over.signal)
+    if (typeof adopted === 'string') {
+      this.#lose(adopted)
       return
     }
-    if (entry?.type !== ownType) {
-      taken.socket.destroy()
-      closeQuietly(taken.descriptor)
-      this.#lose('it was unmounted while no driver ran')
-      return
-    }
-    this.#descriptor = this.#share(taken.descriptor)
-    this.#device = entry.device
+    this.#descriptor = this.#share(adopted.descriptor)
+    this.#device = adopted.device
+    /* it says at once whether it serves already */
+    if (this.#state === 'starting') this.#state = 'waiting'
+    this.#descriptor.follow(adopted.socket)
     await this.#descriptor.offer(files.run, this.#parts.user)
-    this.#state = 'serving'
-    this.#ready.resolve(undefined)
-    this.#descriptor.follow(taken.socket)
     this.#logger.info({ key: files.key, session: showMounted(this.options) }, 'took over a mount')
+  }
+
+  /** Somebody may have removed them. */
+  #writeFiles(): void {
+    const { files } = this
+    files.make(this.#parts.user)
+    writeDescription(files, this.#described, this.#parts.user)
   }
 
   #share(descriptor: number): SharedDescriptor {
@@ -244,6 +259,7 @@ export class SessionMount {
 
   #daemonEnded(): void {
     this.#onDaemonEnd()
+    this.#watch?.abort()
     if (this.#state === 'starting')
       this.#fail(
         new CsiError('unavailable', `the daemon of ${showMounted(this.options)} ended before it served it`),
@@ -267,6 +283,8 @@ export class SessionMount {
   async #launchAgain(): Promise<void> {
     if (this.#state !== 'waiting') return
     try {
+      this.#writeFiles()
+      await this.#descriptor?.offerAgain(this.files.run, this.#parts.user)
       await this.#launch()
     } catch (error) {
       this.#why = (error as Error).message
@@ -276,15 +294,26 @@ export class SessionMount {
   }
 
   async #launch(): Promise<void> {
-    this.#restarts.launched(this.#parts.clock.now())
-    await this.#parts.launcher.launch(this.files)
+    const { launcher, clock } = this.#parts
+    this.#restarts.launched(clock.now())
+    await launcher.launch(this.files)
+    this.#watch?.abort()
+    const watch = new AbortController()
+    this.#watch = watch
+    const isTaken = (): boolean => this.#descriptor?.isTaken !== false
+    const signal = AbortSignal.any([watch.signal, this.#over.signal])
+    void endsUnheard(this.files, { launcher, clock, isTaken, signal }).then((hasEnded) => {
+      if (!hasEnded) return
+      this.#why = `${launcher.what} ended before it took the mount over`
+      this.#daemonEnded()
+    })
   }
 
   /** It never served: nothing is left of it but what its journal holds from before. */
   #fail(error: unknown): void {
     if (this.#state !== 'starting') return
     this.#ready.reject(error)
-    for (const path of this.#targets.keys()) hide(path)
+    for (const path of this.#targets.keys()) this.#hideQuietly(path)
     void this.end()
   }
 
@@ -304,6 +333,15 @@ export class SessionMount {
       reason: 'MountLost',
       message: `the mount of ${showMounted(this.options)} does not answer any more (${why}): restart this Pod; what it had written is kept on the node and goes on then`,
     })
+  }
+
+  /** The kubelet asks for it again, and hears why it stays. */
+  #hideQuietly(path: string): void {
+    try {
+      hide(path)
+    } catch (error) {
+      this.#logger.warn({ key: this.files.key, err: error }, 'a place stays')
+    }
   }
 
   #tell(event: PodEvent): void {
@@ -351,34 +389,5 @@ export class SessionMount {
     const hasEnded = await Promise.race([ended, late])
     settled.abort()
     return hasEnded
-  }
-
-  #left(): readonly string[] | undefined {
-    try {
-      return waitingPaths(this.#stateDirectory)
-    } catch (error) {
-      this.#logger.warn({ key: this.files.key, err: error }, 'what is left cannot be looked at')
-      return undefined
-    }
-  }
-
-  #remove(left: readonly string[] | undefined): void {
-    const { run, state, mountPoint } = this.files
-    this.#targets.clear()
-    rmSync(run, { recursive: true, force: true })
-    try {
-      rmdirSync(mountPoint)
-    } catch {
-      /* it is made again, or in use somewhere */
-    }
-    if (left?.length === 0) rmSync(state, { recursive: true, force: true })
-  }
-}
-
-function readText(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
   }
 }

@@ -4,10 +4,13 @@
  * Invariant: a target is known to one session mount from before it is shown until after it is hidden, on disk as well,
  * so that a driver that has just started can take it away.
  */
+import { sleep } from '../clock.ts'
+import { detachMount } from '../fuse/libc.ts'
 import type { Logger } from '../log.ts'
 import { showMounted } from '../options/show-address.ts'
 import { CsiError } from './csi-error.ts'
 import type { NodeVolumes } from './node-service.ts'
+import { removeFiles } from './left-behind.ts'
 import { hide } from './places.ts'
 import { SessionMount, type SessionMountParts } from './session-mount.ts'
 import { attributeOf, differingOption, type VolumeSpec } from './volume-attributes.ts'
@@ -20,6 +23,8 @@ import {
   type VolumeRoots,
 } from './volume-files.ts'
 
+/* the kubelet waits for the driver meanwhile */
+const adoptWithinMs = 10_000
 /* paths that an event names */
 const namedPaths = 5
 
@@ -43,19 +48,44 @@ export class SessionMounts implements NodeVolumes {
     this.#logger = parts.logger
   }
 
-  /** Goes on with what a driver before this one mounted. */
+  /** Goes on with what a driver before this one mounted; with a daemon that does not answer, in the background. */
   async adopt(): Promise<void> {
-    const { roots } = this.#parts
-    await Promise.all(
-      keysIn(roots).map(async (key) => {
-        const files = new VolumeFiles(key, roots)
-        try {
-          this.#mounts.set(key, await SessionMount.adopt(files, this.#parts))
-        } catch (error) {
-          this.#logger.error({ key, err: error }, 'what an earlier driver left here cannot be gone on with')
-        }
-      }),
-    )
+    const { roots, clock } = this.#parts
+    const adopted = keysIn(roots).map((key) => this.#adopt(key, new VolumeFiles(key, roots)))
+    const late = new AbortController()
+    await Promise.race([
+      Promise.all(adopted),
+      sleep(clock, adoptWithinMs, late.signal).catch(() => undefined),
+    ])
+    late.abort()
+  }
+
+  async #adopt(key: string, files: VolumeFiles): Promise<void> {
+    let mount
+    try {
+      mount = SessionMount.adopt(files, this.#parts)
+    } catch (error) {
+      this.#logger.error({ key, err: error }, 'what an earlier driver left here cannot be gone on with')
+      await this.#endUnknown(files)
+      return
+    }
+    this.#mounts.set(key, mount)
+    await mount.begun
+    /* the driver ended before it wrote down for whom it was */
+    if (mount.targets.size === 0 && this.#mounts.get(key) === mount)
+      await this.#inTurn(key, async () => {
+        if (mount.targets.size === 0) await this.#end(key, mount, undefined)
+      })
+  }
+
+  async #endUnknown(files: VolumeFiles): Promise<void> {
+    while (detachMount(files.mountPoint));
+    try {
+      await this.#parts.launcher.stop(files)
+      removeFiles(files)
+    } catch (error) {
+      this.#logger.warn({ key: files.key, err: error }, 'files of a volume stay')
+    }
   }
 
   /**
@@ -78,7 +108,10 @@ export class SessionMounts implements NodeVolumes {
     })
   }
 
-  /** Takes the volume away, and with the last one of a session its mount. Ends in any case. */
+  /**
+   * Takes the volume away, and with the last one of a session its mount. Rejects with `CsiError` when the place itself
+   * cannot be removed; the mount has ended all the same.
+   */
   async unpublish(path: string, signal: AbortSignal): Promise<void> {
     const [key] = [...this.#mounts].find(([, { targets }]) => targets.has(path)) ?? []
     if (key === undefined) {
@@ -89,21 +122,31 @@ export class SessionMounts implements NodeVolumes {
       const mount = this.#mounts.get(key)
       const target = mount?.targets.get(path)
       if (mount === undefined || target === undefined) return
-      const isLast = mount.targets.size === 1
-      if (isLast) hide(path)
-      else mount.hide(path)
-      if (isLast) await this.#end(key, mount, target, signal)
+      if (mount.targets.size > 1) {
+        mount.hide(path)
+        return
+      }
+      try {
+        hide(path)
+      } finally {
+        await this.#end(key, mount, target, signal)
+      }
     })
   }
 
-  async #end(key: string, mount: SessionMount, { pod }: Target, signal: AbortSignal): Promise<void> {
+  async #end(
+    key: string,
+    mount: SessionMount,
+    target: Target | undefined,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const session = showMounted(mount.options)
     const left = await mount.end(signal)
     this.#mounts.delete(key)
     if (left?.length === 0) return
     const message = describeLeft(left, mount.files, session)
-    this.#logger.warn({ key, pod, left }, message)
-    await this.#parts.events.post(pod, { reason: 'ChangesKept', message })
+    this.#logger.warn({ key, pod: target?.pod, left }, message)
+    if (target !== undefined) await this.#parts.events.post(target.pod, { reason: 'ChangesKept', message })
   }
 
   /** The mount of a session, begun where there is none that goes on. */
@@ -122,10 +165,11 @@ export class SessionMounts implements NodeVolumes {
     await there?.end()
     const files = new VolumeFiles(key, this.#parts.roots)
     files.make(this.#parts.user)
-    const mount = SessionMount.begin(files, this.#describe(files, spec), this.#parts)
+    const mount = SessionMount.make(files, this.#describe(files, spec), this.#parts)
     this.#mounts.set(key, mount)
-    await mount.renew(spec.credential)
     for (const each of [...shownBefore, target]) mount.remember(each)
+    await mount.renew(spec.credential)
+    mount.begin()
     return mount
   }
 

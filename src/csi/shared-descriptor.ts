@@ -4,7 +4,7 @@
  *
  * Invariant: one daemon is listened to, the last that took the descriptor; its end is told once.
  */
-import { chownSync } from 'node:fs'
+import { chownSync, existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Offer, offerDescriptor, onMessages, sendMessage } from '../fuse/descriptor-passing.ts'
@@ -39,6 +39,13 @@ export class SharedDescriptor {
       this.follow(socket)
     })
     chownSync(path, uid, gid)
+  }
+
+  /** Where somebody has removed the socket. */
+  async offerAgain(run: string, user: DaemonUser): Promise<void> {
+    if (this.#isClosed || existsSync(join(run, driverSocket))) return
+    this.#offer?.close()
+    await this.offer(run, user)
   }
 
   /** Listens to the daemon that has it. */

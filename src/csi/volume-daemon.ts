@@ -9,15 +9,9 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { trustEverywhere } from '../client/certificates.ts'
 import type { Credential, TokenCredential } from '../client/credential.ts'
-import {
-  type Offer,
-  offerDescriptor,
-  onMessages,
-  sendMessage,
-  takeDescriptor,
-} from '../fuse/descriptor-passing.ts'
+import { offerDescriptor, onMessages, sendMessage, takeDescriptor } from '../fuse/descriptor-passing.ts'
 import type { Logger } from '../log.ts'
-import type { Keep } from '../mount/keeper.ts'
+import type { Keeper } from '../mount/keeper.ts'
 import { mountSession } from '../mount/mount.ts'
 import type { MountDependencies, MountedSession } from '../mount/mounted-session.ts'
 import { SessionError } from '../session/session-error.ts'
@@ -38,34 +32,68 @@ export async function serveVolume(
   { logger, stopped, failpoint }: VolumeDaemonDependencies,
 ): Promise<number> {
   const taken = await takeDescriptor(join(run, driverSocket))
-  if (taken === undefined) throw new Error(`${run}: no driver offers a mount there`)
+  if (typeof taken === 'string') throw new Error(`${run}: no driver offers a mount there (${taken})`)
   const { descriptor, socket } = taken
-  const say = (message: DaemonSays): void => sendMessage(socket, message)
-  const { why } = await firstMessage(socket)
-  const offering = Promise.withResolvers<Offer | undefined>()
-  const keep = keeperOver(run, (offer) => offering.resolve(offer))
+  const drivers = new Drivers(socket)
+  /* from its first moment on: the driver may be killed while this one still asks the service */
+  const greeted = firstMessage(socket)
+  await offerDescriptor(join(run, daemonSocket), descriptor, (next) => drivers.add(next)).catch(
+    (error: unknown) => logger.warn({ error }, 'the next driver cannot go on with this mount'),
+  )
+  const { why } = await greeted
   try {
     const mounted = await mountSession(described.options, {
       logger,
       signal: stopped,
       failpoint,
-      keep,
+      keep: () => keeper,
       credential: credentialOf(run, described),
       ...(why === undefined
         ? { descriptor }
         : { takeover: { fuse: descriptor, watch: undefined, why, isHandedOver: false } }),
     })
-    await offering.promise
     logger.info({ why }, why === undefined ? 'serving' : 'going on')
-    say({ event: 'ready' })
+    drivers.say({ event: 'ready' })
     return await served(mounted, stopped, logger)
   } catch (error) {
     logger.error({ error }, 'not served')
     const code = error instanceof SessionError ? error.code : undefined
-    say({ event: 'failed', code, message: failedStart(error as Error, described) })
-    socket.end()
+    drivers.say({ event: 'failed', code, message: failedStart(error as Error, described) })
+    drivers.end()
     return 1
   }
+}
+
+/** Whoever drives, one after the other: each is told what was said last. */
+class Drivers {
+  readonly #sockets: Socket[] = []
+  #last: DaemonSays | undefined
+
+  constructor(first: Socket) {
+    this.#sockets.push(first)
+  }
+
+  add(socket: Socket): void {
+    this.#sockets.push(socket)
+    if (this.#last !== undefined) sendMessage(socket, this.#last)
+  }
+
+  say(message: DaemonSays): void {
+    this.#last = message
+    for (const socket of this.#sockets) if (!socket.destroyed) sendMessage(socket, message)
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.end()
+  }
+}
+
+/** Who goes on with the mount is for the driver to say. */
+const keeper: Keeper = {
+  pid: undefined,
+  done: () => undefined,
+  prepare: () =>
+    Promise.reject(new Error('the daemon of a volume is replaced by the driver: delete its mount Pod')),
 }
 
 function firstMessage(socket: Socket): Promise<DriverSays> {
@@ -92,32 +120,6 @@ async function served(mounted: MountedSession, stopped: AbortSignal, logger: Log
     return 1
   } finally {
     stopped.removeEventListener('abort', onStop)
-  }
-}
-
-/** Who looks for the descriptor once the driver has ended is another driver. */
-function keeperOver(run: string, offering: (offer: Offer | undefined) => void): Keep {
-  return ({ fuse }) => {
-    let isOver = false
-    let offer: Offer | undefined
-    offerDescriptor(join(run, daemonSocket), fuse, () => undefined).then(
-      (made) => {
-        offer = made
-        if (isOver) made.close()
-        offering(made)
-      },
-      /* the driver has it all the same */
-      () => offering(undefined),
-    )
-    return {
-      pid: undefined,
-      done() {
-        isOver = true
-        offer?.close()
-      },
-      prepare: () =>
-        Promise.reject(new Error('the daemon of a volume is replaced by the driver: delete its mount Pod')),
-    }
   }
 }
 

@@ -7,10 +7,12 @@
 import { chmod, rm } from 'node:fs/promises'
 import { createServer, Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { closeQuietly, connectTo, receiveDescriptor, sendDescriptor } from './libc.ts'
+import { sleep, systemClock } from '../clock.ts'
+import { closeQuietly, connectTo, receiveDescriptorNow, sendDescriptor } from './libc.ts'
 
-/* a process that is there answers at once */
-const answerSeconds = 10
+/* a process that is there answers at once, but on a machine that is short of everything */
+const answerWithinMs = 60_000
+const lookAgainMs = 10
 
 export interface Offer {
   /** Nobody can take it any more; connections stay. Any number of times. */
@@ -51,18 +53,56 @@ export interface Taken {
   readonly socket: Socket
 }
 
-/** undefined: nobody offers one there. */
-export async function takeDescriptor(path: string): Promise<Taken | undefined> {
-  const fd = connectTo(path, answerSeconds)
-  if (fd === undefined) return undefined
-  const descriptor = await receiveDescriptor(fd)
-  if (descriptor === undefined) {
-    closeQuietly(fd)
-    return undefined
+/** Why there was nothing to take. */
+export type NothingTaken =
+  /** Nobody listens there. */
+  | 'nobody'
+  /** Whoever listened there ended before it sent one. */
+  | 'ended'
+  /** Somebody listens, and does not answer. */
+  | 'silent'
+  /** This process has as many files open as it may. */
+  | 'noRoom'
+
+export interface TakeOptions {
+  /** Gives up: `silent`. */
+  readonly signal?: AbortSignal | undefined
+  readonly withinMs?: number
+}
+
+/**
+ * Takes what is offered at `path`. It is looked for again and again instead of waited for: a receive that waits is
+ * interrupted by signals, and has one of the few threads that files are read with.
+ */
+export async function takeDescriptor(
+  path: string,
+  { signal, withinMs = answerWithinMs }: TakeOptions = {},
+): Promise<Taken | NothingTaken> {
+  const lateMs = systemClock.now() + withinMs
+  let fd: number | undefined
+  while (signal?.aborted !== true && systemClock.now() < lateMs) {
+    if (fd === undefined) {
+      const connected = connectTo(path)
+      if (connected === 'nobody') return 'nobody'
+      if (connected !== 'busy') fd = connected
+    } else {
+      const received = receiveDescriptorNow(fd)
+      if (typeof received === 'number') return { descriptor: received, socket: socketOn(fd) }
+      if (received !== 'notYet') {
+        closeQuietly(fd)
+        return received
+      }
+    }
+    await sleep(systemClock, lookAgainMs)
   }
+  if (fd !== undefined) closeQuietly(fd)
+  return 'silent'
+}
+
+function socketOn(fd: number): Socket {
   const socket = new Socket({ fd })
   socket.on('error', () => undefined)
-  return { descriptor, socket }
+  return socket
 }
 
 /** Calls for each line of JSON that comes; what is none is left out. */

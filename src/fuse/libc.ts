@@ -56,9 +56,6 @@ const nativeConnect = libc.func('int connect(int fd, const void *address, uint32
   address: Uint8Array,
   length: number,
 ) => number
-const nativeSetsockopt = libc.func(
-  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
-) as unknown as (fd: number, level: number, name: number, value: Uint8Array, length: number) => number
 const nativeSendmsg = libc.func('intptr_t sendmsg(int fd, void *message, int flags)') as unknown as (
   fd: number,
   message: Uint8Array,
@@ -82,13 +79,11 @@ const nativeSendto = libc.func(
   length: number,
 ) => number
 type NativeCallback = (error: Error | null, result: number) => void
-const nativeRecvmsg = promisify(
-  (
-    libc.func('intptr_t recvmsg(int fd, void *message, int flags)') as unknown as {
-      async: (fd: number, message: Uint8Array, flags: number, done: NativeCallback) => void
-    }
-  ).async,
-)
+const nativeRecvmsgNow = libc.func('intptr_t recvmsg(int fd, void *message, int flags)') as unknown as {
+  (fd: number, message: Uint8Array, flags: number): number
+  async: (fd: number, message: Uint8Array, flags: number, done: NativeCallback) => void
+}
+const nativeRecvmsg = promisify(nativeRecvmsgNow.async)
 
 const getFlags = 3
 const setFlags = 4
@@ -100,11 +95,13 @@ const datagramSocket = 2
 const closeReceivedOnExec = 0x4000_0000
 const atOnceWithoutSignal = 0x40 | 0x4000
 const exclusiveAtOnce = 2 | 4
+const interrupted = 4
 const wouldBlock = 11
+const atOnce = 0x40
+const controlTruncated = 8
 const readAndWrite = 1 | 2
 const shared = 1
 const socketLevel = 1
-const receiveTimeout = 20
 const longestSocketPath = 107
 const noSignal = 0x4000
 const readOnly = 1
@@ -170,27 +167,19 @@ export function mapFile(fd: number, length: number): MappedFile | undefined {
   }
 }
 
-/**
- * A connection to the Unix socket at `path`, on which a receive fails after `timeoutSeconds`; undefined when nobody
- * listens there.
- */
-export function connectTo(path: string, timeoutSeconds: number): number | undefined {
+/** A connection to the Unix socket at `path`; `nobody` listens there, or who does has too many to answer just now. */
+export function connectTo(path: string): number | 'nobody' | 'busy' {
   const name = Buffer.from(path)
   if (name.length > longestSocketPath) throw new Error(`${path}: too long for a socket`)
   const address = Buffer.alloc(2 + name.length + 1)
   address.writeUInt16LE(unixDomain, 0)
   name.copy(address, 2)
-  const fd = nativeSocket(unixDomain, streamSocket | closeOnExec, 0)
+  const fd = nativeSocket(unixDomain, streamSocket | closeOnExec | nonblocking, 0)
   if (fd < 0) throw failure('socket')
-  const time = Buffer.alloc(16)
-  time.writeBigInt64LE(BigInt(timeoutSeconds), 0)
-  if (
-    nativeSetsockopt(fd, socketLevel, receiveTimeout, time, time.length) === 0 &&
-    nativeConnect(fd, address, address.length) === 0
-  )
-    return fd
+  if (nativeConnect(fd, address, address.length) === 0) return fd
+  const errno = koffi.errno()
   closeQuietly(fd)
-  return undefined
+  return errno === wouldBlock || errno === interrupted ? 'busy' : 'nobody'
 }
 
 /**
@@ -215,6 +204,18 @@ export async function receiveDescriptor(socket: number): Promise<number | undefi
   const count = await nativeRecvmsg(socket, block, closeReceivedOnExec)
   const hasDescriptor = count > 0 && block.readBigUInt64LE(40) >= 20n
   return hasDescriptor ? block.readInt32LE(controlAt + 16) : undefined
+}
+
+/** As `receiveDescriptor`, and at once; `noRoom`: this process has as many open as it may. */
+export function receiveDescriptorNow(socket: number): number | 'notYet' | 'ended' | 'noRoom' {
+  const block = descriptorMessage()
+  const count = nativeRecvmsgNow(socket, block, closeReceivedOnExec | atOnce)
+  if (count < 0) {
+    const errno = koffi.errno()
+    return errno === wouldBlock || errno === interrupted ? 'notYet' : 'ended'
+  }
+  if (count > 0 && block.readBigUInt64LE(40) >= 20n) return block.readInt32LE(controlAt + 16)
+  return (block.readInt32LE(48) & controlTruncated) !== 0 ? 'noRoom' : 'ended'
 }
 
 /** Sends one byte with a descriptor beside it, as `receiveDescriptor` takes it. */

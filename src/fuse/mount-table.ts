@@ -52,6 +52,16 @@ export function mountAt(directory: string): MountEntry | undefined {
   return mountTable().findLast((entry) => entry.directory === directory)
 }
 
+/** All that is mounted on exactly this path, the uppermost last. */
+export function mountsAt(directory: string): readonly MountEntry[] {
+  return mountTable().filter((entry) => entry.directory === directory)
+}
+
+/** What is mounted there or anywhere below. */
+export function mountsBelow(directory: string): readonly MountEntry[] {
+  return mountTable().filter((entry) => `${entry.directory}/`.startsWith(`${directory}/`))
+}
+
 /** A mount that was once seen, where it is now: a directory above it may have been renamed. */
 export function mountWith({ id, device }: Pick<MountEntry, 'id' | 'device'>): MountEntry | undefined {
   return mountTable().find((entry) => entry.id === id && entry.device === device)

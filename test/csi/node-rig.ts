@@ -74,12 +74,16 @@ export class Node {
     const command = [process.execPath, entry, 'csi', ...directories, ...options]
     /* stderr is the daemons' too, who outlive it */
     const driver = start('/bin/sh', ['-c', `exec "$@" 2>>'${this.logFile}'`, 'sh', ...command], {
-      limitMs: 240_000,
+      limitMs: 3_600_000,
       env: { ...process.env, HOME: at('home') },
     })
     this.#driver = driver
     await driver.until((said) => said.includes('\n'))
     this.#call ??= remoteService(this.#t, this.#socket, { proto: 'csi.proto', name: 'csi.v1.Node' }).call
+  }
+
+  get driver(): number {
+    return this.#driver?.child.pid ?? 0
   }
 
   /** Of the driver alone, with SIGKILL by default. */
@@ -145,8 +149,8 @@ export class Node {
   }
 
   /** A shell in the volume of a Pod. */
-  shell(pod: string, script: string): Running {
-    return start('/bin/bash', ['-c', `cd '${this.target(pod)}' && ${script}`], { limitMs: 120_000 })
+  shell(pod: string, script: string, limitMs = 120_000): Running {
+    return start('/bin/bash', ['-c', `cd '${this.target(pod)}' && ${script}`], { limitMs })
   }
 
   /** What it says; fails with what it complains of. */
@@ -162,6 +166,14 @@ export class Node {
       .globSync(join(this.directory, 'run', '*', 'daemon.pid'))
       .map((file) => Number(fs.readFileSync(file, 'utf8').split(' ')[0]))
       .filter((pid) => isAlive(pid))
+  }
+
+  /** How many mounts a daemon holds, serving or about to: the next driver can go on with them. */
+  offered(): number {
+    const listening = fs.readFileSync('/proc/net/unix', 'utf8')
+    return fs
+      .globSync(join(this.directory, 'run', '*'))
+      .filter((run) => listening.includes(`${run}/daemon/daemon.sock`)).length
   }
 
   /** The places of volumes that the driver has written down. */

@@ -1,46 +1,13 @@
 /**
  * Volumes on a node as Pods have them: real mounts, a driver and daemons that are killed, a service that is away.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import type { Running } from '../mount/programs.ts'
-import { eventually, isAlive, load, type Node, rootWithFuse, startNode } from './node-rig.ts'
+import t from 'tap'
+import { startLoad } from './node-load.ts'
+import { eventually, isAlive, type Node, rootWithFuse, startNode } from './node-rig.ts'
 
 const ok = {}
-
-interface Load {
-  readonly running: Running
-  readonly rounds: () => number
-  /** It has gone on for some rounds since. */
-  readonly goesOn: () => Promise<void>
-  readonly stop: () => Promise<void>
-}
-
-function startLoad(t: Test, node: Node, pod: string): Load {
-  const flags = mkdtempSync(join(tmpdir(), 'mount-session-flags-'))
-  t.teardown(() => rmSync(flags, { recursive: true }))
-  const stop = join(flags, 'stop')
-  const running = node.shell(pod, `STOP='${stop}'\n${load}`)
-  const rounds = (): number => running.stdout().split('round').length - 1
-  return {
-    running,
-    rounds,
-    async goesOn() {
-      const before = rounds()
-      await running.until(() => rounds() > before + 5 || running.child.exitCode !== null)
-    },
-    async stop() {
-      writeFileSync(stop, '')
-      const { code, stdout, stderr } = await running.ended
-      t.strictSame(
-        { code, last: stdout.trimEnd().split('\n').at(-1), stderr },
-        { code: 0, last: 'done', stderr: '' },
-      )
-    },
-  }
-}
 
 void t.test(
   'a volume is the session: what a Pod writes is on the service, and nothing is left of it afterwards',
@@ -297,8 +264,9 @@ void t.test(
     await node.publish({ pod: 'one' })
     const [key = ''] = readdirSync(join(node.directory, 'run'))
     const run = join(node.directory, 'run', key)
-    for (const name of ['token', 'volume.json', 'driver.sock', 'daemon.sock'])
-      t.equal(statSync(join(run, name)).mode & 0o077, 0, name)
+    t.equal(statSync(run).mode & 0o027, 0, 'nobody but the daemon comes near them')
+    for (const name of ['token', 'volume.json', 'driver.sock', 'daemon', 'daemon/daemon.sock'])
+      t.equal(statSync(join(run, name)).mode & 0o027, 0, name)
     t.notMatch(readFileSync(join(run, 'volume.json'), 'utf8'), node.emulator.token)
     await node.unpublish('one')
     t.notOk(existsSync(run))
