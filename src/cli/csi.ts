@@ -24,6 +24,8 @@ const defaultUser: DaemonUser = { uid: 65532, gid: 65532 }
 const defaultDrainMs = 60_000
 /* calls in hand end by themselves; the kubelet asks again */
 const lastCallsMs = 5000
+/* a mount that no daemon has would be lost */
+const nextDaemonsMs = 20_000
 
 const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy']
 
@@ -75,6 +77,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   process.stdout.write(`${socket}\n`)
   await new Promise((end) => stopped.signal.addEventListener('abort', end, { once: true }))
   await driver.close(AbortSignal.timeout(lastCallsMs))
+  await volumes.heldByDaemons(AbortSignal.timeout(nextDaemonsMs))
   const reason: unknown = stopped.signal.reason
   if (reason instanceof CommandFailure) throw reason
   logger.info({}, 'the driver ends; what is mounted stays')

@@ -92,8 +92,8 @@ function emptyState({ stateRoot }: DataDirectories): void {
 
 /** What the driver itself made; the state's directory stays while there is something in it. */
 export function removeFiles({ run, ofDaemon, state, mountPoint }: VolumeFiles): void {
-  for (const directory of [mountPoint, state]) rmdirWhereEmpty(directory)
   refuseMounts(run)
+  for (const directory of [mountPoint, state]) rmdirWhereEmpty(directory)
   rmSync(join(run, daemonSocket), { force: true })
   rmdirWhereEmpty(ofDaemon)
   for (const entry of namesIn(run))

@@ -119,6 +119,11 @@ export class SessionMount {
     return this.#state
   }
 
+  /** Whether it ends with this process: no daemon has it just now. */
+  get needsDriver(): boolean {
+    return this.#state !== 'lost' && this.#state !== 'ended' && this.#descriptor?.isTaken !== true
+  }
+
   get targets(): ReadonlyMap<string, Target> {
     return this.#targets
   }

@@ -25,6 +25,7 @@ import {
 
 /* the kubelet waits for the driver meanwhile */
 const adoptWithinMs = 10_000
+const lookAgainMs = 20
 /* paths that an event names */
 const namedPaths = 5
 
@@ -86,6 +87,13 @@ export class SessionMounts implements NodeVolumes {
     } catch (error) {
       this.#logger.warn({ key: files.key, err: error }, 'files of a volume stay')
     }
+  }
+
+  /** Resolves once each mount has a daemon that holds it, for the driver that follows; or when given up. */
+  async heldByDaemons(giveUp: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    while (!giveUp.aborted && [...this.#mounts.values()].some(({ needsDriver }) => needsDriver))
+      await sleep(clock, lookAgainMs, giveUp).catch(() => undefined)
   }
 
   /**

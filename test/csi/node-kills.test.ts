@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Random } from '../write-back/random.ts'
 import { startLoad } from './node-load.ts'
-import { eventually, isAlive, type Node, rootWithFuse, startNode } from './node-rig.ts'
+import { eventually, type Node, rootWithFuse, startNode } from './node-rig.ts'
 
 const kills = Number(process.env['CSI_KILLS'] ?? 4)
 const seed = Number(process.env['CSI_SEED'] ?? Date.now() % 100_000)
@@ -45,8 +45,12 @@ async function endDaemon(node: Node, random: Random): Promise<string> {
   const victim = random.pick(node.daemons())
   if (way === 'SIGSTOP') await freeze(victim, random.below(1500))
   else {
+    const before = node.offers()
     process.kill(victim, way)
-    await eventually(() => !isAlive(victim) && node.offered() === volumes, 'another daemon')
+    await eventually(() => {
+      const offers = node.offers()
+      return offers.length === volumes && offers.some((offer) => !before.includes(offer))
+    }, 'another daemon')
   }
   return `daemon ${way}`
 }

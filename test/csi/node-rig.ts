@@ -168,12 +168,14 @@ export class Node {
       .filter((pid) => isAlive(pid))
   }
 
-  /** How many mounts a daemon holds, serving or about to: the next driver can go on with them. */
-  offered(): number {
-    const listening = fs.readFileSync('/proc/net/unix', 'utf8')
-    return fs
-      .globSync(join(this.directory, 'run', '*'))
-      .filter((run) => listening.includes(`${run}/daemon/daemon.sock`)).length
+  /** The sockets at which daemons hold a mount out to the next driver, by inode: each daemon has another. */
+  offers(): readonly string[] {
+    const table = fs.readFileSync('/proc/net/unix', 'utf8').split('\n')
+    const listening = table.map((line) => line.split(/ +/)).filter(([, , , , , state]) => state === '01')
+    return listening
+      .filter(([, , , , , , , path]) => path?.startsWith(`${this.directory}/run/`) === true)
+      .filter(([, , , , , , , path]) => path?.endsWith('daemon.sock') === true)
+      .map(([, , , , , , inode = '']) => inode)
   }
 
   /** The places of volumes that the driver has written down. */
