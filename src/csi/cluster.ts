@@ -136,5 +136,5 @@ function refusal(what: string, statusCode: number, text: string): string {
   } catch {
     /* a proxy's page: its beginning will do */
   }
-  return `the cluster refused ${what} with ${statusCode}: ${said}`
+  return `the cluster refused ${what} with ${statusCode}: ${said.replaceAll(/\s+/g, ' ')}`
 }

@@ -18,6 +18,12 @@ export function show({ path, isReadOnly }: Target, mount: Pick<MountEntry, 'dire
   if (there !== undefined && there.device === mount.device) return
   if (there !== undefined && there.type !== ownType)
     throw new CsiError('failedPrecondition', `${path}: ${there.type} is mounted there: unmount it first`)
+  /* what is below it then is a directory of the node */
+  if (!isAtAny([mount.directory], mount.device))
+    throw new CsiError(
+      'failedPrecondition',
+      `${mount.directory}: somebody has unmounted it: delete the Pods of this node that use the session, then it is mounted anew`,
+    )
   /* those that were lost */
   detachOurs(place)
   makePlace(place)
@@ -37,6 +43,11 @@ export function hide(path: string): void {
     if (code === 'ENOENT') return
     throw new CsiError('failedPrecondition', `${path}: ${whyStays(code)}`, { cause: error })
   }
+}
+
+/** Whether a mount is at one of these places, uppermost. */
+export function isAtAny(places: Iterable<string>, device: string | undefined): boolean {
+  return device !== undefined && [...places].some((place) => mountAt(canonical(place))?.device === device)
 }
 
 function whyStays(code: string | undefined): string {

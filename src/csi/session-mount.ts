@@ -29,7 +29,7 @@ import type { DaemonSays } from './daemon-link.ts'
 import type { Events, PodEvent } from './events.ts'
 import { endsUnheard, type Launcher } from './launcher.ts'
 import { type Asking, tidyUp } from './left-behind.ts'
-import { hide, show } from './places.ts'
+import { hide, isAtAny, show } from './places.ts'
 import { SharedDescriptor } from './shared-descriptor.ts'
 import type { VolumeCredential } from './volume-attributes.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -58,6 +58,7 @@ export interface SessionMountParts extends Asking {
 type State = 'starting' | 'serving' | 'waiting' | 'lost' | 'ended'
 
 const endWithinMs = 5000
+const clusterAwayMs = 2000
 
 export class SessionMount {
   readonly files: VolumeFiles
@@ -80,17 +81,12 @@ export class SessionMount {
   #signsInWith: string | undefined
   readonly #over = new AbortController()
 
-  /** One that is not mounted yet. */
-  static make(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts): SessionMount {
-    return new SessionMount(files, described, parts)
-  }
-
   /** Mounts it, and starts its daemon; `ready` tells how that went. */
   begin(): void {
     this.#beginning = this.#begin().catch((error: unknown) => this.#fail(asSessionError(error)))
   }
 
-  /** What a driver before this one mounted, with the descriptor that its daemon has kept. Throws where nothing says what. */
+  /** What a driver before this one mounted, and its daemon has kept. Throws where nothing says what. */
   static adopt(files: VolumeFiles, parts: SessionMountParts): SessionMount {
     const mount = new SessionMount(files, readDescription(files.run), parts)
     for (const target of readTargets(files)) mount.#targets.set(target.path, target)
@@ -103,7 +99,8 @@ export class SessionMount {
     return this.#beginning
   }
 
-  private constructor(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts) {
+  /** One that is not mounted yet. */
+  constructor(files: VolumeFiles, described: VolumeDescription, parts: SessionMountParts) {
     this.files = files
     this.#described = described
     this.#parts = parts
@@ -270,7 +267,8 @@ export class SessionMount {
         new CsiError('unavailable', `the daemon of ${showMounted(this.options)} ended before it served it`),
       )
     if (this.#state !== 'serving' && this.#state !== 'waiting') return
-    if (mountAt(this.files.mountPoint)?.device !== this.#device) {
+    /* somebody may have unmounted it where nobody looks, and Pods have it still */
+    if (!isAtAny([this.files.mountPoint, ...this.#targets.keys()], this.#device)) {
       this.#lose('it was unmounted by somebody else')
       return
     }
@@ -294,7 +292,10 @@ export class SessionMount {
     } catch (error) {
       this.#why = (error as Error).message
       this.#logger.warn({ key: this.files.key, err: error }, 'the next daemon cannot be started')
-      this.#daemonEnded()
+      /* a cluster that is away is no reason to give up what programs wait for */
+      const isAway = error instanceof CsiError && error.code === 'unavailable'
+      if (isAway) this.#parts.clock.after(clusterAwayMs, () => void this.#launchAgain(), { isAwaited: true })
+      else this.#daemonEnded()
     }
   }
 

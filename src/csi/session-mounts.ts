@@ -173,7 +173,7 @@ export class SessionMounts implements NodeVolumes {
     await there?.end()
     const files = new VolumeFiles(key, this.#parts.roots)
     files.make(this.#parts.user)
-    const mount = SessionMount.make(files, this.#describe(files, spec), this.#parts)
+    const mount = new SessionMount(files, this.#describe(files, spec), this.#parts)
     this.#mounts.set(key, mount)
     for (const each of [...shownBefore, target]) mount.remember(each)
     await mount.renew(spec.credential)

@@ -32,11 +32,15 @@ export async function serveVolume(
   { logger, stopped, failpoint }: VolumeDaemonDependencies,
 ): Promise<number> {
   const taken = await takeDescriptor(join(run, driverSocket))
-  if (typeof taken === 'string') throw new Error(`${run}: no driver offers a mount there (${taken})`)
+  if (typeof taken === 'string') {
+    logger.error({ run, why: taken }, 'no driver offers a mount there')
+    return 1
+  }
   const { descriptor, socket } = taken
   const drivers = new Drivers(socket)
   /* from its first moment on: the driver may be killed while this one still asks the service */
   const greeted = firstMessage(socket)
+  greeted.catch(() => undefined)
   await offerDescriptor(join(run, daemonSocket), descriptor, (next) => drivers.add(next)).catch(
     (error: unknown) => logger.warn({ error }, 'the next driver cannot go on with this mount'),
   )

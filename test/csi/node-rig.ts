@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
+import { tokenAudience } from '../../src/csi/volume-attributes.ts'
 import type { Target } from '../../src/csi/volume-files.ts'
 import { agent, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { type Ended, type Running, start } from '../mount/programs.ts'
@@ -28,6 +29,8 @@ export interface Asked {
   /** A name for the Pod's directory, and for the Pod. */
   readonly pod: string
   readonly token?: string
+  /** What the kubelet gives of the service account, instead of a secret with a token. */
+  readonly assertion?: string
   readonly isolationKey?: string
   readonly serviceAccount?: string
   readonly attributes?: Readonly<Record<string, string>>
@@ -38,16 +41,24 @@ export interface Asked {
 export class Node {
   readonly emulator: TestEmulator
   readonly directory: string
+  /** Of the driver and its daemons. */
+  readonly environment: Record<string, string> = {}
   readonly #t: Test
   readonly #options: readonly string[]
   #driver: Running | undefined
   #call: ((rpc: string, request: object, options?: { deadlineMs?: number }) => Promise<object>) | undefined
 
-  constructor(t: Test, emulator: TestEmulator, options: readonly string[]) {
+  /** With a `name` its directory is called so, and the kubelet's is a link to another. */
+  constructor(t: Test, emulator: TestEmulator, options: readonly string[], name?: string) {
     this.#t = t
     this.emulator = emulator
     this.directory = fs.realpathSync(temporaryDirectory(t))
     this.#options = options
+    if (name !== undefined) {
+      this.directory = join(this.directory, name)
+      fs.mkdirSync(join(this.directory, 'disk'), { recursive: true })
+      fs.symlinkSync('disk', join(this.directory, 'kubelet'))
+    }
     t.teardown(() => this.#cleanUp())
   }
 
@@ -75,7 +86,7 @@ export class Node {
     /* stderr is the daemons' too, who outlive it */
     const driver = start('/bin/sh', ['-c', `exec "$@" 2>>'${this.logFile}'`, 'sh', ...command], {
       limitMs: 3_600_000,
-      env: { ...process.env, HOME: at('home') },
+      env: { ...process.env, HOME: at('home'), ...this.environment },
     })
     this.#driver = driver
     await driver.until((said) => said.includes('\n'))
@@ -101,6 +112,7 @@ export class Node {
   publish({
     pod,
     token,
+    assertion,
     isolationKey,
     serviceAccount = 'default',
     attributes = {},
@@ -110,7 +122,7 @@ export class Node {
     const path = this.target(pod)
     fs.mkdirSync(join(path, '..'), { recursive: true })
     const secrets = {
-      token: token ?? this.emulator.token,
+      ...(assertion === undefined ? { token: token ?? this.emulator.token } : {}),
       ...(isolationKey === undefined ? {} : { isolationKey }),
     }
     const told = {
@@ -118,6 +130,9 @@ export class Node {
       'pod.namespace': 'team',
       'pod.uid': `uid-${pod}`,
       'serviceAccount.name': serviceAccount,
+      ...(assertion === undefined
+        ? {}
+        : { 'serviceAccount.tokens': JSON.stringify({ [tokenAudience]: { token: assertion } }) }),
     }
     const podInfo = Object.fromEntries(
       Object.entries(told).map(([name, value]) => [`csi.storage.k8s.io/${name}`, value]),
@@ -203,8 +218,8 @@ export class Node {
 }
 
 /** A driver with a service; `options` are of its command line. */
-export async function startNode(t: Test, options: readonly string[] = []): Promise<Node> {
-  const node = new Node(t, await startTestEmulator(t), options)
+export async function startNode(t: Test, options: readonly string[] = [], name?: string): Promise<Node> {
+  const node = new Node(t, await startTestEmulator(t), options, name)
   await node.startDriver()
   return node
 }
