@@ -139,6 +139,7 @@ export class SessionMount {
   /** Somebody is to see it there; counts from now on, so that whoever takes it back finds it. */
   remember(target: Target): void {
     this.#targets.set(target.path, target)
+    this.#writeFiles()
     writeTarget(this.files, target)
   }
 
@@ -158,14 +159,10 @@ export class SessionMount {
 
   /** Hands what signs in to the daemon, which tries again at once what waited for it. */
   async renew(credential: VolumeCredential): Promise<void> {
-    const { files } = this
-    const file = join(files.run, credentialFiles[credential.kind])
-    const text = credential.kind === 'token' ? credential.token : credential.assertion
-    if (this.#signsInWith === text) return
+    const before = this.#signsInWith
+    this.#signsInWith = credential.kind === 'token' ? credential.token : credential.assertion
     this.#writeFiles()
-    files.write(file, text, this.#parts.user)
-    this.#signsInWith = text
-    if (this.#state !== 'serving') return
+    if (this.#signsInWith === before || this.#state !== 'serving') return
     /* one that has just ended reads it when it begins */
     await ask(this.#stateDirectory, { method: 'retry' }, { answerWithinMs: endWithinMs }).catch(
       () => undefined,
@@ -232,8 +229,11 @@ export class SessionMount {
   /** Somebody may have removed them. */
   #writeFiles(): void {
     const { files } = this
-    files.make(this.#parts.user)
-    writeDescription(files, this.#described, this.#parts.user)
+    const { user } = this.#parts
+    files.make(user)
+    writeDescription(files, this.#described, user)
+    if (this.#signsInWith === undefined) return
+    files.write(join(files.run, credentialFiles[this.#described.credential.kind]), this.#signsInWith, user)
   }
 
   #share(descriptor: number): SharedDescriptor {

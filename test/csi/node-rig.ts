@@ -25,6 +25,12 @@ export const rootWithFuse = {
     process.getuid?.() !== 0 ? 'only root mounts for others' : !fs.existsSync('/dev/fuse') && 'no /dev/fuse',
 }
 
+/** Whether the program can be started by this user, wherever the checkout lies. */
+export function canRunProgram(id: number): boolean {
+  const user = process.getuid?.() === 0 ? { uid: id, gid: id } : {}
+  return spawnSync(process.execPath, [entry, '--version'], { ...user, cwd: '/' }).status === 0
+}
+
 export interface Asked {
   /** A name for the Pod's directory, and for the Pod. */
   readonly pod: string
