@@ -4,7 +4,7 @@
  * Invariant: its end leaves every mount as it is, for the driver that follows; what it was told is checked before it
  * listens.
  */
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { extname, join, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
@@ -55,7 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     roots: {
       run: resolve(flags.runDirectory ?? '/run/mount-session'),
       state: resolve(flags.stateDirectory ?? '/var/lib/mount-session'),
-      mounts: realDirectory(join(plugin, 'mounts')),
+      mounts: await placeOfMounts(plugin, !flags.noRegistration),
     },
     common: proxies,
     certificates: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
@@ -129,10 +129,26 @@ async function placeOfDaemons(
   return { launcher: new PodLauncher({ cluster, clock: systemClock, ...where }), events }
 }
 
-/** As the mount table has it; the kubelet's directory is often a link to a larger disk. */
-function realDirectory(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o755 })
-  return realpathSync(path)
+/**
+ * Made, for this driver alone, and as the mount table has it: the kubelet's directory is often a link to a larger disk.
+ * Beside a provisioner nothing is mounted, and it need not be there.
+ */
+async function placeOfMounts(plugin: string, isNode: boolean): Promise<string> {
+  const { tryLock } = await import('../fuse/libc.ts')
+  const mounts = join(plugin, 'mounts')
+  let lock
+  try {
+    mkdirSync(mounts, { recursive: true, mode: 0o755 })
+    lock = openSync(join(plugin, 'driver.lock'), 'a', 0o600)
+  } catch (error) {
+    if (!isNode) return mounts
+    throw new CommandFailure(
+      `${mounts}: cannot be made (${(error as Error).message}): see that it can be written to`,
+    )
+  }
+  /* let go of with the end of this process; two would take each other's daemons away */
+  if (!tryLock(lock)) throw new CommandFailure(`${plugin}: another driver runs there: end it first`)
+  return realpathSync(mounts)
 }
 
 function daemonProgram(): readonly string[] {

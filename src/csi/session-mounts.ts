@@ -107,7 +107,9 @@ export class SessionMounts implements NodeVolumes {
   ): Promise<void> {
     const key = keyOf(spec)
     const target: Target = { path, volumeId, isReadOnly: spec.readOnly, pod: spec.pod }
-    const mount = await this.#inTurn(key, () => this.#mountFor(key, spec, target))
+    const mount = await this.#inTurn(key, () => this.#mountFor(key, spec, target)).catch((error: unknown) => {
+      throw asFilesError(error)
+    })
     await this.#untilReady(mount, signal)
     await this.#inTurn(key, () => {
       /* it may have been taken back meanwhile */
@@ -248,6 +250,23 @@ export class SessionMounts implements NodeVolumes {
     })
     return done
   }
+}
+
+/** The driver's own directories are for whoever runs the node to see to. */
+function asFilesError(error: unknown): unknown {
+  const { code, path, syscall } = error as NodeJS.ErrnoException
+  if (code === undefined || path === undefined || syscall === undefined) return error
+  const remedy = filesRemedies[code] ?? 'see to it that the driver can write there'
+  return new CsiError('unavailable', `${path} on the node: ${syscall} failed (${code}): ${remedy}`, {
+    cause: error,
+  })
+}
+
+const filesRemedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'make room there',
+  EDQUOT: 'make room there',
+  EROFS: 'it is read-only: give --state-dir and --run-dir of the driver a disk that is not',
+  EMFILE: 'raise the number of files that the driver may have open (ulimit -n)',
 }
 
 /** What an event says of changes that are left. */

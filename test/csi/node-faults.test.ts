@@ -226,6 +226,38 @@ void t.test(
   },
 )
 
+void t.test('a second driver is refused, and the first one goes on', rootWithFuse, async (t) => {
+  const node = await startNode(t)
+  await node.publish({ pod: 'one' })
+  const { code, stderr } = await node.anotherDriver()
+  t.match({ code, stderr }, { code: 1, stderr: /another driver runs there: end it first/ })
+  const [daemon = 0] = node.daemons()
+  process.kill(daemon, 'SIGKILL')
+  t.equal(await node.run('one', 'echo x > y && cat y'), 'x\n')
+  t.strictSame(await node.unpublish('one'), ok)
+})
+
+void t.test(
+  'a state directory without room, or that is read-only, is said; a volume ends all the same',
+  rootWithFuse,
+  async (t) => {
+    const node = await startNode(t, ['--drain', '1s'])
+    const state = join(node.directory, 'state')
+    mkdirSync(state)
+    await run('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=1', 'state', state])
+    t.match(await node.publish({ pod: 'one' }), {
+      code: 'UNAVAILABLE',
+      details: /state\/[0-9a-f]{20} on the node: mkdir failed \(ENOSPC\): make room there/,
+    })
+    t.strictSame(await node.unpublish('one'), ok)
+    await run('mount', ['-o', 'remount,nr_inodes=10000', state])
+    t.strictSame(await node.publish({ pod: 'one' }), ok)
+    await run('mount', ['-o', 'remount,ro', state]).catch(() => undefined)
+    t.strictSame(await node.unpublish('one'), ok)
+    t.strictSame(node.mounts(), [state])
+  },
+)
+
 function asUser(script: string): string {
   const id = { uid: unprivileged, gid: unprivileged }
   return spawnSync('/bin/sh', ['-c', script], { ...id, cwd: '/', encoding: 'utf8' }).stdout

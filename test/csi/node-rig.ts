@@ -76,7 +76,7 @@ export class Node {
     return join(this.directory, 'kubelet', 'plugins', 'csi.mount-session', 'csi.sock')
   }
 
-  async startDriver(): Promise<void> {
+  #command(): readonly string[] {
     const at = (name: string): string => join(this.directory, name)
     const directories = ['--kubelet-dir', at('kubelet'), '--run-dir', at('run'), '--state-dir', at('state')]
     const options = [
@@ -88,7 +88,18 @@ export class Node {
       '0:0',
       ...this.#options,
     ]
-    const command = [process.execPath, entry, 'csi', ...directories, ...options]
+    return [process.execPath, entry, 'csi', ...directories, ...options]
+  }
+
+  /** How one ends that is started beside it. */
+  async anotherDriver(): Promise<Ended> {
+    const [program = '', ...args] = this.#command()
+    return start(program, args).ended
+  }
+
+  async startDriver(): Promise<void> {
+    const at = (name: string): string => join(this.directory, name)
+    const command = this.#command()
     /* stderr is the daemons' too, who outlive it */
     const driver = start('/bin/sh', ['-c', `exec "$@" 2>>'${this.logFile}'`, 'sh', ...command], {
       limitMs: 3_600_000,
