@@ -27,7 +27,11 @@ const lastCallsMs = 5000
 /* a mount that no daemon has would be lost */
 const nextDaemonsMs = 20_000
 
-const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy']
+/* what mount Pods have of the driver's environment: the way to the service, and where to sign in in another cloud */
+const handedOn = [
+  ...['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy'],
+  'AZURE_AUTHORITY_HOST',
+]
 
 export async function run(argv: readonly string[]): Promise<number> {
   const { flags, values } = readCommand('csi', argv)
@@ -120,7 +124,7 @@ async function placeOfDaemons(
       ? await ownImage(cluster, process.env['POD_NAME'] ?? hostname())
       : { image: givenImage }
   const environment = Object.fromEntries(
-    proxyVariables.flatMap((name) => {
+    handedOn.flatMap((name) => {
       const value = process.env[name]
       return value === undefined ? [] : [[name, value]]
     }),
