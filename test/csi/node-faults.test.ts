@@ -258,6 +258,33 @@ void t.test(
   },
 )
 
+void t.test(
+  'a daemon that is frozen holds up neither other volumes nor a new driver, and goes on afterwards',
+  rootWithFuse,
+  async (t) => {
+    const node = await startNode(t)
+    await node.publish({ pod: 'one' })
+    await node.run('one', 'echo before > file && sync file')
+    const [daemon = 0] = node.daemons()
+    process.kill(daemon, 'SIGSTOP')
+    const waits = node.shell('one', 'ls > /dev/null; stat file > /dev/null; echo after >> file && cat file')
+    t.strictSame(await node.publish({ pod: 'two' }), ok, 'shown at another place')
+    t.strictSame(await node.unpublish('two'), ok)
+    t.strictSame(await node.publish({ pod: 'other', serviceAccount: 'other' }), ok)
+    t.strictSame(await node.publish({ pod: 'one' }), ok)
+    await node.endDriver()
+    await node.startDriver()
+    t.equal(await node.run('other', 'cat file'), 'before\n')
+    t.strictSame(await node.unpublish('other'), ok)
+    t.match(await node.publish({ pod: 'one', deadlineMs: 1000 }), { code: 'DEADLINE_EXCEEDED' })
+    process.kill(daemon, 'SIGCONT')
+    t.strictSame(await node.publish({ pod: 'one' }), ok)
+    t.match(await waits.ended, { code: 0, stdout: 'before\nafter\n' })
+    t.strictSame(await node.unpublish('one'), ok)
+    t.strictSame(node.mounts(), [])
+  },
+)
+
 function asUser(script: string): string {
   const id = { uid: unprivileged, gid: unprivileged }
   return spawnSync('/bin/sh', ['-c', script], { ...id, cwd: '/', encoding: 'utf8' }).stdout

@@ -7,6 +7,8 @@ import t from 'tap'
 import { startLoad } from './node-load.ts'
 import { eventually, isAlive, type Node, rootWithFuse, startNode } from './node-rig.ts'
 
+t.setTimeout(600_000)
+
 const ok = {}
 
 void t.test(
