@@ -58,7 +58,7 @@ export async function serveVolume(
     })
     logger.info({ why }, why === undefined ? 'serving' : 'going on')
     drivers.say({ event: 'ready' })
-    return await served(mounted, stopped, logger)
+    return await served(mounted, drivers, stopped, logger)
   } catch (error) {
     logger.error({ error }, 'not served')
     const code = error instanceof SessionError ? error.code : undefined
@@ -72,6 +72,7 @@ export async function serveVolume(
 class Drivers {
   readonly #sockets: Socket[] = []
   #last: DaemonSays | undefined
+  #onAdded = (): void => undefined
 
   constructor(first: Socket) {
     this.#sockets.push(first)
@@ -79,12 +80,19 @@ class Drivers {
 
   add(socket: Socket): void {
     this.#sockets.push(socket)
+    this.#onAdded()
     if (this.#last !== undefined) sendMessage(socket, this.#last)
   }
 
   say(message: DaemonSays): void {
     this.#last = message
     for (const socket of this.#sockets) if (!socket.destroyed) sendMessage(socket, message)
+  }
+
+  /** Resolves once one of them lives. */
+  async someone(): Promise<void> {
+    while (this.#sockets.every((socket) => socket.destroyed))
+      await new Promise<void>((resolve) => (this.#onAdded = resolve))
   }
 
   end(): void {
@@ -107,12 +115,19 @@ function firstMessage(socket: Socket): Promise<DriverSays> {
   })
 }
 
-async function served(mounted: MountedSession, stopped: AbortSignal, logger: Logger): Promise<number> {
-  const asked = Promise.withResolvers<'left'>()
-  const onStop = (): void => asked.resolve('left')
+async function served(
+  mounted: MountedSession,
+  drivers: Drivers,
+  stopped: AbortSignal,
+  logger: Logger,
+): Promise<number> {
+  const asked = Promise.withResolvers<undefined>()
+  const onStop = (): void => asked.resolve(undefined)
   stopped.addEventListener('abort', onStop, { once: true })
   try {
-    if ((await Promise.race([mounted.done, asked.promise])) === 'left') {
+    /* without a driver that holds the mount it would end with this process */
+    const leaving = asked.promise.then(() => drivers.someone()).then(() => 'left')
+    if ((await Promise.race([mounted.done, leaving])) === 'left') {
       logger.info({}, 'told to end: another daemon goes on')
       await mounted.leave()
       return 0

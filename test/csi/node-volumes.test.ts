@@ -77,6 +77,26 @@ void t.test(
 )
 
 void t.test(
+  'a daemon that is told to end while no driver runs waits for the next one, and leaves then',
+  rootWithFuse,
+  async (t) => {
+    const node = await startNode(t)
+    await node.publish({ pod: 'one' })
+    const work = startLoad(t, node, 'one')
+    await work.goesOn()
+    const [daemon = 0] = node.daemons()
+    await node.endDriver()
+    process.kill(daemon, 'SIGTERM')
+    await work.goesOn()
+    await node.startDriver()
+    await eventually(() => node.daemons().some((pid) => pid !== daemon), 'another daemon')
+    await work.goesOn()
+    await work.stop()
+    t.strictSame(await node.unpublish('one'), ok)
+  },
+)
+
+void t.test(
   'where both end at once the Pod is told, and the next one has what was written',
   rootWithFuse,
   async (t) => {
