@@ -67,6 +67,8 @@ void t.test('the end of the other process is heard of, and its socket is nobodyâ
   onMessages(socket, () => undefined)
   running.child.kill('SIGKILL')
   await closed
+  /* its descriptors are closed one after the other */
+  await running.ended
   t.ok(statSync(path).isSocket(), 'which it left')
   t.equal(await takeDescriptor(path), 'nobody')
   t.equal(await takeDescriptor(`${path}.none`), 'nobody')
