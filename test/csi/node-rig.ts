@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { tokenAudience } from '../../src/csi/volume-attributes.ts'
 import type { Target } from '../../src/csi/volume-files.ts'
+import { parseMountTable } from '../../src/fuse/mount-table.ts'
 import { agent, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { type Ended, type Running, start } from '../mount/programs.ts'
 import { mountCapability, remoteService, temporaryDirectory } from './rig.ts'
@@ -219,8 +220,9 @@ export class Node {
 
   /** Mounts below the node's directory. */
   mounts(): readonly string[] {
-    const table = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
-    return table.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(this.directory))
+    return parseMountTable(fs.readFileSync('/proc/self/mountinfo', 'utf8'))
+      .map(({ directory }) => directory)
+      .filter((place) => place.startsWith(this.directory))
   }
 
   log(): string {
