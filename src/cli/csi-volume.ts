@@ -14,7 +14,7 @@ export async function run([directory, task]: readonly string[]): Promise<number>
   if (directory === undefined) throw new UsageError('csi-volume is started by mount-session csi')
   const { askForLeft, tellWhatIsLeft } = await import('../csi/left-behind.ts')
   if (task === askForLeft) {
-    tellWhatIsLeft(directory)
+    await tellWhatIsLeft(directory)
     return 0
   }
   const described = readDescription(directory)

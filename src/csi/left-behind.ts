@@ -12,7 +12,8 @@ import { mountsBelow } from '../fuse/mount-table.ts'
 import type { Logger } from '../log.ts'
 import type { DataDirectories } from '../options/mount-options.ts'
 import { sessionDirectories } from '../session/directories.ts'
-import { waitingPaths } from '../session/waiting-paths.ts'
+import { keptPaths } from '../session/recover.ts'
+import { hasLocalFiles } from '../session/waiting-paths.ts'
 import { type DaemonUser, daemonSocket, readDescription, type VolumeFiles } from './volume-files.ts'
 
 /** How the driver starts the process that is asked: the program of the daemons, and whom it runs as. */
@@ -53,7 +54,7 @@ export async function tidyUp(
   return left
 }
 
-/** The changes that are left in the journal; without any, its directory is emptied. Rejects when that cannot be told. */
+/** The changes that are left, those set aside included; without any, and any file that stays here, all is removed. Rejects when that cannot be told. */
 async function leftBehind(files: VolumeFiles, { program, user }: Asking): Promise<readonly string[]> {
   const [command = '', ...args] = program
   const child = spawn(command, [...args, files.run, askForLeft], {
@@ -77,10 +78,11 @@ async function leftBehind(files: VolumeFiles, { program, user }: Asking): Promis
 }
 
 /** In the process that is asked: says what is left of the volume of `run`. */
-export function tellWhatIsLeft(run: string): void {
+export async function tellWhatIsLeft(run: string): Promise<void> {
   const { options } = readDescription(run)
-  const left = waitingPaths(sessionDirectories(options, options).state)
-  if (left.length === 0) emptyState(options)
+  const left = await keptPaths(options, options)
+  const isNothing = left.length === 0 && !hasLocalFiles(sessionDirectories(options, options).state)
+  if (isNothing) emptyState(options)
   process.stdout.write(JSON.stringify({ left: left.slice(0, toldPaths) }))
 }
 

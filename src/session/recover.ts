@@ -91,17 +91,22 @@ async function upload(
   return { handled: before - left.length, left, setAside: await setAsideOf(directories.state) }
 }
 
-/**
- * How many paths a dead mount left that the service has not confirmed, those set aside included. Asks nobody; rejects
- * with `SessionError` `held` while a process has the session.
- */
+/** How many paths a dead mount left, as `keptPaths`. */
 export async function countKept(address: SessionAddress, roots: DataDirectories): Promise<number> {
+  return (await keptPaths(address, roots)).length
+}
+
+/**
+ * The paths that a dead mount left and the service has not confirmed, those set aside included. Asks nobody; rejects with
+ * `SessionError` `held` while a process has the session.
+ */
+export async function keptPaths(address: SessionAddress, roots: DataDirectories): Promise<readonly string[]> {
   const { state } = sessionDirectories(address, roots)
-  if (!existsSync(join(state, 'journal'))) return 0
+  if (!existsSync(join(state, 'journal'))) return []
   const waiting = waitingPaths(state)
   const lock = takeLock(state, undefined)
   try {
-    return waiting.length + (await setAsideOf(state)).length
+    return [...waiting, ...(await setAsideOf(state))]
   } finally {
     lock.release()
   }

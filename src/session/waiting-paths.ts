@@ -16,13 +16,22 @@ export function waitingPaths(stateDirectory: string): readonly string[] {
 
 /** The changes that are to travel and are not confirmed; throws `SessionError` `held` while somebody has the session. */
 export function waitingRows(stateDirectory: string): readonly JournalRow[] {
+  return unconfirmedRows(stateDirectory).filter(({ staysHere }) => !staysHere)
+}
+
+/** Whether there is something that is to stay on this machine (`--ignore`, `--local-names`); throws likewise. */
+export function hasLocalFiles(stateDirectory: string): boolean {
+  return unconfirmedRows(stateDirectory).some(({ staysHere }) => staysHere)
+}
+
+function unconfirmedRows(stateDirectory: string): readonly JournalRow[] {
   const file = join(stateDirectory, 'journal', 'journal.db')
   if (!existsSync(file)) return []
   const lock = takeLock(stateDirectory, undefined)
   try {
     const journal = new Journal({ file, boot: '' })
     try {
-      return journal.rows().filter((row) => !row.staysHere && !isConfirmed(row))
+      return journal.rows().filter((row) => !isConfirmed(row))
     } finally {
       journal.close()
     }

@@ -2,7 +2,7 @@
  * What ends under Pods that use a volume, and what a volume that ends leaves: daemons and drivers that are killed, a service
  * that is away.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startLoad } from './node-load.ts'
@@ -135,5 +135,26 @@ void t.test(
       { mounts: [], target: false },
     )
     process.kill(-(user.child.pid ?? 0), 'SIGKILL')
+  },
+)
+
+void t.test(
+  'what was set aside, a journal that is damaged and what stays on the node outlive the volume',
+  rootWithFuse,
+  async (t) => {
+    const node = await startNode(t, ['--drain', '1s'])
+    await node.publish({ pod: 'one', attributes: { ignore: 'stays' } })
+    await node.run('one', 'echo here > stays')
+    t.strictSame(await node.unpublish('one'), ok)
+    await node.publish({ pod: 'one', attributes: { ignore: 'stays' } })
+    t.equal(await node.run('one', 'cat stays'), 'here\n')
+    node.emulator.fault({ kind: 'status', status: 503, verb: 'upload' })
+    await node.run('one', 'echo kept > left-over')
+    const [journal = ''] = globSync(join(node.directory, 'state', '**', 'journal.db'))
+    rmSync(`${journal}-wal`, { force: true })
+    writeFileSync(journal, 'no database '.repeat(1000))
+    t.strictSame(await node.unpublish('one'), ok)
+    t.ok(existsSync(journal), 'nothing of it is removed')
+    t.match(node.log(), /"reason":"ChangesKept"/)
   },
 )
