@@ -32,7 +32,10 @@ export interface Assembly {
 export interface AssemblyOptions
   extends
     Pick<OptionValues, AssemblyOption>,
-    Pick<WriteBackOptions, 'boot' | 'checkSession' | 'failpoint' | 'continued' | 'random' | 'onImpossible'>,
+    Pick<
+      WriteBackOptions,
+      'boot' | 'journal' | 'checkSession' | 'failpoint' | 'continued' | 'random' | 'onImpossible'
+    >,
     Pick<PrefetchOptions, 'leaveOut'> {
   /** Whether something else on the same link is answered; default: nothing is known of that. */
   readonly widerSilence?: Silence | undefined

@@ -13,19 +13,17 @@ import { noFailpoint, type Failpoint } from '../write-back/disk/failpoints.ts'
 import { Journal, JournalDamaged } from '../write-back/disk/journal.ts'
 import { namesIn } from '../write-back/disk/spool.ts'
 
-/**
- * A session that was deleted and made again under its name must not get what was meant for the old one. Call
- * the answer when the journal is open: SQLite writes the whole database to the disk when its last user closes it.
- */
-export function guardAgainstNamesake(
+/** The journal that a session's changes are in: one that has its name, but was made at another time, gets a new one. */
+export function openJournal(
   directory: string,
   createdAtMs: number,
   {
+    boot,
     clock,
     logger,
     failpoint = noFailpoint,
-  }: { clock: Clock; logger: Logger; failpoint: Failpoint | undefined },
-): () => void {
+  }: { boot: string; clock: Clock; logger: Logger; failpoint: Failpoint | undefined },
+): Journal {
   const created = String(createdAtMs)
   const file = join(directory, 'journal.db')
   const setAside = (message: string): void => {
@@ -34,27 +32,27 @@ export function guardAgainstNamesake(
     renameSync(directory, aside)
     logger.error({ directory: aside, left }, message)
   }
-  const journal = existsSync(file) ? openUndamaged(file, failpoint) : undefined
+  const journal = existsSync(file) ? openUndamaged(file, boot, failpoint) : undefined
   if (journal === 'damaged') {
     setAside(
       'the journal is damaged: it is set aside, `mount-session recover --export DIR` takes out what is left',
     )
   } else if (journal) {
     const known = journal.meta('sessionCreatedAt')
-    if (known === created) return () => journal.close()
+    if (known === created) return journal
     journal.close()
     if (known !== undefined)
       setAside('the session was made again under the same name: its old changes are set aside')
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const made = new Journal({ file, boot: '', failpoint })
+  const made = new Journal({ file, boot, failpoint })
   made.setMeta('sessionCreatedAt', created)
-  return () => made.close()
+  return made
 }
 
-function openUndamaged(file: string, failpoint: Failpoint): Journal | 'damaged' {
+function openUndamaged(file: string, boot: string, failpoint: Failpoint): Journal | 'damaged' {
   try {
-    return new Journal({ file, boot: '', failpoint })
+    return new Journal({ file, boot, failpoint })
   } catch (error) {
     if (error instanceof JournalDamaged) return 'damaged'
     throw error

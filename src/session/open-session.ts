@@ -21,7 +21,7 @@ import type { CallStatistics } from './call-statistics.ts'
 import { asSessionError, checkSameSession, checkSession } from './connect.ts'
 import { withinBudget } from './descriptor-budget.ts'
 import { makeSessionDirectories, type SessionDirectories } from './directories.ts'
-import { guardAgainstNamesake } from './namesake.ts'
+import { openJournal } from './namesake.ts'
 import { takeLock, type SessionLock } from './session-lock.ts'
 import { newSharedParts, type SharedParts } from './shared-parts.ts'
 
@@ -96,7 +96,8 @@ export async function openSession(
     const journalDirectory = join(directories.state, 'journal')
     releaseReserve(journalDirectory)
     const files = sessionFiles(client, options.agent, options.session)
-    const letGo = guardAgainstNamesake(journalDirectory, createdAtMs, { clock, logger, failpoint })
+    const boot = readFileSync(bootIdFile, 'utf8').trim()
+    const journal = openJournal(journalDirectory, createdAtMs, { boot, clock, logger, failpoint })
     const assembly = await assemble({
       ...options,
       ...caches,
@@ -107,12 +108,16 @@ export async function openSession(
       journalDirectory,
       contentDirectory: join(directories.cache, 'contents'),
       maxOpenFiles: budget.openFiles,
-      boot: readFileSync(bootIdFile, 'utf8').trim(),
+      boot,
+      journal,
       checkSession: (whileWanted) => checkSameSession(client, options, createdAtMs, whileWanted),
       failpoint,
       leaveOut,
       continued: continued !== undefined,
-    }).finally(letGo)
+    }).catch((error: unknown) => {
+      journal.close()
+      throw error
+    })
     closers.push(() => assembly.close())
     return { ...assembly, clock, client, statistics, lock, directories, createdAtMs, agentVersion, close }
   } catch (error) {

@@ -50,6 +50,8 @@ export interface WriteBackOptions {
   readonly directory: string
   /** Identity of this boot of the machine (`/proc/sys/kernel/random/boot_id`). */
   readonly boot: string
+  /** Open for this boot, closed with this, and with nothing if it cannot be opened; default: that of `directory`. */
+  readonly journal?: Journal | undefined
   readonly files: SessionFiles
   readonly listings: Listings
   readonly contents: Contents
@@ -70,10 +72,7 @@ export interface WriteBackOptions {
   /** Patterns as in .gitignore: what is new at or below such a path stays here. Default: none. */
   readonly ignore?: readonly string[] | undefined
   readonly conflict: 'keep' | 'overwrite'
-  /**
-   * Asked before anything is sent to a session that was gone: rejects with `session_not_found` when what has
-   * its name now is another one. Default: whatever answers is the same.
-   */
+  /** Asked before anything is sent to a session that was gone; rejects where another has its name now. Default: none has. */
   readonly checkSession?: (signal: AbortSignal) => Promise<void>
   readonly failpoint?: Failpoint | undefined
   /**
@@ -128,7 +127,7 @@ export class WriteBack implements LocalChanges, ListingObserver, CopyOwner {
     const { directory, boot, files, listings, contents, clock, logger } = options
     const { failpoint = noFailpoint, timeoutMs, openFiles } = options
     this.maxFileBytes = options.maxFileBytes
-    const journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint })
+    const { journal = new Journal({ file: join(directory, 'journal.db'), boot, failpoint }) } = options
     const spool = new Spool(join(directory, 'spool'), journal.newestGeneration(), openFiles, failpoint)
     const generations = new Generations(spool, journal, clock, logger, failpoint)
     const staysHere = pathsStaying(options)

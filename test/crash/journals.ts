@@ -2,6 +2,7 @@
  * The journals of the mounts of a test, looked at from outside. Layer: tests.
  */
 import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -14,14 +15,26 @@ export function journalsIn(root: string): string[] {
 
 /** Whether a journal says what the spool must hold of a file. */
 export function isSealed(root: string, path: string): boolean {
-  for (const file of journalsIn(root)) {
-    const database = new DatabaseSync(file, { readOnly: true })
+  return journalsIn(root).some((file) => isSealedIn(file, path))
+}
+
+/** Whoever has the journal open has it alone: what is looked at is a copy, as a power cut would leave it. */
+function isSealedIn(file: string, path: string): boolean {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'journal-'))
+  const copy = join(directory, 'journal.db')
+  try {
+    fs.copyFileSync(`${file}-wal`, `${copy}-wal`)
+    fs.copyFileSync(file, copy)
+    const database = new DatabaseSync(copy)
     try {
       const row = database.prepare('SELECT crc32 FROM paths WHERE path = ?').get(path)
-      if (typeof row?.['crc32'] === 'number') return true
+      return typeof row?.['crc32'] === 'number'
     } finally {
       database.close()
     }
+  } catch {
+    return false /* it was in the midst of being written */
+  } finally {
+    fs.rmSync(directory, { recursive: true })
   }
-  return false
 }

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/clock.ts'
 import { silentLogger } from '../../src/log.ts'
 import { recoverSession } from '../../src/session/recover.ts'
 import { makeSessionDirectories } from '../../src/session/directories.ts'
-import { guardAgainstNamesake } from '../../src/session/namesake.ts'
+import { openJournal } from '../../src/session/namesake.ts'
 import { Journal } from '../../src/write-back/disk/journal.ts'
 import { Spool } from '../../src/write-back/disk/spool.ts'
 
@@ -64,15 +64,16 @@ for (const [how, damage] of Object.entries<(file: string) => void>({
     }
     spool.close()
     damage(join(directory, 'journal.db'))
-    const guard = (): (() => void) =>
-      guardAgainstNamesake(directory, 1, {
+    const open = (): Journal =>
+      openJournal(directory, 1, {
+        boot: 'boot-1',
         clock: systemClock,
         failpoint: undefined,
         logger: { ...silentLogger, error: (_: object, message: string) => void said.push(message) },
       })
     const said: string[] = []
     if (how !== 'deleted') {
-      guard()()
+      open().close()
       t.match(said, [/the journal is damaged: it is set aside/])
     }
     const target = join(root, 'exported')

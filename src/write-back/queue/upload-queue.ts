@@ -10,6 +10,7 @@ import type { Logger } from '../../log.ts'
 import type { ServiceError } from '../../client/errors.ts'
 import { Slots, type Ticket } from '../../client/slots.ts'
 import { backoffMs } from './backoff.ts'
+import { DueTogether } from './due-together.ts'
 import { WriteBackError } from '../local-changes.ts'
 import { mustWait, nextCall } from '../state/next-call.ts'
 import { isDone, mayBeFile, type NextCall, type PathRecord, type Phase } from '../record.ts'
@@ -18,7 +19,7 @@ import type { Records } from '../state/records.ts'
 import { changeWork, enter } from './phases.ts'
 import { SessionGate } from './session-gate.ts'
 
-/** Quiet after which a change is sent, in milliseconds. */
+/** Quiet after which a change is sent, in milliseconds; a little less where others are sent just before it. */
 export const settleMs = { closed: 100, open: 1000, renamed: 1000 } as const
 
 /** What came of a call. */
@@ -56,6 +57,7 @@ export interface UploadQueueOptions {
 export class UploadQueue {
   readonly #options: UploadQueueOptions
   readonly #slots: Slots
+  readonly #due: DueTogether
   /** Of paths that wait for a slot. */
   readonly #tickets = new WeakMap<PathRecord, Ticket>()
   readonly gate: SessionGate
@@ -64,6 +66,7 @@ export class UploadQueue {
   constructor(options: UploadQueueOptions) {
     this.#options = options
     this.#slots = new Slots(options.concurrency)
+    this.#due = new DueTogether(options.clock)
     this.gate = new SessionGate(options.clock, options.logger, options.random, (state) => {
       if (state === 'paused') this.#slots.pause()
       this.#slots.limit = state === 'open' ? options.concurrency : 1
@@ -121,7 +124,7 @@ export class UploadQueue {
       return
     }
     if (!urgent && notBefore > this.#options.clock.now()) {
-      const cancel = this.#options.clock.after(notBefore - this.#options.clock.now(), () => {
+      const cancel = this.#due.at(notBefore, () => {
         this.#enter(record, { is: 'idle' })
         changeWork(record, { notBefore: 0 })
         this.wake(record)

@@ -64,21 +64,47 @@ void t.test(
   },
 )
 
-void t.test('a transaction that could not begin does not take the next one its wholeness', (t) => {
+void t.test('a transaction that fails in its middle leaves nothing, and the next one is whole', (t) => {
   const file = join(t.testdir(), 'journal.db')
   const journal = new Journal({ file, boot: 'boot-1' })
-  const other = new DatabaseSync(file)
-  other.exec('BEGIN IMMEDIATE')
-  t.throws(() => journal.transaction(() => journal.setMeta('a', '1')))
-  other.exec('ROLLBACK')
-  other.close()
-  t.throws(() =>
-    journal.transaction(() => {
-      journal.setMeta('a', '2')
-      throw new Error('in the middle')
-    }),
-  )
-  t.equal(journal.meta('a'), undefined)
+  for (const value of ['1', '2']) {
+    t.throws(() =>
+      journal.transaction(() => {
+        journal.setMeta('a', value)
+        throw new Error('in the middle')
+      }),
+    )
+    t.equal(journal.meta('a'), undefined)
+  }
+  journal.transaction(() => journal.setMeta('a', '3'))
+  t.equal(journal.meta('a'), '3')
+  journal.close()
+  t.end()
+})
+
+void t.test('whoever has a journal open has it alone', (t) => {
+  const file = join(t.testdir(), 'journal.db')
+  const journal = new Journal({ file, boot: 'boot-1' })
+  t.throws(() => new Journal({ file, boot: 'boot-1' }), { message: /locked/ })
+  journal.setMeta('a', '1')
+  journal.close()
+  const next = new Journal({ file, boot: 'boot-1' })
+  t.equal(next.meta('a'), '1')
+  next.close()
+  t.end()
+})
+
+void t.test('a journal with pages of another size, and of programs that shared it, is taken up', (t) => {
+  const file = join(t.testdir(), 'journal.db')
+  const made = new Journal({ file, boot: 'boot-1' })
+  made.setMeta('a', '1')
+  made.close()
+  const database = new DatabaseSync(file)
+  database.exec('PRAGMA journal_mode=DELETE; PRAGMA page_size=4096; VACUUM; PRAGMA journal_mode=WAL')
+  database.exec("UPDATE meta SET value = '2' WHERE key = 'a'")
+  database.close()
+  const journal = new Journal({ file, boot: 'boot-1' })
+  t.equal(journal.meta('a'), '2')
   journal.close()
   t.end()
 })
