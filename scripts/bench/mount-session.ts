@@ -4,8 +4,9 @@
  *
  * Invariant: runs the program as a user does, through `scripts/mount-session`, with its defaults.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { smallYoungGeneration } from '../../src/cli/daemon.ts'
+import { emptyServedDirectory, servedDirectory } from './memory-disk.ts'
 import { missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 
@@ -32,7 +33,7 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
     readsOnly: !isZero,
     missing: () => missingPrograms({ fusermount3: 'fuse3' }),
     async startServer(directory) {
-      const data = join(directory, 'data')
+      const data = emptyServedDirectory(directory)
       const process = new Background({
         directory,
         name: 'emulator',
@@ -61,7 +62,9 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
         /* kept for all mounts of a run, as a user's is: what is measured is not a program's first start */
         NODE_COMPILE_CACHE: join(directory, '..', '..', 'compiled'),
         /* as the daemon is started: it stays in the foreground here, so that its end is seen */
-        ...(tls ? { NODE_EXTRA_CA_CERTS: join(directory, '..', 'data', 'tls', 'certificate.pem') } : {}),
+        ...(tls
+          ? { NODE_EXTRA_CA_CERTS: join(servedDirectory(dirname(directory)), 'tls', 'certificate.pem') }
+          : {}),
         ...env,
         /* as daemon.ts has it */
         MALLOC_ARENA_MAX: '2',

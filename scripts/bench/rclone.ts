@@ -4,10 +4,11 @@
  * Invariant: no configuration of the user's takes part; client and server are the same program.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { loadCertificate } from '../../src/emulator/certificate.ts'
+import { emptyServedDirectory } from './memory-disk.ts'
 import { findProgram, freePort, isListening, missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 
@@ -34,8 +35,7 @@ export function rclone({ name, what, program, tls, flags = [] }: RcloneOptions):
         ? `no newer rclone (${newestRclone}; or --rclone PATH)`
         : missingPrograms({ [program]: 'rclone', fusermount3: 'fuse3' }),
     async startServer(directory) {
-      const files = join(directory, 'files')
-      mkdirSync(files)
+      const files = emptyServedDirectory(directory)
       const certificate = tls ? await loadCertificate(directory) : undefined
       const port = await freePort()
       const process = new Background({

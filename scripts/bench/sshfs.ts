@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { emptyServedDirectory, servedDirectory } from './memory-disk.ts'
 import { findProgram, freePort, isListening, missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 
@@ -16,8 +17,7 @@ export const sshfs: Party = {
   missing: () =>
     missingPrograms({ sshfs: 'sshfs', ssh: 'openssh-client', sshd: 'openssh-server', fusermount3: 'fuse3' }),
   async startServer(directory) {
-    const files = join(directory, 'files')
-    mkdirSync(files)
+    const files = emptyServedDirectory(directory)
     for (const key of ['host-key', 'user-key']) {
       execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(directory, key)])
     }
@@ -57,7 +57,7 @@ export const sshfs: Party = {
       'UserKnownHostsFile=/dev/null',
       'ssh_command=ssh -F none',
     ]
-    const remote = `${userInfo().username}@127.0.0.1:${join(server, 'files')}`
+    const remote = `${userInfo().username}@127.0.0.1:${servedDirectory(server)}`
     return { command: ['sshfs', '-f', '-p', String(port), '-o', options.join(','), remote, mountPoint] }
   },
 }

@@ -6,7 +6,8 @@
  * each time from another one on, so that what else the machine does meets all alike.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
+import { runInMemory } from '../memory-disk.ts'
 import { isMounted, unmount } from '../mount-points.ts'
 import { Background } from '../processes.ts'
 import { digits, median, table } from '../results.ts'
@@ -34,13 +35,10 @@ interface Contender {
   readonly costs: Map<KernelWorkload, Cost[]>
 }
 
-/** In memory, and taken away by `run` as well; see there. */
-const memory = '/dev/shm'
-
 /** Lines of Markdown. */
 export async function compareKernelLayers(options: KernelComparison): Promise<string[]> {
   const { directory, rounds, onProgress } = options
-  const files = join(memory, basename(directory))
+  const files = runInMemory(directory)
   mkdirSync(files)
   for (const { name, content } of treeFiles()) writeFileSync(join(files, name), content)
   const driver = await Driver.compile(directory)
