@@ -60,9 +60,10 @@ export function removing(shape: TreeShape): Need {
 
 /**
  * `git status` of a clone at the root of the session. Git goes from the root to the clone, to `.git` and the
- * directories of the work tree, to HEAD, the index, the refs and the files, and last to the branch that HEAD names.
+ * directories of the work tree, to HEAD, the index, the refs and the files, to the branch that HEAD names, the commit that
+ * the branch names, and the tree that the commit names, which it compares with the index.
  */
 export function gitStatus(shape: TreeShape): Need {
   const work = reading({ ...shape, directories: shape.directories + 1 })
-  return { ...work, dependent: 5 }
+  return { ...work, dependent: 7 }
 }

@@ -132,6 +132,14 @@ export class ContentCache implements Contents {
     }
   }
 
+  peek(path: string, maxBytes: number): Uint8Array | undefined {
+    const content = this.#current.get(path)
+    if (content?.complete !== true || content.size > maxBytes || !content.file.secure()) return undefined
+    const bytes = content.file.read(0, content.size)
+    if (content.readers === 0) content.file.close()
+    return bytes
+  }
+
   adopt(path: string, bytes: Uint8Array | string, size: number): void {
     this.drop(path)
     const listed: RemoteEntry = { name: path, isDirectory: false, size, modifiedSeconds: 0 }

@@ -61,6 +61,8 @@ export interface Contents {
    * everything else; `open` then joins it. Rejects as `Content.read` does.
    */
   fetch(path: string, listed: RemoteEntry, seen: Seen, signal: AbortSignal, inMs?: number): Promise<void>
+  /** The bytes of a path as they were last downloaded, where that is whole and no longer than `maxBytes`; no request. */
+  peek(path: string, maxBytes: number): Uint8Array | undefined
   /** Our own confirmed upload: these, or those of a file (linked or copied, not taken), are the content of `path`. */
   adopt(path: string, bytes: Uint8Array | string, size: number): void
   /** Nothing cached of this path is true any more. */

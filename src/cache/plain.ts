@@ -127,6 +127,10 @@ export class PlainContents implements Contents {
     return listed.size
   }
 
+  peek(): undefined {
+    return undefined
+  }
+
   isCurrent(): boolean {
     return false
   }

@@ -114,6 +114,7 @@ const noContents: FilesystemParts['contents'] = {
   open: never,
   sizeOf: (_path, listed) => listed.size,
   isCurrent: () => true,
+  peek: () => undefined,
   fetch: never,
   adopt: never,
   drop: () => undefined,

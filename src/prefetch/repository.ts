@@ -5,13 +5,15 @@
  * Three signs, which no other program gives: `commondir` is looked up beside HEAD, objects and refs (every command
  * does, and goes on with the configuration, the branch and mostly the index); after that the index is opened
  * (status, diff, add and commit go on with the work tree, the other refs and the packs); the lock of the index is
- * looked up (it will be written, and the hooks are looked for).
+ * looked up (it will be written, and the hooks are looked for). With the index git compares the tree of the commit that
+ * HEAD names: each of the two is one more directory and file that only the one before has named.
  *
  * Invariant: nothing is fetched for a file that is read by itself, and nothing that is still good.
  */
 import { LRUCache } from 'lru-cache'
 import type { RemoteEntry } from '../client/session-files.ts'
 import { seenBy, type Listing } from '../cache/listings.ts'
+import { commitOf, treeOf } from './git-objects.ts'
 import { type WalkSurroundings } from './walk.ts'
 import { nameOf, parentOf } from '../remote-path.ts'
 
@@ -47,9 +49,10 @@ export class Repositories {
     this.#at.set(directory, { since: this.#around.clock.now(), isIndexRead: false })
     /* after the program's own request, which is made next */
     queueMicrotask(() => {
-      this.#files(directory, (entry) => isCommon(entry))
+      void this.#files(directory, (entry) => isCommon(entry))
       void this.#below(`${directory}/refs`, () => false)
       void this.#below(`${directory}/refs/heads`, isSmall)
+      void this.#below(`${directory}/objects`, () => false)
     })
   }
 
@@ -63,9 +66,9 @@ export class Repositories {
       void this.#below(`${directory}/info`, isSmall)
       void this.#below(`${directory}/refs/tags`, () => false)
       void this.#below(`${directory}/refs/remotes`, isSmall, 2)
-      void this.#below(`${directory}/objects`, () => false)
       void this.#below(`${directory}/objects/info`, isSmallPack)
       void this.#below(`${directory}/objects/pack`, isSmallPack)
+      void this.#followHead(directory)
     })
     return nameOf(directory) === '.git'
   }
@@ -89,7 +92,28 @@ export class Repositories {
     return entries.get('objects')?.isDirectory === true && entries.get('refs')?.isDirectory === true
   }
 
-  /** Lists a directory and fetches files of it; `levels` of directories below it as well. */
+  /** The commit that HEAD names and its tree, as far as they are files of their own and not in a pack. */
+  async #followHead(directory: string): Promise<void> {
+    const commit = commitOf((name) => this.#peek(`${directory}/${name}`))
+    if (commit === undefined) return
+    const tree = treeOf(await this.#object(directory, commit))
+    if (tree !== undefined) await this.#object(directory, tree)
+  }
+
+  async #object(directory: string, id: string): Promise<Uint8Array | undefined> {
+    const objects = `${directory}/objects`
+    const isLoose = this.#around.listings.newest(objects)?.entries.has(id.slice(0, 2)) === true
+    if (!isLoose) return undefined
+    const path = `${objects}/${id.slice(0, 2)}/${id.slice(2)}`
+    await this.#below(parentOf(path), (entry) => entry.name === nameOf(path) && isSmall(entry))
+    return this.#peek(path)
+  }
+
+  #peek(path: string): Uint8Array | undefined {
+    return this.#around.contents.peek(path, maxOtherBytes)
+  }
+
+  /** Lists a directory and fetches files of it; `levels` of directories below it as well, which are not waited for. */
   async #below(directory: string, wanted: Wanted, levels = 1): Promise<void> {
     const { listings, isLocal, load, limits } = this.#around
     if (isLocal(directory) || load.running >= limits.running) return
@@ -104,14 +128,16 @@ export class Repositories {
     } finally {
       load.running -= 1
     }
-    this.#files(directory, wanted)
-    if (levels === 1) return
+    const files = this.#files(directory, wanted)
+    if (levels === 1) return files
     const below = [...listing.entries.values()].filter(({ isDirectory }) => isDirectory)
     for (const { name } of below.slice(0, maxRefs))
       void this.#below(`${directory}/${name}`, wanted, levels - 1)
+    return files
   }
 
-  #files(directory: string, wanted: Wanted): void {
+  /** Resolves when those that are fetched here have come, or have failed. */
+  async #files(directory: string, wanted: Wanted): Promise<void> {
     const { listings, contents, isLocal, load, limits } = this.#around
     const { signal } = this.#controller
     const listing = listings.newest(directory)
@@ -120,6 +146,7 @@ export class Repositories {
     const files = [...listing.entries.values()].filter(
       (entry) => !entry.isDirectory && entry.size > 0 && wanted(entry),
     )
+    const fetched: Promise<void>[] = []
     for (const entry of files.slice(0, maxRefs)) {
       const path = `${directory}/${entry.name}`
       if (isLocal(path) || contents.isCurrent(path, entry, seen) || load.running >= limits.running) continue
@@ -127,8 +154,9 @@ export class Repositories {
       const ended = (): void => {
         load.running -= 1
       }
-      contents.fetch(path, entry, seen, signal).then(ended, ended)
+      fetched.push(contents.fetch(path, entry, seen, signal).then(ended, ended))
     }
+    await Promise.all(fetched)
   }
 }
 

@@ -32,7 +32,7 @@ export interface WalkLimits {
 
 export interface WalkSurroundings {
   readonly listings: Listings
-  readonly contents: Pick<Contents, 'isCurrent' | 'fetch'>
+  readonly contents: Pick<Contents, 'isCurrent' | 'fetch' | 'peek'>
   readonly clock: Clock
   readonly limits: WalkLimits
   /** Paths that the local side knows better. */

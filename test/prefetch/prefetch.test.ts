@@ -327,6 +327,7 @@ void t.test('the way ahead is looked at once, not at every step', async (t) => {
         looks += 1
         return true
       },
+      peek: () => undefined,
       fetch: () => Promise.reject(new Error('nothing is to be fetched')),
     },
   })

@@ -1,7 +1,9 @@
 /**
  * What git reads next is fetched when git is at work, and nothing of it for anybody else.
  */
+import { deflateSync } from 'node:zlib'
 import t from 'tap'
+import { treeOf } from '../../src/prefetch/git-objects.ts'
 import { numbered, WalkRig } from './walk-rig.ts'
 
 function plantRepository(rig: WalkRig): void {
@@ -41,25 +43,28 @@ const downloads = (rig: WalkRig): string[] =>
     .map(({ path }) => path)
     .sort()
 
-void t.test('every command: the configuration, the index and the branch, no more', async (t) => {
-  const rig = new WalkRig(t.testdir())
-  plantRepository(rig)
-  await discover(rig)
-  await rig.pause()
-  const fetched = ['HEAD', 'config', 'index', 'packed-refs', 'refs/heads/main']
-  t.strictSame(
-    downloads(rig),
-    fetched.map((path) => `work/.git/${path}`),
-  )
-  const directories = ['work', 'work/.git', 'work/.git/refs', 'work/.git/refs/heads']
-  for (const path of directories) t.equal(rig.files.count('list', path), 1, path)
-  t.equal(rig.files.count('list'), directories.length)
-  await rig.cat('work/.git/config')
-  await rig.stat('work/.git/refs/heads/main')
-  await rig.cat('work/.git/refs/heads/main')
-  await rig.pause()
-  t.equal(rig.files.count(), directories.length + fetched.length, 'what git asks for then is there')
-})
+void t.test(
+  'every command: the configuration, the index, the branch and which objects there are, no more',
+  async (t) => {
+    const rig = new WalkRig(t.testdir())
+    plantRepository(rig)
+    await discover(rig)
+    await rig.pause()
+    const fetched = ['HEAD', 'config', 'index', 'packed-refs', 'refs/heads/main']
+    t.strictSame(
+      downloads(rig),
+      fetched.map((path) => `work/.git/${path}`),
+    )
+    const directories = ['work', 'work/.git', 'work/.git/refs', 'work/.git/refs/heads', 'work/.git/objects']
+    for (const path of directories) t.equal(rig.files.count('list', path), 1, path)
+    t.equal(rig.files.count('list'), directories.length)
+    await rig.cat('work/.git/config')
+    await rig.stat('work/.git/refs/heads/main')
+    await rig.cat('work/.git/refs/heads/main')
+    await rig.pause()
+    t.equal(rig.files.count(), directories.length + fetched.length, 'what git asks for then is there')
+  },
+)
 
 void t.test(
   'git status: each directory is listed once and each file downloaded once, ahead of git',
@@ -168,4 +173,77 @@ void t.test('big packs and indexes are left to those who read them', async (t) =
   await rig.pause()
   t.equal(rig.files.count('download', 'work/.git/objects/pack/pack-1.pack'), 0)
   t.equal(rig.files.count('download', 'work/.git/objects/pack/pack-1.idx'), 1)
+})
+
+/** A commit and its tree as files of their own, and what leads to the commit. */
+function plantHead(rig: WalkRig, leads: Readonly<Record<string, string>>): { commit: string; tree: string } {
+  const [commit, tree] = ['c0', '7e'].map((start) => start.repeat(20)) as [string, string]
+  const object = (id: string, text: string): void =>
+    rig.files.put(`work/.git/objects/${id.slice(0, 2)}/${id.slice(2)}`, deflateSync(text))
+  object(commit, `commit 60\0tree ${tree}\nauthor A <a@example.com> 1 +0000\n\nmessage\n`)
+  object(tree, 'tree 3\0...')
+  for (const [name, text] of Object.entries(leads)) rig.files.put(`work/.git/${name}`, text)
+  return { commit, tree }
+}
+
+const commitId = 'c0'.repeat(20)
+
+for (const [how, leads] of Object.entries({
+  'a branch': { HEAD: 'ref: refs/heads/main\n', 'refs/heads/main': `${commitId}\n` },
+  'a branch among packed refs': {
+    HEAD: 'ref: refs/heads/packed\n',
+    'packed-refs': `# pack-refs with: peeled fully-peeled sorted\n${commitId} refs/heads/packed\n`,
+  },
+  'a commit': { HEAD: `${commitId}\n` },
+})) {
+  void t.test(
+    `with the index git reads the commit of HEAD and its tree: they are there, by ${how}`,
+    async (t) => {
+      const rig = new WalkRig(t.testdir())
+      plantRepository(rig)
+      const { commit, tree } = plantHead(rig, leads)
+      await discover(rig)
+      await rig.pause()
+      t.equal(rig.files.count('list', 'work/.git/objects/c0'), 0, 'not for every command')
+      await rig.cat('work/.git/index')
+      await rig.pause()
+      await rig.pause()
+      rig.files.resetCalls()
+      for (const id of [commit, tree]) await rig.cat(`work/.git/objects/${id.slice(0, 2)}/${id.slice(2)}`)
+      t.equal(rig.files.count(), 0)
+    },
+  )
+}
+
+for (const [how, leads] of Object.entries({
+  'is in a pack': { HEAD: `${'d1'.repeat(20)}\n` },
+  'is not there yet': { HEAD: 'ref: refs/heads/none\n' },
+  'is nothing that git writes': { HEAD: 'ref: ../../outside\n', 'refs/heads/main': `${commitId}\n` },
+})) {
+  void t.test(`nothing is asked for where the commit of HEAD ${how}`, async (t) => {
+    const rig = new WalkRig(t.testdir())
+    plantRepository(rig)
+    plantHead(rig, leads)
+    await discover(rig)
+    await rig.cat('work/.git/index')
+    await rig.pause()
+    await rig.pause()
+    const asked = rig.files.calls.filter(({ path }) => /objects\/[0-9a-f]{2}/.test(path))
+    t.strictSame(asked, [])
+  })
+}
+
+void t.test('an object that is no commit leads nowhere', (t) => {
+  const tree = '7e'.repeat(20)
+  t.equal(treeOf(deflateSync(`commit 9\0tree ${tree}\n`)), tree)
+  for (const [what, bytes] of Object.entries({
+    'not there': undefined,
+    'not deflated': Buffer.from(`commit 9\0tree ${tree}\n`),
+    'cut short': deflateSync(`commit 9\0tree ${tree}\n`).subarray(0, 20),
+    'a tag': deflateSync(`tag 9\0object ${tree}\n`),
+    'with a name that is none': deflateSync(`commit 9\0tree ${tree.slice(2)}..\n`),
+    'that grows without end': deflateSync(Buffer.alloc(1024 * 1024)),
+  }))
+    t.equal(treeOf(bytes), undefined, what)
+  t.end()
 })
