@@ -109,7 +109,7 @@ void t.test(
       { mounts: node.mounts(), target: existsSync(node.target('one')) },
       { mounts: [], target: false },
     )
-    t.match(node.log(), /"reason":"ChangesKept"[^\n]*1 changes are not on the service \(left-over\)/)
+    t.match(node.log(), /"reason":"ChangesKept"[^\n]*1 change is not on the service \(left-over\)/)
     node.emulator.clearFaults()
     t.strictSame(await node.publish({ pod: 'two' }), ok)
     t.equal(await node.run('two', 'cat left-over && sync left-over'), 'kept\n')

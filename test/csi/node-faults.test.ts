@@ -216,7 +216,7 @@ void t.test(
     node.emulator.fault({ kind: 'status', status: 503, verb: 'upload' })
     await node.run('one', 'echo kept > left-over')
     t.strictSame(await node.unpublish('one'), ok)
-    t.match(node.log(), /1 changes are not on the service \(left-over\)/)
+    t.match(node.log(), /1 change is not on the service \(left-over\)/)
     node.emulator.clearFaults()
     t.strictSame(await node.publish({ pod: 'two' }), ok)
     await node.run('two', 'sync left-over')
