@@ -10,6 +10,9 @@ import { dirname, join } from 'node:path'
 /** The journal's log grows to four megabytes before it starts again. */
 const reservedBytes = 4 * 1024 * 1024
 
+/** For what else a start writes beside it: a disk that was full is not filled again before the first upload. */
+const startBytes = 1024 * 1024
+
 /** Where it lies in the directory of a journal. */
 export const reserveName = 'spool.reserve'
 
@@ -24,7 +27,7 @@ export class Reserve {
 
   constructor(file: string) {
     this.#file = file
-    this.#reserve(reservedBytes)
+    this.#reserve(reservedBytes + startBytes)
   }
 
   /** Whether the spool may grow; takes the room back when the disk has it again. */
