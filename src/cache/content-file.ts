@@ -139,7 +139,7 @@ export class ContentFile {
     this.received = size
     this.#isOnDisk = typeof bytes === 'string'
     if (typeof bytes !== 'string') {
-      this.#memory = bytes
+      this.#memory = onItsOwn(bytes)
       return
     }
     this.#path = bytes
@@ -202,6 +202,14 @@ export class ContentFile {
       }
     })
   }
+}
+
+/** Small buffers are cut from a slab of 64 KiB, which is in memory as long as one of them is kept. */
+function onItsOwn(bytes: Uint8Array): Uint8Array {
+  if (bytes.buffer.byteLength === bytes.length) return bytes
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** The number of leading bytes that are the same. */
