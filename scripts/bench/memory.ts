@@ -1,5 +1,5 @@
 /**
- * `--memory`: what a mount holds when it has just begun, after unpacking 2,000 files, and after more work.
+ * `--memory`: what a mount holds when it has just begun, after unpacking 2,000 files, after more work, and at rest.
  * Layer: benchmark.
  *
  * Invariant: read from the kernel's own account (`smaps_rollup`), of all processes of the client.
@@ -73,6 +73,7 @@ function work(fixtures: string): Workload {
       step('tar x of 2000 files', `mkdir "$mount/tree" && tar -C "$mount/tree" -xf '${archive}'`),
       step('grep -r of them', 'grep -rc nothing-of-the-kind "$mount/tree" >/dev/null || true'),
       step('40 MB written and read', `cp '${big}' "$mount/big" && cmp '${big}' "$mount/big"`),
+      step('a rest of 15 seconds', 'sleep 15'),
       step('rm -r of all', 'rm -r "$mount/tree" "$mount/big"'),
     ],
   }

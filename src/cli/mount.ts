@@ -55,10 +55,11 @@ export async function run(argv: readonly string[]): Promise<number> {
       logFile: logFile ?? join(state, 'mount.log'),
     })
   }
-  const [mount, { createLogger }, { duplicateOnto, sendDatagram }] = await Promise.all([
+  const [mount, { createLogger }, { duplicateOnto, sendDatagram }, { restOfProcess }] = await Promise.all([
     loadMount(options),
     import('./log-output.ts'),
     import('../fuse/libc.ts'),
+    import('../mount/rest.ts'),
   ])
   /* a daemon's output is its log already */
   const isOwnFile = readiness === undefined && logFile !== undefined
@@ -79,8 +80,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     place: logFile === undefined ? undefined : { path: logFile, redirect },
     traceDescriptor: trace,
   })
+  const rest = restOfProcess()
   return serve(options, {
-    mount: (dependencies) => mount({ ...dependencies, ...forTests, takeover, keep }),
+    mount: (dependencies) =>
+      mount({ ...dependencies, ...forTests, onWork: () => rest.worked(), takeover, keep }),
     logger,
     onServing: async () => {
       if (notifySocket === undefined) return

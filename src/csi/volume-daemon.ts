@@ -14,6 +14,7 @@ import type { Logger } from '../log.ts'
 import type { Keeper } from '../mount/keeper.ts'
 import { mountSession } from '../mount/mount.ts'
 import type { MountDependencies, MountedSession } from '../mount/mounted-session.ts'
+import { restOfProcess } from '../mount/rest.ts'
 import { SessionError } from '../session/session-error.ts'
 import type { DaemonSays, DriverSays } from './daemon-link.ts'
 import { failedStart } from './failed-start.ts'
@@ -45,9 +46,11 @@ export async function serveVolume(
     (error: unknown) => logger.warn({ error }, 'the next driver cannot go on with this mount'),
   )
   const { why } = await greeted
+  const rest = restOfProcess()
   try {
     const mounted = await mountSession(described.options, {
       logger,
+      onWork: () => rest.worked(),
       signal: stopped,
       failpoint,
       keep: () => keeper,

@@ -59,6 +59,8 @@ export interface ServeOptions {
   readonly logger: Logger
   /** Default: the system's. */
   readonly clock?: Clock | undefined
+  /** Called with every turn that answers requests. */
+  readonly onWork?: (() => void) | undefined
   /** What a process before this one agreed on with the kernel, and went on to serve; default: nobody has yet. */
   readonly agreed?: Agreement | undefined
 }
@@ -102,6 +104,7 @@ class Connection implements Served {
   readonly #trace: RequestTrace | undefined
   #arrivals: Arrivals
   readonly #clock: Clock
+  readonly #onWork: (() => void) | undefined
   #onAnswered = (): unknown => undefined
   readonly #frame: Frame
   readonly #reply = new Reply()
@@ -113,10 +116,11 @@ class Connection implements Served {
   /** Another process answers from now on. */
   #isPaused = false
 
-  constructor({ descriptor, frontEnd, logger, clock = systemClock, agreed }: ServeOptions) {
+  constructor({ descriptor, frontEnd, logger, clock = systemClock, onWork, agreed }: ServeOptions) {
     this.#descriptor = descriptor
     this.#logger = logger
     this.#clock = clock
+    this.#onWork = onWork
     const bytes = Buffer.alloc(requestBufferBytes)
     this.#frame = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), length: 0 }
     this.ready = this.#readyPromise.promise
@@ -169,6 +173,7 @@ class Connection implements Served {
 
   /** One request is there; those that come while it is answered need no round of the event loop. */
   #turn(arrivedLength: number): void {
+    this.#onWork?.()
     let length = arrivedLength
     for (let count = 1; ; count++) {
       this.#frame.length = length

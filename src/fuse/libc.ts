@@ -151,6 +151,16 @@ export function allocate(fd: number, length: number): void {
   if (errno !== 0) throw failure('posix_fallocate', errno)
 }
 
+/** What malloc keeps for later goes back to the system; nothing happens with a C library that cannot do so (musl). */
+export function trimHeap(): void {
+  try {
+    const trim = libc.func('int malloc_trim(size_t pad)') as unknown as (pad: number) => number
+    trim(0)
+  } catch {
+    // It stays as it is.
+  }
+}
+
 export interface MappedFile {
   /** What is stored here is in the file at once, whatever becomes of this process. Not to be touched after `unmap`. */
   readonly bytes: Buffer

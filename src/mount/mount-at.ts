@@ -42,7 +42,7 @@ export async function mountAt<Options extends MountOptions | AgentMountOptions>(
   dependencies: MountDependencies,
   kind: Kind<Options>,
 ): Promise<Mounted> {
-  const { logger, descriptor, takeover, keep } = dependencies
+  const { logger, onWork, descriptor, takeover, keep } = dependencies
   if (takeover !== undefined) return goOn(given, takeover, dependencies, kind)
   let opened: Opened | undefined
   try {
@@ -55,7 +55,7 @@ export async function mountAt<Options extends MountOptions | AgentMountOptions>(
     await detachElsewhere(options, opened, logger)
     const kernelMount =
       descriptor === undefined ? await mountAtDirectory(options) : { descriptor, release: () => undefined }
-    return await Mounted.start(options, opened.make, kernelMount, { logger, keep })
+    return await Mounted.start(options, opened.make, kernelMount, { logger, onWork, keep })
   } catch (error) {
     await opened?.close()
     throw asSessionError(error)
@@ -69,7 +69,7 @@ async function goOn<Options extends MountOptions | AgentMountOptions>(
   dependencies: MountDependencies,
   kind: Kind<Options>,
 ): Promise<Mounted> {
-  const { logger, keep } = dependencies
+  const { logger, onWork, keep } = dependencies
   const found = readKernelState(kind.stateDirectory(given))
   const { header } = found
   if (header.agreed === undefined)
@@ -81,7 +81,7 @@ async function goOn<Options extends MountOptions | AgentMountOptions>(
     const release = (): void => (watch === undefined ? undefined : closeQuietly(watch))
     const kernelMount = { descriptor, watch, release }
     const continued = { ...found, why }
-    return await Mounted.start(options, opened.make, kernelMount, { logger, keep, continued })
+    return await Mounted.start(options, opened.make, kernelMount, { logger, onWork, keep, continued })
   } catch (error) {
     await opened.close()
     throw asSessionError(error)

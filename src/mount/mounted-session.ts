@@ -60,6 +60,8 @@ export interface MountDependencies {
   readonly takeover?: Takeover | undefined
   /** Called once the mount is served, where another process could go on with it; default: none is to. */
   readonly keep?: Keep | undefined
+  /** Called when the kernel asks something; it is often. */
+  readonly onWork?: (() => void) | undefined
   /** What signs in at the service; default: the fixed token of the options, else the login of this machine. */
   readonly credential?: Credential | undefined
   /** For tests that kill the daemon at a named point. */

@@ -34,6 +34,7 @@ const keptRestarts = 100
 /** How the mount comes to be served by one process after another. */
 export interface Outliving {
   readonly logger: Logger
+  readonly onWork?: (() => void) | undefined
   /** undefined: the mount ends with this process. */
   readonly keep: Keep | undefined
   /** What the process before this one left; undefined: there was none. */
@@ -82,7 +83,7 @@ export class Mounted implements MountedSession {
     options: MountOptions | AgentMountOptions,
     make: MakeMountable,
     kernelMount: KernelMount,
-    { logger, keep, continued }: Outliving,
+    { logger, onWork, keep, continued }: Outliving,
   ) {
     this.#options = options
     this.#logger = logger
@@ -97,6 +98,7 @@ export class Mounted implements MountedSession {
       descriptor: kernelMount.descriptor,
       frontEnd: (kernelCache) => (this.#frontEnd = filesystem.frontEnd(kernelCache, memory)),
       logger,
+      onWork,
       agreed: continued?.header.agreed,
     })
     if (continued !== undefined) filesystem.begin()

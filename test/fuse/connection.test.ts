@@ -29,6 +29,14 @@ void t.test('ordinary tools find an ordinary directory', async (t) => {
   t.same(errors, [])
 })
 
+void t.test('whoever wants to know hears when the kernel asks something', async (t) => {
+  let turns = 0
+  const { sh } = await mounted(t, { onWork: () => (turns += 1) })
+  const before = turns
+  await sh('ls')
+  t.ok(turns > before)
+})
+
 void t.test('what the service cannot have is refused with the errno programs know', async (t) => {
   const { sh } = await mounted(t)
   const refusal = async (script: string): Promise<string> =>

@@ -69,7 +69,8 @@ export async function emptyDirectory(t: Teardown): Promise<string> {
 
 export async function mounted(
   t: Teardown,
-  options: MemoryOptions & Partial<KernelMountOptions> & { readonly trace?: object[] } = {},
+  options: MemoryOptions &
+    Partial<KernelMountOptions> & { readonly trace?: object[]; readonly onWork?: () => void } = {},
 ): Promise<Mounted> {
   const directory = await mkdtemp(join(tmpdir(), 'fuse-test-'))
   const errors: object[] = []
@@ -82,7 +83,7 @@ export async function mounted(
   }
   const fs = new MemoryFrontEnd(options)
   const mount = await mountKernel(directory, { source: 'memory', ...options })
-  const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger })
+  const served = serve({ descriptor: mount.descriptor, frontEnd: fs, logger, onWork: options.onWork })
   t.teardown(async () => {
     await unmountKernel(directory, { lazy: true }).catch(ignore)
     served.stop()
