@@ -15,6 +15,22 @@ void t.test('a file that was closed is uploaded once, after 100 ms of quiet', as
   t.equal(rig.files.count('upload'), 1)
 })
 
+void t.test('up to 256 KiB are sent from memory, more as a file that is read piece by piece', async (t) => {
+  const rig = await startRig(t)
+  const sent: string[] = []
+  const upload = rig.files.upload.bind(rig.files)
+  rig.files.upload = (path, source, options) => {
+    sent.push(`${path}: ${source instanceof Uint8Array ? 'bytes' : 'a file'}`)
+    return upload(path, source, options)
+  }
+  for (const size of [1, 64 * 1024 + 1, 256 * 1024, 256 * 1024 + 1]) {
+    rig.write(`of ${size}`, 'x'.repeat(size))
+    await rig.changes.barrier('', noSignal)
+    t.equal(rig.files.text(`of ${size}`)?.length, size)
+  }
+  t.strictSame(sent, ['of 1: bytes', 'of 65537: bytes', 'of 262144: bytes', 'of 262145: a file'])
+})
+
 void t.test('created and removed before it was sent, a file costs no call', async (t) => {
   const rig = await startRig(t)
   rig.write('a', 'x')

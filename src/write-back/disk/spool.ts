@@ -37,8 +37,11 @@ import { SmallFiles, slotBytes, smallFilesIn } from './small-files.ts'
 const readLater = promisify(read)
 const datasync = promisify(fdatasync)
 
-/** So much is read at once, by the descriptor at hand: other ways would cost more than it takes. Bytes. */
-export const smallBytes = 64 * 1024
+/**
+ * So much is read at once, by the descriptor at hand: a file that is read in turns of the thread pool is asked for, opened
+ * and closed in as many, each of which waits for all that is done meanwhile. Bytes.
+ */
+export const smallBytes = 256 * 1024
 
 const zeroes = Buffer.alloc(1 << 20)
 
