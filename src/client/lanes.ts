@@ -9,8 +9,8 @@ import { defaultValues } from '../options/table.ts'
 import type { ServiceCall } from './call.ts'
 import { Lane, type LaneLoad } from './lane.ts'
 
-/** How many at first, where nothing is known of the endpoint. */
-const startCalls = 32
+/** How many at first, where nothing is known of the endpoint: at 40 ms, with half as many `rm -r` took 1.3 times as long. */
+export const startCalls = 64
 /** Downloads that nothing comes of leave room beside each that may run for so many. */
 const restingPerRead = 4
 

@@ -277,7 +277,7 @@ export const options = {
   uploads: withDefault({
     flag: 'uploads',
     argument: 'N',
-    default: '64',
+    default: '128',
     group: 'Limits',
     help: 'uploads at once, at most: how many the service and the link bear is found out',
     parse: count(1, 256),

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { startCalls } from '../../src/client/lanes.ts'
 import type { FinishedCall } from '../../src/client/call.ts'
 import { ServiceError } from '../../src/client/errors.ts'
 import { sessionFiles } from '../../src/client/remote-files.ts'
@@ -181,21 +182,21 @@ void t.test('a change that timed out halves the lane, here or there', async (t) 
   const service = (await ScriptedService.start(t)).next(status(408), json(201, {}))
   const client = service.client(t)
   await sessionFiles(client, agent, session).upload('f', content)
-  t.equal(client.load.writes.limit, 16)
+  t.equal(client.load.writes.limit, startCalls / 2)
   service.next(silence)
   const hasty = service.client(t, { timeouts: { totalMs: 20 } })
   await t.rejects(sessionFiles(hasty, agent, session).upload('f', content, { retry: false }), {
     code: 'timeout',
   })
-  t.equal(hasty.load.writes.limit, 16)
+  t.equal(hasty.load.writes.limit, startCalls / 2)
 })
 
 void t.test('429 halves the lane', async (t) => {
   const service = (await ScriptedService.start(t)).next(status(429), json(201, {}))
   const client = service.client(t)
   await sessionFiles(client, agent, session).upload('f', content)
-  t.equal(client.load.writes.limit, 16)
-  t.equal(client.load.reads.limit, 32)
+  t.equal(client.load.writes.limit, startCalls / 2)
+  t.equal(client.load.reads.limit, startCalls)
 })
 
 void t.test('the slot of a download is held until its body has ended or was left', async (t) => {
