@@ -93,17 +93,20 @@ void t.test('our own upload is trusted for a minute while the size agrees', asyn
   t.equal(await rig.cat('a'), 'theirs')
 })
 
-void t.test('a small upload of ours keeps its own bytes in memory, not the slab that they were cut from', async (t) => {
-  const rig = new Rig(t.testdir())
-  rig.files.put('a', 'ours')
-  const cut = Buffer.from('not ours').subarray(4)
-  rig.contents.adopt('a', cut, 4)
-  const { content } = await rig.open('a')
-  const bytes = (await content.read(0, 4)) as Buffer
-  t.equal(bytes.toString(), 'ours')
-  t.equal(bytes.buffer.byteLength, 4)
-  content.release()
-})
+void t.test(
+  'a small upload of ours keeps its own bytes in memory, not the slab that they were cut from',
+  async (t) => {
+    const rig = new Rig(t.testdir())
+    rig.files.put('a', 'ours')
+    const cut = Buffer.from('not ours').subarray(4)
+    rig.contents.adopt('a', cut, 4)
+    const { content } = await rig.open('a')
+    const bytes = (await content.read(0, 4)) as Buffer
+    t.equal(bytes.toString(), 'ours')
+    t.equal(bytes.buffer.byteLength, 4)
+    content.release()
+  },
+)
 
 void t.test('our own upload that is overwritten within the same size shows by its time', async (t) => {
   const rig = new Rig(t.testdir(), {}, { modified: 'real' })
