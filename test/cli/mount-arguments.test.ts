@@ -21,7 +21,7 @@ void t.test('the defaults are those of the table', (t) => {
     maxFileBytes: 52_428_800,
     localNames: ['.*.sw?', '.#*', '4913'],
     renameLimit: 1000,
-    uploads: 64,
+    uploads: 128,
     downloads: 128,
     cacheBytes: 2 ** 30,
     logBytes: 2 ** 26,
