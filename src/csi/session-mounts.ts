@@ -275,6 +275,7 @@ function describeLeft(left: readonly string[] | undefined, files: VolumeFiles, s
   if (left === undefined) return `changes may not be on the service: they are ${kept}`
   const named = left.slice(0, namedPaths).join(', ')
   const more = left.length > namedPaths ? ` and ${left.length - namedPaths} more` : ''
-  const count = left.length === 1 ? '1 change is' : `${left.length} changes are`
-  return `${count} not on the service (${named}${more}): ${kept}`
+  const what =
+    left.length === 1 ? '1 change is not on the service' : `${left.length} changes are not on the service`
+  return `${what} (${named}${more}): ${kept}`
 }
