@@ -2,21 +2,12 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { silentLogger } from '../../src/log.ts'
-import { Journal } from '../../src/write-back/disk/journal.ts'
-import type { SetAside } from '../../src/write-back/disk/journal-rows.ts'
 import { listedFile, noSignal, quiet, startRig, until, type Rig } from './rig.ts'
 import { damageSpooled, spooledIn } from './spooled-files.ts'
 
 const spooled = (rig: Rig): string[] => spooledIn(rig.directory)
 
-function setAside(rig: Rig): SetAside[] {
-  const journal = new Journal({ file: join(rig.directory, 'journal.db'), boot: '' })
-  try {
-    return journal.listSetAside()
-  } finally {
-    journal.close()
-  }
-}
+const setAside = (rig: Rig) => rig.changes.status().setAside
 
 void t.test('after another boot what was closed and is whole goes on', async (t) => {
   const rig = await startRig(t)
