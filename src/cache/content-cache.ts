@@ -135,9 +135,13 @@ export class ContentCache implements Contents {
   peek(path: string, maxBytes: number): Uint8Array | undefined {
     const content = this.#current.get(path)
     if (content?.complete !== true || content.size > maxBytes || !content.file.secure()) return undefined
-    const bytes = content.file.read(0, content.size)
-    if (content.readers === 0) content.file.close()
-    return bytes
+    try {
+      return content.file.peek(0, content.size)
+    } catch {
+      return undefined /* its file was cut, or the disk failed: who reads it is told */
+    } finally {
+      if (content.readers === 0) content.file.close()
+    }
   }
 
   adopt(path: string, bytes: Uint8Array | string, size: number): void {

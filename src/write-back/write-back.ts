@@ -50,7 +50,7 @@ export interface WriteBackOptions {
   readonly directory: string
   /** Identity of this boot of the machine (`/proc/sys/kernel/random/boot_id`). */
   readonly boot: string
-  /** Open for this boot, closed with this, and with nothing if it cannot be opened; default: that of `directory`. */
+  /** That of `directory`, open for this boot; closed with this, once this is open. Default: opened here. */
   readonly journal?: Journal | undefined
   readonly files: SessionFiles
   readonly listings: Listings
@@ -72,7 +72,7 @@ export interface WriteBackOptions {
   /** Patterns as in .gitignore: what is new at or below such a path stays here. Default: none. */
   readonly ignore?: readonly string[] | undefined
   readonly conflict: 'keep' | 'overwrite'
-  /** Asked before anything is sent to a session that was gone; rejects where another has its name now. Default: none has. */
+  /** Before sending to a session that was gone: rejects with `session_not_found` if another has its name. Default: none has. */
   readonly checkSession?: (signal: AbortSignal) => Promise<void>
   readonly failpoint?: Failpoint | undefined
   /**

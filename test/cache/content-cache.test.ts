@@ -1,7 +1,7 @@
 /**
  * Contents are downloaded once, shared, and never outlive their proof or their room.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { digits, Rig, text } from './content-rig.ts'
@@ -318,4 +318,35 @@ void t.test('a cache directory that somebody removes is made again, and what is 
   rig.clock.advance(60_000)
   for (const name of ['idle', 'new', 'held', 'ours'])
     t.equal(await rig.cat(name), name === 'ours' ? 'ours' : big, `${name}, compared with what is gone`)
+})
+
+void t.test('what is looked at without being opened is what is whole, or nothing', async (t) => {
+  const rig = new Rig(t.testdir(), {}, { chunkBytes: 50_000 })
+  const big = digits(100_000)
+  rig.files.put('big', big)
+  rig.files.put('small', 'x')
+  const looked = (name: string, maxBytes = 200_000): string | undefined => {
+    const bytes = rig.contents.peek(name, maxBytes)
+    return bytes && Buffer.from(bytes).toString()
+  }
+  t.equal(looked('small'), undefined, 'nobody has fetched it')
+  const half = await rig.open('big')
+  await half.content.read(0, 10)
+  t.equal(looked('big'), undefined, 'under way')
+  t.equal(await text(half.content), big)
+  half.content.release()
+  t.equal(await rig.cat('small'), 'x')
+  rig.files.resetCalls()
+  t.equal(looked('small'), 'x')
+  t.equal(looked('big'), big)
+  t.equal(looked('big', 99_999), undefined, 'too long')
+  for (const name of rig.stored) truncateSync(join(rig.directory, 'cache', name), 10)
+  t.equal(looked('big'), undefined, 'somebody has cut its file')
+  rmSync(join(rig.directory, 'cache'), { recursive: true })
+  t.equal(looked('big'), undefined, 'or removed it')
+  t.equal(looked('small'), 'x')
+  t.equal(rig.files.count(), 0)
+  const held = await rig.open('small')
+  t.equal(held.unchanged, true, 'as it was for who had opened it')
+  held.content.release()
 })

@@ -89,6 +89,7 @@ async function slowLink(t: Test, { bytesPerSecond = 0, bufferBytes = 4_000_000 }
 for (const [count, size, kilobytesPerSecond] of [
   [1, 5_000_000, 40],
   [16, 3_000_000, 100],
+  [startCalls, 1_000_000, 100],
   [1, 50_000_000, 100],
 ] as const) {
   void t.test(
