@@ -6,7 +6,7 @@
  */
 import { dirname, join } from 'node:path'
 import { smallYoungGeneration } from '../../src/cli/daemon.ts'
-import { emptyServedDirectory, servedDirectory } from './memory-disk.ts'
+import { emptyServedDirectory, servedDirectory } from './served-directory.ts'
 import { missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 

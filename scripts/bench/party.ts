@@ -13,7 +13,7 @@ import type { Background } from './processes.ts'
 export interface Server {
   readonly process: Background
   readonly port: number
-  /** The directory of this machine that the mount shows: in memory, see memory-disk.ts. */
+  /** The directory of this machine that the mount shows: in memory, see served-directory.ts. */
   readonly files: string
 }
 

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { loadCertificate } from '../../src/emulator/certificate.ts'
-import { emptyServedDirectory } from './memory-disk.ts'
+import { emptyServedDirectory } from './served-directory.ts'
 import { findProgram, freePort, isListening, missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 

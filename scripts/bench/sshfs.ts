@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { emptyServedDirectory, servedDirectory } from './memory-disk.ts'
+import { emptyServedDirectory, servedDirectory } from './served-directory.ts'
 import { findProgram, freePort, isListening, missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
 

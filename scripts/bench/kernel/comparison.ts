@@ -7,7 +7,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runInMemory } from '../memory-disk.ts'
+import { runInMemory } from '../served-directory.ts'
 import { isMounted, unmount } from '../mount-points.ts'
 import { Background } from '../processes.ts'
 import { digits, median, table } from '../results.ts'
