@@ -6,7 +6,7 @@
  * answers without a promise is answered before the next request is read; only the rest is kept in `inFlight`.
  *
  * The descriptor is non-blocking. The event loop tells when there is a request (`arrivals.ts`); a turn answers
- * it and those that follow at once, up to a bound, so that timers and the network get their share.
+ * it and those that follow at once (`busy-poll.ts`), up to a bound, so that timers and the network get their share.
  */
 
 import { writeSync, writevSync } from 'node:fs'
@@ -15,12 +15,13 @@ import type { FrontEnd, KernelCache } from '../filesystem/front-end.ts'
 import { FilesystemError } from '../filesystem/errors.ts'
 import type { Logger } from '../log.ts'
 import { watchArrivals, type Arrivals } from './arrivals.ts'
+import { BusyPoll } from './busy-poll.ts'
 import { decodeBatchForget, decodeForget, decodeInit, decodeInterrupt } from './decode.ts'
 import type { Frame } from './decode.ts'
 import { Reply } from './encode.ts'
 import { Errno, errnoOf } from './errno.ts'
 import { encodeInit, negotiate } from './handshake.ts'
-import { closeQuietly, readNow, setNonblocking } from './libc.ts'
+import { closeQuietly, readNow, setNonblocking, yieldProcessor } from './libc.ts'
 import { Interruptions } from './interruptions.ts'
 import { askAgain, Notifier } from './notify.ts'
 import { opcodeName, operationsByOpcode } from './operations.ts'
@@ -31,11 +32,6 @@ import { Request } from './request.ts'
 import { RequestTrace } from './trace.ts'
 
 const requestsPerTurn = 16
-/**
- * How often to look for the next request after an answer, before the event loop waits for it: it is mostly there
- * already when several programs ask. Looking longer for the one that got the answer takes the processor from it.
- */
-const looksPerAnswer = 4
 /** File data up to this size is copied behind its header: cheaper than a second vector. */
 const copiedDataBytes = 16 * 1024
 
@@ -103,6 +99,7 @@ class Connection implements Served {
   readonly #logger: Logger
   readonly #trace: RequestTrace | undefined
   #arrivals: Arrivals
+  readonly #poll: BusyPoll
   readonly #clock: Clock
   readonly #onWork: (() => void) | undefined
   #onAnswered = (): unknown => undefined
@@ -132,6 +129,8 @@ class Connection implements Served {
     if (logger.isLevelEnabled('trace'))
       this.#trace = new RequestTrace({ logger, clock, frontEnd: this.#frontEnd })
     setNonblocking(descriptor)
+    const read = (): number => readNow(descriptor, this.#frame.bytes)
+    this.#poll = new BusyPoll({ read, yieldProcessor, clock })
     process.on('exit', this.#stopAtExit)
     this.#arrivals = this.#watch()
     if (agreed === undefined) return
@@ -176,22 +175,15 @@ class Connection implements Served {
     this.#onWork?.()
     let length = arrivedLength
     for (let count = 1; ; count++) {
+      const waiting = this.#inFlight.size
       this.#frame.length = length
       this.#handle()
-      length = count === requestsPerTurn ? 0 : this.#look()
+      if (count === requestsPerTurn || this.#ended !== undefined) break
+      length = this.#poll.next(this.#inFlight.size <= waiting)
       if (length <= 0) break // also for errors: the event loop meets them as well
     }
     /* what was forgotten had no reply */
     this.#frontEnd.replying(0, 0)
-  }
-
-  #look(): number {
-    let length = 0
-    for (let looks = 0; looks < looksPerAnswer && this.#ended === undefined; looks++) {
-      length = readNow(this.#descriptor, this.#frame.bytes)
-      if (length !== -Errno.EAGAIN) break
-    }
-    return length
   }
 
   #readFailed(errno: number): void {

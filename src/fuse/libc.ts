@@ -14,6 +14,7 @@ const nativeRead = libc.func('intptr_t read(int fd, void *buffer, size_t size)')
   buffer: Uint8Array,
   size: number,
 ) => number
+const nativeYield = libc.func('int sched_yield()') as unknown as () => number
 const nativeFcntl = libc.func('int fcntl(int fd, int command, int argument)') as unknown as (
   fd: number,
   command: number,
@@ -120,6 +121,11 @@ const mapFailed = 2n ** 64n - 1n
 export function readNow(fd: number, buffer: Uint8Array): number {
   const count = nativeRead(fd, buffer, buffer.length)
   return count < 0 ? -koffi.errno() : count
+}
+
+/** Other threads that wait for this processor have it first; returns at once when none does. */
+export function yieldProcessor(): void {
+  nativeYield()
 }
 
 export function setNonblocking(fd: number): void {
