@@ -5,8 +5,8 @@
  *                  └─three times in vain─▶ not polled, but after every 32nd answer
  *
  * A program that works alone asks again some 20 µs after its answer. To sleep until then takes more of the processor
- * than to look, and the program waits three times as long where an idle processor has to be woken first, as on
- * a laptop or in a virtual machine. So this polls for as long as sleeping and waking would cost.
+ * than to look, and the program waits three times as long where an idle processor has to be woken first, as in
+ * a virtual machine. So this polls for as long as sleeping and waking would cost.
  *
  * Invariant: whoever waits for this processor gets it before each look. On a machine with more work than
  * processors others have it for longer then than a poll lasts: that is in vain as well.
