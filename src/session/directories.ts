@@ -1,26 +1,18 @@
 /**
- * Where a session's data lies on this machine, and that of a mount of all sessions of an agent. Layer: session; the
- * command line asks what there is.
+ * Where a session's data lies on this machine, and that of a mount of all sessions of an agent. Layer: session.
  *
  * Invariant: two addresses share a directory only when they are the same session, or agent, seen by the same identity.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as v from 'valibot'
 import type { AgentAddress, DataDirectories, SessionAddress } from '../options/mount-options.ts'
 import { makeOwnDirectory } from './own-directory.ts'
 
-const addressFile = 'session.json'
-const agentFile = 'agent.json'
-
-const agentSchema = v.object({
-  endpoint: v.pipe(v.string(), v.url()),
-  agent: v.string(),
-  isolationKey: v.optional(v.string()),
-  userIdentity: v.optional(v.string()),
-})
-const addressSchema = v.object({ ...agentSchema.entries, session: v.string() })
+/** In the state directory of a session: whose it is. */
+export const addressFile = 'session.json'
+/** The same of a mount of all sessions of an agent. */
+export const agentFile = 'agent.json'
 
 export interface SessionDirectories {
   /** Journal, spool, lock, control socket, log: must survive. */
@@ -80,63 +72,11 @@ function make(
   return directories
 }
 
-/** Every session that this machine has state of, mounted or not. */
-export function knownSessions(stateRoot: string): readonly SessionAddress[] {
-  const sessions = join(stateRoot, 'sessions')
-  return namesIn(sessions).flatMap((key) => {
-    const address = readAs(join(sessions, key, addressFile), (json) => {
-      const { endpoint, agent, session, isolationKey, userIdentity } = v.parse(addressSchema, json)
-      return { endpoint, agent, session, isolationKey, userIdentity }
-    })
-    return address === undefined ? [] : [address]
-  })
-}
-
-/** Every agent that was mounted as a whole. */
-export function knownAgents(stateRoot: string): readonly AgentAddress[] {
-  const agents = join(stateRoot, 'agents')
-  return namesIn(agents)
-    .map((key) => readAgent(join(agents, key)))
-    .filter((agent) => agent !== undefined)
-}
-
-/** Whose the state directory of an agent's mount is; undefined where it does not say. */
-export function readAgent(stateDirectory: string): AgentAddress | undefined {
-  return readAs(join(stateDirectory, agentFile), (json) => {
-    const { endpoint, agent, isolationKey, userIdentity } = v.parse(agentSchema, json)
-    return { endpoint, agent, isolationKey, userIdentity }
-  })
-}
-
-/** Those of them that a mount of all sessions of an agent has. */
-export function knownSessionsOf(address: AgentAddress, stateRoot: string): readonly SessionAddress[] {
-  const key = agentKey(address)
-  return knownSessions(stateRoot).filter((session) => agentKey(session) === key)
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch {
-    /* nothing was ever mounted */
-    return []
-  }
-}
-
 function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
   } catch {
     /* it is new, or damaged */
-    return undefined
-  }
-}
-
-function readAs<Address>(file: string, parse: (json: unknown) => Address): Address | undefined {
-  try {
-    return parse(JSON.parse(readFileSync(file, 'utf8')))
-  } catch {
-    /* a log was opened there and the mount then refused */
     return undefined
   }
 }
@@ -148,7 +88,7 @@ export function sessionKey(address: SessionAddress): string {
 }
 
 /** The same of (endpoint, agent, identity). */
-function agentKey(address: AgentAddress): string {
+export function agentKey(address: AgentAddress): string {
   const { endpoint, agent, isolationKey = null, userIdentity = null } = address
   return keyOf([plainUrl(endpoint), agent, isolationKey, userIdentity])
 }

@@ -3,15 +3,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import {
   agentDirectories,
-  knownAgents,
-  knownSessions,
-  knownSessionsOf,
   makeAgentDirectories,
   makeSessionDirectories,
-  readAgent,
   sessionDirectories,
   sessionKey,
 } from '../../src/session/directories.ts'
+import { knownAgents, knownSessions, knownSessionsOf, readAgent } from '../../src/session/known-addresses.ts'
 
 const address = {
   endpoint: 'https://a.example/p',
