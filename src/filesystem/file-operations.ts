@@ -29,6 +29,9 @@ import type { Workbench } from './workbench.ts'
 const copyBytes = 8 * 1024 * 1024
 const copyStepBytes = 1024 * 1024
 
+/** A download of no more need not end with the program that wanted it. */
+const briefBytes = 64 * 1024
+
 export class FileOperations {
   readonly #parts: Workbench
   readonly #stage: Stage
@@ -76,7 +79,9 @@ export class FileOperations {
     /* what is read from the kernel's pages is not seen here */
     handle.begun = keepCache && copy === undefined
     if (copy !== undefined && (flags.write || sight === undefined)) bytes.retain(handle, copy)
-    return { handle: handle.id, keepCache, directIo }
+    const isHereSoon = copy !== undefined || bytes.sizeOf(node, sight) <= briefBytes
+    const noFlush = !flags.write && sight !== undefined && isHereSoon
+    return { handle: handle.id, keepCache, directIo, noFlush }
   }
 
   openSpecial(node: SpecialNode, flags: OpenFlags, caller: Caller): MaybePromise<OpenReply> {

@@ -75,6 +75,8 @@ export interface OpenReply {
   readonly keepCache: boolean
   /** Reads and writes bypass the page cache (`.logs`, `.status`). */
   readonly directIo: boolean
+  /** The kernel need not `flush` it when somebody closes it. Default false. */
+  readonly noFlush?: boolean | undefined
 }
 
 export interface CreateRequest {

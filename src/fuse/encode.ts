@@ -109,7 +109,9 @@ export function encodeAttributes(reply: Reply, { attributes, ttlMs }: Attributes
 }
 
 function setOpen(reply: Reply, at: number, open: OpenReply): void {
-  const flags = (open.keepCache ? OpenReplyFlag.keepCache : 0) | (open.directIo ? OpenReplyFlag.directIo : 0)
+  const { keepCache, directIo, noFlush } = OpenReplyFlag
+  const flags =
+    (open.keepCache ? keepCache : 0) | (open.directIo ? directIo : 0) | (open.noFlush === true ? noFlush : 0)
   setU64(reply.view, at, open.handle)
   reply.view.setUint32(at + 8, flags, true)
   reply.view.setUint32(at + 12, 0, true)

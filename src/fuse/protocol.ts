@@ -108,7 +108,8 @@ export const InitFlag2 = {
 /** In the upper half of `unique`: the request was read before, and not answered (6.9). */
 export const resentHigh = 0x8000_0000
 
-export const OpenReplyFlag = { directIo: 1 << 0, keepCache: 1 << 1 } as const
+/** `noFlush`: nothing is sent when a descriptor is closed, but for the last one of the open file, `release` (5.16). */
+export const OpenReplyFlag = { directIo: 1 << 0, keepCache: 1 << 1, noFlush: 1 << 5 } as const
 
 export const SetattrFlag = {
   mode: 1 << 0,

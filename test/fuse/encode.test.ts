@@ -82,11 +82,13 @@ void t.test('attributes', (t) => {
 })
 
 void t.test('open and create', (t) => {
-  const open = (keepCache: boolean, directIo: boolean): string =>
-    body((reply) => encode.encodeOpen(reply, { handle: 9, keepCache, directIo }))
+  const open = (keepCache: boolean, directIo: boolean, noFlush?: boolean): string =>
+    body((reply) => encode.encodeOpen(reply, { handle: 9, keepCache, directIo, noFlush }))
   t.equal(open(false, false), hex('0900000000000000 00000000 00000000'))
   t.equal(open(false, true), hex('0900000000000000 01000000 00000000'))
   t.equal(open(true, false), hex('0900000000000000 02000000 00000000'))
+  t.equal(open(true, false, false), open(true, false))
+  t.equal(open(false, false, true), hex('0900000000000000 20000000 00000000'))
   t.equal(
     body((reply) => encode.encodeOpenDirectory(reply, 9)),
     open(false, false),

@@ -47,6 +47,30 @@ await t.test("a trace has requests and calls, no token, no content, and is its o
   t.strictSame(mounted.logged('trace'), [], 'the log is as it would be without')
 })
 
+await t.test(
+  'a small file, or one of ours, that was only read is closed without a question, any other with one',
+  async (t) => {
+    const { root } = workplace(t)
+    const file = join(root, 'trace')
+    const mounted = await mountEmulator(t, { args: ['--trace', file] })
+    for (const [name, bytes] of Object.entries({ small: 4096, big: 100_000 }))
+      fs.writeFileSync(join(mounted.emulator.home, name), 'x'.repeat(bytes))
+    await mounted.ok('cat small small big; echo ours > own; cat own')
+    const closed = (name: string): readonly string[] =>
+      fs
+        .readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Line)
+        .filter(({ msg, path }) => msg === 'a request of the kernel' && path === name)
+        .flatMap(({ operation = '' }) => (/^(open|create|flush|release)$/.test(operation) ? [operation] : []))
+    t.strictSame(closed('small'), ['open', 'release', 'open', 'release'])
+    t.strictSame(closed('big'), ['open', 'flush', 'release'])
+    /* a shell has it twice for a moment */
+    t.strictSame(closed('own'), ['create', 'flush', 'flush', 'release', 'open', 'release'])
+  },
+)
+
 await t.test('a trace that cannot be written is said before anything is mounted', async (t) => {
   const place = workplace(t)
   const args = ['--trace', join(place.root, 'missing', 'trace'), 'agent/session', place.mountPoint()]
