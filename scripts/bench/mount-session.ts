@@ -4,11 +4,13 @@
  *
  * Invariant: runs the program as a user does, through `scripts/mount-session`, with its defaults.
  */
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { smallYoungGeneration } from '../../src/cli/daemon.ts'
 import { emptyServedDirectory, servedDirectory } from './served-directory.ts'
 import { missingPrograms, type Party } from './party.ts'
 import { Background } from './processes.ts'
+import { warmUp } from './warm-up.ts'
 
 const program = join(import.meta.dirname, '..', 'mount-session')
 const token = 'benchmark'
@@ -48,6 +50,8 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
         'listening',
         () => /"endpoint":"([^"]+)"/.exec(process.output())?.[1],
       )
+      const ca = tls ? readFileSync(certificateOf(directory), 'utf8') : undefined
+      await warmUp({ endpoint, token, ca, agent, session })
       const files = join(data, 'agents', agent, 'sessions', session, 'home')
       return { process, port: Number(new URL(endpoint).port), files }
     },
@@ -62,9 +66,7 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
         /* kept for all mounts of a run, as a user's is: what is measured is not a program's first start */
         NODE_COMPILE_CACHE: join(directory, '..', '..', 'compiled'),
         /* as the daemon is started: it stays in the foreground here, so that its end is seen */
-        ...(tls
-          ? { NODE_EXTRA_CA_CERTS: join(servedDirectory(dirname(directory)), 'tls', 'certificate.pem') }
-          : {}),
+        ...(tls ? { NODE_EXTRA_CA_CERTS: certificateOf(dirname(directory)) } : {}),
         ...env,
         /* as daemon.ts has it */
         MALLOC_ARENA_MAX: '2',
@@ -72,4 +74,9 @@ export function mountSession({ modifiedTime, tls, variant, env }: MountSessionOp
       },
     }),
   }
+}
+
+/** Of the emulator whose files are below `directory`. */
+function certificateOf(directory: string): string {
+  return join(servedDirectory(directory), 'tls', 'certificate.pem')
 }
