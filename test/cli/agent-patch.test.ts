@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agent, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { mountSessionCommand, type Outcome } from './command.ts'
+import { compileCache } from '../compile-cache.ts'
 
 interface Rig {
   readonly emulator: TestEmulator
@@ -31,7 +32,7 @@ async function start(t: Test): Promise<Rig> {
     piped: async (input, ...words) => {
       const main = join(import.meta.dirname, '../../src/cli/main.ts')
       const child = spawn(process.execPath, [main, ...words], {
-        env: { PATH: process.env['PATH'], HOME: home, ...env },
+        env: { PATH: process.env['PATH'], ...compileCache, HOME: home, ...env },
         stdio: ['pipe', 'pipe', 'pipe'],
       })
       child.stdin.end(input)

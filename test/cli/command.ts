@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../compile-cache.ts'
 
 const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
@@ -21,7 +22,12 @@ export async function mountSessionCommand(
   cwd?: string,
 ): Promise<Outcome> {
   const child = spawn(process.execPath, [entry, ...args], {
-    env: { PATH: process.env['PATH'], HOME: home, ...env },
+    env: {
+      PATH: process.env['PATH'],
+      ...compileCache,
+      HOME: home,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd,
   })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { mountSessionCommand } from './command.ts'
+import { compileCache } from '../compile-cache.ts'
 
 const program = join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -51,7 +52,7 @@ void t.test(
 void t.test('- is stdin and stdout', async (t) => {
   const emulator = await startTestEmulator(t)
   const home = t.testdir({})
-  const env = { PATH: process.env['PATH'], HOME: home, ...service(emulator) }
+  const env = { PATH: process.env['PATH'], ...compileCache, HOME: home, ...service(emulator) }
   const pipe = async (...words: readonly string[]): Promise<string> => {
     const child = spawn('sh', ['-c', words.join(' ')], { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
@@ -87,7 +88,7 @@ async function interrupted(
   cwd: string,
   ready: Promise<void>,
 ): Promise<void> {
-  const env = { PATH: process.env['PATH'], HOME: cwd, ...service(emulator) }
+  const env = { PATH: process.env['PATH'], ...compileCache, HOME: cwd, ...service(emulator) }
   const child = spawn(process.execPath, [program, ...words], {
     env,
     cwd,

@@ -11,6 +11,7 @@ import { agent, session, startTestEmulator, type TestEmulator } from '../emulato
 import { eventually } from '../mount/programs.ts'
 import { needs } from '../programs/installed.ts'
 import { mountSessionCommand } from './command.ts'
+import { compileCache } from '../compile-cache.ts'
 
 const program = join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -21,7 +22,7 @@ function service(emulator: TestEmulator): Record<string, string> {
 /** The command while it runs. */
 function start(t: Test, emulator: TestEmulator, ...words: readonly string[]) {
   const child = spawn(process.execPath, [program, 'logs', ...words, emulator.target], {
-    env: { PATH: process.env['PATH'], HOME: t.testdir({}), TZ: 'UTC', ...service(emulator) },
+    env: { PATH: process.env['PATH'], ...compileCache, HOME: t.testdir({}), TZ: 'UTC', ...service(emulator) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { out: '', complaint: '' }
@@ -131,7 +132,14 @@ void t.test(
     const line = `exec '${process.execPath}' '${program}' logs -n 2 ${emulator.target}`
     const shown = async (env: Readonly<Record<string, string>>): Promise<string> => {
       const child = spawn('script', ['-qec', line, '/dev/null'], {
-        env: { PATH: process.env['PATH'], HOME: t.testdir({}), TERM: 'xterm', ...service(emulator), ...env },
+        env: {
+          PATH: process.env['PATH'],
+          ...compileCache,
+          HOME: t.testdir({}),
+          TERM: 'xterm',
+          ...service(emulator),
+          ...env,
+        },
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       let out = ''

@@ -10,6 +10,7 @@ import type { EmulatorOptions } from '../../src/emulator/options.ts'
 import { agent, session, startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { needs } from '../programs/installed.ts'
 import { mountSessionCommand, type Outcome } from './command.ts'
+import { compileCache } from '../compile-cache.ts'
 
 interface Rig {
   readonly emulator: TestEmulator
@@ -38,7 +39,7 @@ async function start(t: Test, options: Partial<EmulatorOptions> = {}): Promise<R
       const script = join(import.meta.dirname, 'typing.py')
       const main = join(import.meta.dirname, '../../src/cli/main.ts')
       const child = spawn('python3', [script, process.execPath, main, ...args], {
-        env: { PATH: process.env['PATH'], HOME: home, TERM: 'xterm', ...env },
+        env: { PATH: process.env['PATH'], ...compileCache, HOME: home, TERM: 'xterm', ...env },
         stdio: ['pipe', 'ignore', 'pipe'],
       })
       let complaint = ''
@@ -286,7 +287,7 @@ void t.test('a name that could not be written is no success', async (t) => {
     'sh',
     ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, main, 'session', 'list', agent],
     {
-      env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+      env: { PATH: process.env['PATH'], ...compileCache, HOME: tmpdir(), ...env },
       stdio: ['ignore', 'inherit', 'pipe'],
     },
   )
@@ -379,7 +380,7 @@ void t.test('Ctrl-C ends a call, and what it may have done is said', async (t) =
   ] as const) {
     const hold = emulator.hold({ verb, at: 'answer' })
     const child = spawn(process.execPath, [main, 'session', ...words], {
-      env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+      env: { PATH: process.env['PATH'], ...compileCache, HOME: tmpdir(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let complaint = ''

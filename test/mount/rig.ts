@@ -16,6 +16,7 @@ import type { EmulatorOptions } from '../../src/emulator/emulator.ts'
 import type { StatusReport } from '../../src/control/protocol.ts'
 import { startTestEmulator, type TestEmulator } from '../emulator-server.ts'
 import { type Ended, eventually, killGroup, type ProgramOptions, type Running, start } from './programs.ts'
+import { compileCache } from '../compile-cache.ts'
 
 export const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
 
@@ -45,6 +46,7 @@ export function workplace(t: Teardown): Workplace {
   const pids = new Set<number>()
   const env: Environment = {
     PATH: process.env['PATH'],
+    ...compileCache,
     HOME: join(root, 'home'),
     XDG_STATE_HOME: join(root, 'state'),
     XDG_CACHE_HOME: join(root, 'cache'),
