@@ -15,7 +15,7 @@ export function machine(): string[] {
   return [
     `\`${['scripts/bench/run', ...words].join(' ')}\``,
     '',
-    `- ${new Date().toISOString().slice(0, 10)}, Linux ${release()}, Node ${process.version}, ${cpus().length} × ${processor?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB, shared by all parties; what the servers serve is in memory`,
+    `- ${new Date().toISOString().slice(0, 10)}, Linux ${release()}, Node ${process.version}, ${cpus().length} × ${processor?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB, shared by all parties; what the servers serve is in memory, and the emulator is warmed up`,
   ]
 }
 
